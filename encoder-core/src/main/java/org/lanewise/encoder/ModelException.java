@@ -1,0 +1,22 @@
+package org.lanewise.encoder;
+
+import java.nio.file.Path;
+import java.util.List;
+
+/** A model directory cannot be used; the message names every problem that was found. */
+public final class ModelException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  /** One problem, or several, of the directory or file at {@code path}. */
+  public ModelException(Path path, List<String> problems) {
+    super("model [" + path + "] cannot be used: " + String.join("; ", problems));
+  }
+
+  public ModelException(String message) {
+    super(message);
+  }
+
+  public ModelException(String message, Throwable cause) {
+    super(message, cause);
+  }
+}

@@ -1,0 +1,31 @@
+package org.lanewise.encoder;
+
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * The texts that a model wants in front of its input, by name.
+ *
+ * @param byName prompt texts by name, as in config_sentence_transformers.json
+ * @param defaultName the prompt used where none is named
+ */
+public record Prompts(Map<String, String> byName, Optional<String> defaultName) {
+  public Prompts {
+    byName = Map.copyOf(byName);
+  }
+
+  /** Returns the prompt of that name, or an error that lists the names there are. */
+  public String named(String name) {
+    String prompt = byName.get(name);
+    if (prompt == null) {
+      throw new IllegalArgumentException(
+          "prompt [" + name + "] is not one of the model's prompts " + byName.keySet());
+    }
+    return prompt;
+  }
+
+  /** Returns the default prompt, or the empty text. */
+  public String byDefault() {
+    return defaultName.map(this::named).orElse("");
+  }
+}
