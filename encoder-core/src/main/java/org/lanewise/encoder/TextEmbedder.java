@@ -1,6 +1,7 @@
 package org.lanewise.encoder;
 
 import java.util.List;
+import org.lanewise.encoder.backend.Precision;
 
 /** Turns texts into vectors. Thread-safe. */
 public final class TextEmbedder implements AutoCloseable {

@@ -1,4 +1,4 @@
-package org.lanewise.encoder.head;
+package org.lanewise.encoder.backend;
 
 /** How the hidden states of a sequence become one vector; the six modes of sentence-transformers. */
 public enum PoolingMode {
