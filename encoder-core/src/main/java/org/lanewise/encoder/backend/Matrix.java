@@ -48,6 +48,11 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride) {
     return (long) row * stride * Float.BYTES;
   }
 
+  /** Returns a copy of the first {@code columns} numbers of a row. */
+  float[] row(int row, int columns) {
+    return data.asSlice(rowOffset(row), (long) columns * Float.BYTES).toArray(FLOAT);
+  }
+
   float get(int row, int column) {
     return data.get(FLOAT, rowOffset(row) + (long) column * Float.BYTES);
   }

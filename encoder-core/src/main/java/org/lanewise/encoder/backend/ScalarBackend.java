@@ -297,4 +297,9 @@ public final class ScalarBackend implements Backend {
       }
     }
   }
+
+  @Override
+  public float[] read(Matrix matrix, int row, int columns) {
+    return matrix.row(row, columns);
+  }
 }
