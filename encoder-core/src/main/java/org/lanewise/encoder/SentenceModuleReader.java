@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import org.lanewise.encoder.head.PoolingMode;
+import org.lanewise.encoder.backend.PoolingMode;
 import org.lanewise.encoder.head.SentenceModule;
 import org.lanewise.encoder.model.BertConfig;
 import org.lanewise.encoder.weights.JsonFile;

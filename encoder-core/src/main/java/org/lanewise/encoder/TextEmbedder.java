@@ -71,16 +71,16 @@ public final class TextEmbedder implements AutoCloseable {
     head =
         modules.isEmpty()
             ? Optional.empty()
-            : Optional.of(
-                new SentenceHead(alone, arena, modules, directory.config().hiddenSize()));
+            : Optional.of(new SentenceHead(alone, arena, modules, directory.config().hiddenSize()));
     dimensions = head.map(h -> dimensions(h.dimensions(), directory, options)).orElse(0);
   }
 
   /**
-   * Returns an embedder over the directory, which it closes with itself; if it cannot be opened, the
-   * directory is closed too.
+   * Returns an embedder over the directory, which it closes with itself; if it cannot be opened,
+   * the directory is closed too.
    *
-   * @throws IllegalArgumentException if the backend cannot start or an option does not fit the model
+   * @throws IllegalArgumentException if the backend cannot start or an option does not fit the
+   *     model
    */
   public static TextEmbedder open(ModelDirectory directory, EmbedderOptions options) {
     try {
@@ -183,7 +183,9 @@ public final class TextEmbedder implements AutoCloseable {
     return directory.lowerCase() ? text.toLowerCase(Locale.ROOT) : text;
   }
 
-  /** The prompt tokenized alone, without the special token that ends it, as the reference counts. */
+  /**
+   * The prompt tokenized alone, without the special token that ends it, as the reference counts.
+   */
   private int promptTokens(String prompt) {
     boolean included =
         directory.sentenceModules().isEmpty()
@@ -289,8 +291,7 @@ public final class TextEmbedder implements AutoCloseable {
     }
     Arena memory = Arena.ofShared();
     int capacity = Math.max(tokens, Math.min(options.batchTokens(), 512));
-    return new State(
-        memory, Activations.allocate(alone, memory, directory.config(), capacity));
+    return new State(memory, Activations.allocate(alone, memory, directory.config(), capacity));
   }
 
   /** Returns the vectors of the texts, in order, with the model's default prompt. */

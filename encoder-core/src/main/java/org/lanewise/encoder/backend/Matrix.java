@@ -7,8 +7,8 @@ import java.lang.foreign.ValueLayout;
 /**
  * A row-major fp32 matrix in native memory that operations compute on.
  *
- * <p>Rows lie {@code stride} numbers apart and the memory holds more rows than {@code rows}: kernels
- * write whole blocks, so what lies outside {@code rows} x {@code columns} is scratch.
+ * <p>Rows lie {@code stride} numbers apart and the memory holds more rows than {@code rows}:
+ * kernels write whole blocks, so what lies outside {@code rows} x {@code columns} is scratch.
  *
  * @param data the numbers; a device address where the backend's memory is not the host's
  * @param rows rows that mean something

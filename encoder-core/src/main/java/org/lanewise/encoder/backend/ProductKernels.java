@@ -12,9 +12,9 @@ import jdk.incubator.vector.VectorSpecies;
  * The inner loops of the matrix product: a block of rows times one panel of columns.
  *
  * <p>A panel is two vectors of columns wide and lies with its depth outermost, so that one step of
- * the loop reads one (bf16) or two (fp32) vectors of weights, and as many consecutive numbers of the
- * packed left side as the block has rows. What varies is the precision of the panel and the rows of
- * the block:
+ * the loop reads one (bf16) or two (fp32) vectors of weights, and as many consecutive numbers of
+ * the packed left side as the block has rows. What varies is the precision of the panel and the
+ * rows of the block:
  *
  * <ul>
  *   <li>12 rows x 2 vectors hold 24 of the 32 registers of AVX-512 and reach the FMA limit; 6 rows
@@ -33,6 +33,9 @@ final class ProductKernels {
 
   /** Bytes of one vector. */
   static final long BYTES = FLOATS.vectorByteSize();
+
+  /** Bytes of one row of an fp32 panel. */
+  static final long PANEL_BYTES = 2 * BYTES;
 
   /** Columns of one panel. */
   static final int PANEL = 2 * FLOATS.length();
@@ -185,7 +188,7 @@ final class ProductKernels {
       sum11a = left11.fma(right0, sum11a);
       sum11b = left11.fma(right1, sum11b);
       leftAt += 48;
-      panelAt += 2 * BYTES;
+      panelAt += PANEL_BYTES;
     }
     store(sum0a, sum0b, output, outputAt);
     store(sum1a, sum1b, output, outputAt + outputStride);
@@ -248,7 +251,7 @@ final class ProductKernels {
       sum5a = left5.fma(right0, sum5a);
       sum5b = left5.fma(right1, sum5b);
       leftAt += 24;
-      panelAt += 2 * BYTES;
+      panelAt += PANEL_BYTES;
     }
     store(sum0a, sum0b, output, outputAt);
     store(sum1a, sum1b, output, outputAt + outputStride);
@@ -290,7 +293,7 @@ final class ProductKernels {
       sum2a = left2.fma(right0, sum2a);
       sum2b = left2.fma(right1, sum2b);
       leftAt += 12;
-      panelAt += 2 * BYTES;
+      panelAt += PANEL_BYTES;
     }
     store(sum0a, sum0b, output, outputAt);
     store(sum1a, sum1b, output, outputAt + outputStride);

@@ -191,8 +191,7 @@ public final class ScalarBackend implements Backend {
       output.set(
           row,
           i,
-          (float)
-              (value * norm.weight().getAtIndex(FLOAT, i) + norm.bias().getAtIndex(FLOAT, i)));
+          (float) (value * norm.weight().getAtIndex(FLOAT, i) + norm.bias().getAtIndex(FLOAT, i)));
     }
   }
 

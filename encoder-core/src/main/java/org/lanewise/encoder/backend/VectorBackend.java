@@ -2,6 +2,7 @@ package org.lanewise.encoder.backend;
 
 import static org.lanewise.encoder.backend.ProductKernels.BYTES;
 import static org.lanewise.encoder.backend.ProductKernels.PANEL;
+import static org.lanewise.encoder.backend.ProductKernels.PANEL_BYTES;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -20,17 +21,19 @@ import org.lanewise.encoder.weights.Tensor;
 /**
  * The operations on the Vector API, right at 128, 256 and 512 bits.
  *
- * <p>Weights are packed once into panels ({@link ProductKernels}); activations are row-major and the
- * rows of a product's left side are packed as it goes. {@code -Dlanewise.vector.bits} forces a
+ * <p>Weights are packed once into panels ({@link ProductKernels}); activations are row-major and
+ * the rows of a product's left side are packed as it goes. {@code -Dlanewise.vector.bits} forces a
  * vector size, for tests and comparisons.
  */
 public final class VectorBackend implements Backend {
   static final VectorSpecies<Float> FLOATS = species();
 
   private static final VectorSpecies<Short> SHORTS =
-      VectorSpecies.of(short.class, FLOATS.vectorBitSize() == 128
-          ? jdk.incubator.vector.VectorShape.S_64_BIT
-          : jdk.incubator.vector.VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
+      VectorSpecies.of(
+          short.class,
+          FLOATS.vectorBitSize() == 128
+              ? jdk.incubator.vector.VectorShape.S_64_BIT
+              : jdk.incubator.vector.VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
   private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
@@ -46,7 +49,9 @@ public final class VectorBackend implements Backend {
   private final ScalarBackend scalar = new ScalarBackend(Precision.FP32);
   private final ScratchPool scratches = new ScratchPool();
 
-  /** Creates a backend that keeps weights in the precision and shares its loops among the workers. */
+  /**
+   * Creates a backend that keeps weights in the precision and shares its loops among the workers.
+   */
   public VectorBackend(Precision precision, Workers workers) {
     if (precision == Precision.INT8) {
       throw new IllegalArgumentException(
@@ -114,7 +119,7 @@ public final class VectorBackend implements Backend {
     }
     boolean bf16 = precision == Precision.BF16;
     int panels = Math.ceilDiv(outputSize, PANEL);
-    long panelBytes = (bf16 ? BYTES : 2 * BYTES) * inputSize;
+    long panelBytes = (bf16 ? BYTES : PANEL_BYTES) * inputSize;
     MemorySegment packed = arena.allocate(panels * panelBytes, 64);
     MemorySegment bias = arena.allocate((long) panels * PANEL * Float.BYTES, 64);
     int column = 0;
@@ -151,7 +156,7 @@ public final class VectorBackend implements Backend {
         int shift = within < lanes ? 0 : 16;
         packed.set(INT, pair, packed.get(INT, pair) | BFloat16.bits(value) << shift);
       } else {
-        packed.set(FLOAT, at + k * 2 * BYTES + within * 4L, value);
+        packed.set(FLOAT, at + k * PANEL_BYTES + within * 4L, value);
       }
     }
   }
@@ -220,7 +225,7 @@ public final class VectorBackend implements Backend {
         int block;
         for (int row = 0; row < rows; row += block) {
           block = ProductKernels.block(rows - row);
-          long outputAt = output.rowOffset(firstRow + row) + panel * 2 * BYTES;
+          long outputAt = output.rowOffset(firstRow + row) + panel * PANEL_BYTES;
           ProductKernels.multiply(
               block,
               weight.bf16(),
@@ -230,7 +235,7 @@ public final class VectorBackend implements Backend {
               panel * weight.panelBytes(),
               depth,
               weight.bias(),
-              panel * 2 * BYTES,
+              panel * PANEL_BYTES,
               output.data(),
               outputAt,
               output.stride() * 4L);
@@ -259,10 +264,11 @@ public final class VectorBackend implements Backend {
       block = ProductKernels.block(rows - row);
       for (int r = 0; r < block; r++) {
         if (row + r < rows) {
-          interleave(source, at + (row + r) * rowBytes, depth, scale, packed, blockAt + 4 * r, 4 * block);
+          interleave(
+              source, at + (row + r) * rowBytes, depth, scale, packed, blockAt + 4L * r, 4 * block);
         } else {
           for (int k = 0; k < depth; k++) {
-            packed.set(FLOAT, blockAt + 4 * r + (long) k * 4 * block, 0f);
+            packed.set(FLOAT, blockAt + 4L * r + 4L * k * block, 0f);
           }
         }
       }
@@ -343,11 +349,11 @@ public final class VectorBackend implements Backend {
   /** The next numbers of a table, widened; lanes from {@code left} on are anything. */
   private static FloatVector tableVector(Tensor table, long index, int left) {
     if (left >= FLOATS.length() && table.type() == DataType.F32) {
-      return FloatVector.fromMemorySegment(FLOATS, table.data(), index * 4, ByteOrder.LITTLE_ENDIAN);
+      return FloatVector.fromMemorySegment(
+          FLOATS, table.data(), index * 4, ByteOrder.LITTLE_ENDIAN);
     }
     if (left >= FLOATS.length() && table.type() == DataType.BF16) {
-      return ShortVector.fromMemorySegment(
-              SHORTS, table.data(), index * 2, ByteOrder.LITTLE_ENDIAN)
+      return ShortVector.fromMemorySegment(SHORTS, table.data(), index * 2, ByteOrder.LITTLE_ENDIAN)
           .convertShape(VectorOperators.S2I, ProductKernels.INTS, 0)
           .reinterpretAsInts()
           .lanewise(VectorOperators.LSHL, 16)
@@ -424,8 +430,7 @@ public final class VectorBackend implements Backend {
   private void forEachRows(int rows, RowRange body) {
     int tasks = Math.ceilDiv(rows, STREAM_ROWS);
     workers.forEach(
-        tasks,
-        task -> body.accept(task * STREAM_ROWS, Math.min(rows, (task + 1) * STREAM_ROWS)));
+        tasks, task -> body.accept(task * STREAM_ROWS, Math.min(rows, (task + 1) * STREAM_ROWS)));
   }
 
   private interface RowRange {
@@ -486,14 +491,14 @@ public final class VectorBackend implements Backend {
         FloatVector scale1 = softmax(scores, length, BYTES);
         product(values, headSize, scores, length, noBias, sums);
         for (int i = 0; i < headSize; i++) {
-          long at = i * 2 * BYTES;
+          long at = i * PANEL_BYTES;
           load(sums, at).mul(scale0).intoMemorySegment(sums, at, NATIVE);
           load(sums, at + BYTES).mul(scale1).intoMemorySegment(sums, at + BYTES, NATIVE);
         }
         for (int query = 0; query < count; query++) {
           long to = context.rowOffset(start + first + query) + 4L * head * headSize;
           for (int i = 0; i < headSize; i++) {
-            float value = sums.get(FLOAT, i * 2 * BYTES + query * 4L);
+            float value = sums.get(FLOAT, i * PANEL_BYTES + query * 4L);
             context.data().set(FLOAT, to + i * 4L, value);
           }
         }
@@ -514,14 +519,32 @@ public final class VectorBackend implements Backend {
     for (int row = 0; row < rows; row += block) {
       block = ProductKernels.block(rows - row);
       ProductKernels.multiply(
-          block, false, left, leftAt, panel, 0, depth, noBias, 0, output, row * 2 * BYTES, 2 * BYTES);
+          block,
+          false,
+          left,
+          leftAt,
+          panel,
+          0,
+          depth,
+          noBias,
+          0,
+          output,
+          row * PANEL_BYTES,
+          PANEL_BYTES);
       leftAt += 4L * block * depth;
     }
   }
 
-  /** Packs values as the left side whose rows are the head's dimensions and whose depth the keys. */
+  /**
+   * Packs values as the left side whose rows are the head's dimensions and whose depth the keys.
+   */
   private static void packValues(
-      MemorySegment source, long at, long rowBytes, int length, int headSize, MemorySegment packed) {
+      MemorySegment source,
+      long at,
+      long rowBytes,
+      int length,
+      int headSize,
+      MemorySegment packed) {
     long blockAt = 0;
     int block;
     for (int row = 0; row < headSize; row += block) {
@@ -545,11 +568,11 @@ public final class VectorBackend implements Backend {
   private static FloatVector softmax(MemorySegment scores, int length, long at) {
     FloatVector largest = load(scores, at);
     for (int key = 1; key < length; key++) {
-      largest = largest.max(load(scores, at + key * 2 * BYTES));
+      largest = largest.max(load(scores, at + key * PANEL_BYTES));
     }
     FloatVector sum = FloatVector.zero(FLOATS);
     for (int key = 0; key < length; key++) {
-      long offset = at + key * 2 * BYTES;
+      long offset = at + key * PANEL_BYTES;
       FloatVector power = VectorMath.exp2(load(scores, offset).sub(largest));
       power.intoMemorySegment(scores, offset, NATIVE);
       sum = sum.add(power);

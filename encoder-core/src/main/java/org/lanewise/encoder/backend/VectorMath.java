@@ -14,7 +14,7 @@ import jdk.incubator.vector.VectorSpecies;
 final class VectorMath {
   private static final VectorSpecies<Float> FLOATS = VectorBackend.FLOATS;
 
-  static final float LOG2_E = 1.44269504f;
+  static final float LOG2_E = 1.442695f;
 
   /** 1.5 * 2^23: adding it rounds to an integer that then sits in the low bits. */
   private static final float ROUND = 12582912f;
@@ -22,16 +22,18 @@ final class VectorMath {
   /** Beyond this the normal distribution function differs from 0 or 1 by less than 4e-8. */
   private static final float NORMAL_END = 5.4f;
 
-  private static final float EXP2_1 = 0.6931471824645996f;
-  private static final float EXP2_2 = 0.24022647738456726f;
-  private static final float EXP2_3 = 0.055503323674201965f;
-  private static final float EXP2_4 = 0.00961843691766262f;
-  private static final float EXP2_5 = 0.0013398875016719103f;
-  private static final float EXP2_6 = 0.00015353361959569156f;
+  private static final float EXP2_1 = 0.6931472f;
+  private static final float EXP2_2 = 0.24022648f;
+  private static final float EXP2_3 = 0.055503324f;
+  private static final float EXP2_4 = 9.618437e-3f;
+  private static final float EXP2_5 = 1.3398875e-3f;
+  private static final float EXP2_6 = 1.5353362e-4f;
 
   private VectorMath() {}
 
-  /** Returns 2^x for x up to 127, relative error below 3e-7; what is below 2^-126 becomes 2^-126. */
+  /**
+   * Returns 2^x for x up to 127, relative error below 3e-7; what is below 2^-126 becomes 2^-126.
+   */
   static FloatVector exp2(FloatVector x) {
     x = x.max(-126f);
     FloatVector shifted = x.add(ROUND);
@@ -56,17 +58,17 @@ final class VectorMath {
   static FloatVector gelu(FloatVector x) {
     FloatVector inside = x.min(NORMAL_END).max(-NORMAL_END);
     FloatVector square = inside.mul(inside);
-    FloatVector above = FloatVector.broadcast(FLOATS, 2.338679649938058e-8f);
-    above = above.fma(square, FloatVector.broadcast(FLOATS, 6.3600227804272436e-6f));
-    above = above.fma(square, FloatVector.broadcast(FLOATS, 1.6432139091193676e-4f));
-    above = above.fma(square, FloatVector.broadcast(FLOATS, 4.650849848985672e-3f));
-    above = above.fma(square, FloatVector.broadcast(FLOATS, 3.3372193574905396e-2f));
-    above = above.fma(square, FloatVector.broadcast(FLOATS, 0.398942232131958f));
-    FloatVector below = FloatVector.broadcast(FLOATS, 1.2165929774710094e-6f);
-    below = below.fma(square, FloatVector.broadcast(FLOATS, 7.240010745590553e-5f));
-    below = below.fma(square, FloatVector.broadcast(FLOATS, 1.8589799292385578e-3f));
-    below = below.fma(square, FloatVector.broadcast(FLOATS, 2.8378667309880257e-2f));
-    below = below.fma(square, FloatVector.broadcast(FLOATS, 0.25031778216362f));
+    FloatVector above = FloatVector.broadcast(FLOATS, 2.3386796e-8f);
+    above = above.fma(square, FloatVector.broadcast(FLOATS, 6.360023e-6f));
+    above = above.fma(square, FloatVector.broadcast(FLOATS, 1.6432139e-4f));
+    above = above.fma(square, FloatVector.broadcast(FLOATS, 4.65085e-3f));
+    above = above.fma(square, FloatVector.broadcast(FLOATS, 0.033372194f));
+    above = above.fma(square, FloatVector.broadcast(FLOATS, 0.39894223f));
+    FloatVector below = FloatVector.broadcast(FLOATS, 1.216593e-6f);
+    below = below.fma(square, FloatVector.broadcast(FLOATS, 7.240011e-5f));
+    below = below.fma(square, FloatVector.broadcast(FLOATS, 1.8589799e-3f));
+    below = below.fma(square, FloatVector.broadcast(FLOATS, 0.028378667f));
+    below = below.fma(square, FloatVector.broadcast(FLOATS, 0.25031778f));
     below = below.fma(square, FloatVector.broadcast(FLOATS, 1f));
     FloatVector distribution = inside.mul(above).div(below).add(0.5f);
     // Far out the rounding of the quotient would be multiplied by x.
@@ -93,7 +95,7 @@ final class VectorMath {
       case IDENTITY -> x;
       case GELU -> gelu(x);
       case GELU_TANH -> {
-        FloatVector cubic = x.mul(x).mul(0.044715f).add(1f).mul(x).mul(0.79788456f);
+        FloatVector cubic = x.mul(x).mul(0.044715f).add(1f).mul(x).mul(0.7978846f);
         yield x.mul(0.5f).mul(tanh(cubic).add(1f));
       }
       case RELU -> x.max(0f);

@@ -24,7 +24,8 @@ public final class Workers implements AutoCloseable {
   private volatile boolean closed;
 
   /**
-   * Creates workers for a parallelism of {@code threads}, the caller's included: 1 starts no thread.
+   * Creates workers for a parallelism of {@code threads}, the caller's included: 1 starts no
+   * thread.
    */
   public Workers(int threads) {
     if (threads < 1) {

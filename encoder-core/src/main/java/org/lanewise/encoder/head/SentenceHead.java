@@ -75,8 +75,7 @@ public final class SentenceHead {
     for (Step step : steps) {
       switch (step) {
         case Step.Dense dense -> {
-          Matrix output =
-              backend.allocate(arena, batch.sequences(), dense.weight().outputSize());
+          Matrix output = backend.allocate(arena, batch.sequences(), dense.weight().outputSize());
           backend.linear(vectors, dense.weight(), dense.activation(), output);
           vectors = output;
         }

@@ -5,7 +5,8 @@ import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Matrix;
 
 /**
- * The state of one forward pass; it belongs to one pass at a time and may be used again by the next.
+ * The state of one forward pass; it belongs to one pass at a time and may be used again by the
+ * next.
  *
  * @param hidden (tokens, hiddenSize): the states between the layers
  * @param queryKeyValue (tokens, 3 * hiddenSize)

@@ -29,8 +29,7 @@ final class SelfAttention {
                 self.tensor("query.weight"),
                 self.tensor("key.weight"),
                 self.tensor("value.weight")),
-            List.of(
-                self.tensor("query.bias"), self.tensor("key.bias"), self.tensor("value.bias")));
+            List.of(self.tensor("query.bias"), self.tensor("key.bias"), self.tensor("value.bias")));
     output = FeedForward.linear(backend, arena, weights.in("output.dense"));
     norm = FeedForward.norm(backend, arena, weights.in("output.LayerNorm"), config);
     heads = config.heads();

@@ -215,7 +215,7 @@ public record Safetensors(Map<String, Tensor> tensors, Map<String, String> unrea
     if (Files.exists(file) && !Files.isRegularFile(file)) {
       throw new MalformedFileException(name + " is not a regular file");
     }
-    if (file.getFileSystem() == FileSystems.getDefault()) {
+    if (file.getFileSystem().equals(FileSystems.getDefault())) {
       try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
         return channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
       }
