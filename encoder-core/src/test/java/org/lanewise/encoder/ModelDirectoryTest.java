@@ -18,6 +18,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -256,6 +258,29 @@ final class ModelDirectoryTest {
     model.close();
     model.close();
     assertThrows(IllegalStateException.class, () -> first(tensor));
+  }
+
+  @Test
+  void closingWhileAnotherThreadReadsEndsItWithAnException(@TempDir Path directory)
+      throws IOException, InterruptedException {
+    copy(Goldens.path("encoders/bert_gelu"), directory);
+    ModelDirectory model = ModelDirectory.open(directory);
+    Tensor tensor = model.weights().tensor("embeddings.word_embeddings.weight");
+    AtomicReference<Throwable> thrown = new AtomicReference<>();
+    CountDownLatch reading = new CountDownLatch(1);
+    Thread reader =
+        Thread.ofPlatform()
+            .uncaughtExceptionHandler((thread, e) -> thrown.set(e))
+            .start(
+                () -> {
+                  while (Float.isFinite(first(tensor))) {
+                    reading.countDown();
+                  }
+                });
+    reading.await();
+    model.close();
+    reader.join();
+    assertInstanceOf(IllegalStateException.class, thrown.get());
   }
 
   @Test
