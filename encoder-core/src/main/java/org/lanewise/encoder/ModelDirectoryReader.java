@@ -3,6 +3,7 @@ package org.lanewise.encoder;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
@@ -360,8 +361,8 @@ final class ModelDirectoryReader {
           Tokenizers.fromVocabulary(
               resolve(vocabulary),
               exists(settings) ? Optional.of(resolve(settings)) : Optional.empty()));
-    } catch (RuntimeException e) {
-      problems.add((hasJson ? json : vocabulary) + ": " + e.getMessage());
+    } catch (IllegalArgumentException | UncheckedIOException e) {
+      problems.add(e.getMessage());
       return Optional.empty();
     }
   }
