@@ -12,10 +12,12 @@ public final class ModelException extends RuntimeException {
     super("model [" + path + "] cannot be used: " + String.join("; ", problems));
   }
 
+  /** A problem whose message names the model or file itself. */
   public ModelException(String message) {
     super(message);
   }
 
+  /** A problem whose message names the model or file itself, as {@code cause} found. */
   public ModelException(String message, Throwable cause) {
     super(message, cause);
   }
