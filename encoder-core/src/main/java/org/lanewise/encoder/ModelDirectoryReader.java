@@ -115,7 +115,9 @@ final class ModelDirectoryReader {
     OptionalInt truncate =
         settings
             .map(json -> json.optionalInteger("truncate_dim", 1, Integer.MAX_VALUE))
-            .filter(stated -> config.isPresent() && stated.orElse(0) < width(config.get(), sentenceModules))
+            .filter(
+                stated ->
+                    config.isPresent() && stated.orElse(0) < width(config.get(), sentenceModules))
             .orElse(OptionalInt.empty());
     Optional<String> similarity = settings.flatMap(json -> json.text("similarity_fn_name"));
 

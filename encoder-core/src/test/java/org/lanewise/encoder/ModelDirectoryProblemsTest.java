@@ -122,14 +122,15 @@ final class ModelDirectoryProblemsTest {
                     "{\"a\":\"\u00e9\"}".getBytes(StandardCharsets.ISO_8859_1)),
             "config.json is not valid UTF-8"));
     bad.add(
-        config("\"model_type\": \"bert\"", "\"model_type\": \"mpnet\"", "[mpnet]", "supported: bert"));
+        config(
+            "\"model_type\": \"bert\"", "\"model_type\": \"mpnet\"", "[mpnet]", "supported: bert"));
     bad.add(config("\"model_type\": \"bert\"", "\"model_type\": 7", "[model_type] is 7"));
     bad.add(
         bad(
             "no model_type and another architecture",
             PLAIN,
-            edit("config.json", "\"model_type\": \"bert\",", "").then(
-                edit("config.json", "\"BertModel\"", "\"MPNetModel\"")),
+            edit("config.json", "\"model_type\": \"bert\",", "")
+                .then(edit("config.json", "\"BertModel\"", "\"MPNetModel\"")),
             "[model_type] is missing",
             "MPNetModel"));
     bad.add(config("\"hidden_size\": 28,", "", "[hidden_size] is missing"));
@@ -168,13 +169,13 @@ final class ModelDirectoryProblemsTest {
             "\"num_hidden_layers\": 3",
             "\"num_hidden_layers\": 2000000000",
             "[num_hidden_layers] is 2000000000"));
-    bad.add(
-        config("\"vocab_size\": 295", "\"vocab_size\": 268435456", "expected [268435456, 28]"));
+    bad.add(config("\"vocab_size\": 295", "\"vocab_size\": 268435456", "expected [268435456, 28]"));
     bad.add(
         config(
             "\"intermediate_size\": 37",
             "\"intermediate_size\": 38",
-            "weight [encoder.layer.0.intermediate.dense.weight] has shape [37, 28], expected [38, 28]"));
+            "weight [encoder.layer.0.intermediate.dense.weight] has shape [37, 28], expected [38,"
+                + " 28]"));
     bad.add(
         config(
             "\"max_position_embeddings\": 33",
@@ -187,7 +188,8 @@ final class ModelDirectoryProblemsTest {
             "[embeddings.token_type_embeddings.weight] has shape [2, 28], expected [1, 28]"));
     bad.add(config("\"layer_norm_eps\": 1e-12", "\"layer_norm_eps\": 0", "[layer_norm_eps] is 0"));
     bad.add(
-        config("\"layer_norm_eps\": 1e-12", "\"layer_norm_eps\": \"x\"", "[layer_norm_eps] is \"x\""));
+        config(
+            "\"layer_norm_eps\": 1e-12", "\"layer_norm_eps\": \"x\"", "[layer_norm_eps] is \"x\""));
     bad.add(
         config(
             "\"hidden_act\": \"gelu\"",
@@ -219,7 +221,12 @@ final class ModelDirectoryProblemsTest {
   private static void weights(List<Bad> bad) {
     String cure = "save_pretrained";
     bad.add(
-        bad("no weights", PLAIN, delete("model.safetensors"), "model.safetensors is missing", "index"));
+        bad(
+            "no weights",
+            PLAIN,
+            delete("model.safetensors"),
+            "model.safetensors is missing",
+            "index"));
     bad.add(
         bad(
             "pickled weights",
@@ -270,7 +277,8 @@ final class ModelDirectoryProblemsTest {
             "integers for weights",
             "\"embeddings.LayerNorm.bias\":{\"dtype\":\"F32\"",
             "\"embeddings.LayerNorm.bias\":{\"dtype\":\"I32\"",
-            "weight [embeddings.LayerNorm.bias] has dtype [I32], expected one of [F32, F16, BF16]"));
+            "weight [embeddings.LayerNorm.bias] has dtype [I32], expected one of [F32, F16,"
+                + " BF16]"));
     bad.add(
         header(
             "F64 for weights",
@@ -319,8 +327,14 @@ final class ModelDirectoryProblemsTest {
 
   private static void modules(List<Bad> bad) {
     bad.add(bad("modules an object", PLAIN, write("modules.json", "{}"), "modules.json holds {}"));
-    bad.add(bad("modules cut", PLAIN, write("modules.json", "["), "modules.json ends in the middle"));
-    bad.add(bad("modules empty", PLAIN, write("modules.json", "[]"), "modules.json begins with nothing"));
+    bad.add(
+        bad("modules cut", PLAIN, write("modules.json", "["), "modules.json ends in the middle"));
+    bad.add(
+        bad(
+            "modules empty",
+            PLAIN,
+            write("modules.json", "[]"),
+            "modules.json begins with nothing"));
     bad.add(bad("module a number", PLAIN, write("modules.json", "[1]"), "module 0 is 1"));
     bad.add(module("[type] is missing", "\"path\":\"x\""));
     bad.add(module("[models.MyPooling] is not supported", "\"type\":\"models.MyPooling\""));
@@ -365,7 +379,11 @@ final class ModelDirectoryProblemsTest {
             edit("modules.json", "base.modules.transformer.Transformer", "models.Normalize"),
             "begins with [Normalize]"));
     bad.add(
-        bad("no pooling file", PLAIN, delete("1_Pooling/config.json"), "1_Pooling/config.json is missing"));
+        bad(
+            "no pooling file",
+            PLAIN,
+            delete("1_Pooling/config.json"),
+            "1_Pooling/config.json is missing"));
     bad.add(pooling("\"pooling_mode\":\"median\"", "[pooling_mode] is \"median\"", "weightedmean"));
     bad.add(pooling("\"pooling_mode\":[\"cls\",3]", "[pooling_mode] is [\"cls\",3]"));
     bad.add(pooling("\"pooling_mode\":[]", "states no pooling"));
@@ -380,8 +398,14 @@ final class ModelDirectoryProblemsTest {
         pooling(
             "\"pooling_mode_cls_token\":true,\"word_embedding_dimension\":27",
             "[word_embedding_dimension] is 27, expected 28"));
-    bad.add(pooling("\"pooling_mode\":\"cls\",\"include_prompt\":\"x\"", "[include_prompt] is \"x\""));
-    bad.add(bad("no dense file", SHARDED, delete("2_Dense/config.json"), "2_Dense/config.json is missing"));
+    bad.add(
+        pooling("\"pooling_mode\":\"cls\",\"include_prompt\":\"x\"", "[include_prompt] is \"x\""));
+    bad.add(
+        bad(
+            "no dense file",
+            SHARDED,
+            delete("2_Dense/config.json"),
+            "2_Dense/config.json is missing"));
     bad.add(
         bad(
             "no dense weights",
@@ -395,9 +419,14 @@ final class ModelDirectoryProblemsTest {
             delete("2_Dense/model.safetensors").then(write("2_Dense/pytorch_model.bin", "x")),
             "2_Dense/model.safetensors is missing; found [pytorch_model.bin]",
             "save_pretrained"));
-    bad.add(dense("\"in_features\": 24", "\"in_features\": 25", "[in_features] is 25, expected 24"));
     bad.add(
-        dense("\"out_features\": 14", "\"out_features\": 15", "[14, 24], expected [15, 24]", "2_Dense"));
+        dense("\"in_features\": 24", "\"in_features\": 25", "[in_features] is 25, expected 24"));
+    bad.add(
+        dense(
+            "\"out_features\": 14",
+            "\"out_features\": 15",
+            "[14, 24], expected [15, 24]",
+            "2_Dense"));
     bad.add(dense("\"bias\": true", "\"bias\": false", "[bias] is false", "[linear.bias]"));
     bad.add(
         dense(
@@ -434,7 +463,8 @@ final class ModelDirectoryProblemsTest {
         bad(
             "max_seq_length under an old name",
             PLAIN,
-            delete(sentence).then(write("sentence_xlnet_config.json", "{\"max_seq_length\":\"x\"}")),
+            delete(sentence)
+                .then(write("sentence_xlnet_config.json", "{\"max_seq_length\":\"x\"}")),
             "sentence_xlnet_config.json: [max_seq_length] is \"x\""));
     bad.add(
         bad(
@@ -458,7 +488,10 @@ final class ModelDirectoryProblemsTest {
         bad(
             "model_max_length in words",
             PLAIN,
-            edit("tokenizer_config.json", "\"model_max_length\": 18", "\"model_max_length\": \"18\""),
+            edit(
+                "tokenizer_config.json",
+                "\"model_max_length\": 18",
+                "\"model_max_length\": \"18\""),
             "[model_max_length] is \"18\""));
     String file = "config_sentence_transformers.json";
     bad.add(
@@ -511,7 +544,8 @@ final class ModelDirectoryProblemsTest {
     assertEquals("model [" + file + "] cannot be used: it is not a directory", messageOf(file));
     assertThrows(ModelException.class, () -> ModelDirectory.openTokenizer(absent));
     String message =
-        assertThrows(ModelException.class, () -> ModelDirectory.openTokenizer(directory)).getMessage();
+        assertThrows(ModelException.class, () -> ModelDirectory.openTokenizer(directory))
+            .getMessage();
     assertTrue(message.contains("tokenizer.json is missing, and so is vocab.txt"), message);
   }
 
@@ -521,8 +555,11 @@ final class ModelDirectoryProblemsTest {
     edit("config.json", "\"model_type\": \"bert\",", "")
         .then(edit("config.json", "\"layer_norm_eps\": 1e-12,", ""))
         .then(edit("config.json", "\"type_vocab_size\": 2,", ""))
-        .then(edit("config.json", "\"hidden_act\": \"gelu\"", "\"hidden_act\": \"gelu_pytorch_tanh\""))
-        .then(write("sentence_bert_config.json", "{\"max_seq_length\":1000,\"do_lower_case\":true}"))
+        .then(
+            edit(
+                "config.json", "\"hidden_act\": \"gelu\"", "\"hidden_act\": \"gelu_pytorch_tanh\""))
+        .then(
+            write("sentence_bert_config.json", "{\"max_seq_length\":1000,\"do_lower_case\":true}"))
         .then(
             write(
                 "config_sentence_transformers.json",
@@ -649,9 +686,7 @@ final class ModelDirectoryProblemsTest {
   private static byte interesting(Random random) {
     String marks = "{}[]\",:-0123456789.eE\\ \n";
     return (byte)
-        (random.nextBoolean()
-            ? marks.charAt(random.nextInt(marks.length()))
-            : random.nextInt(256));
+        (random.nextBoolean() ? marks.charAt(random.nextInt(marks.length())) : random.nextInt(256));
   }
 
   private static void readAll(ModelDirectory model) {
@@ -671,7 +706,8 @@ final class ModelDirectoryProblemsTest {
   }
 
   private static Bad dense(String from, String to, String... words) {
-    return bad("dense " + from + " -> " + to, SHARDED, edit("2_Dense/config.json", from, to), words);
+    return bad(
+        "dense " + from + " -> " + to, SHARDED, edit("2_Dense/config.json", from, to), words);
   }
 
   private static Bad module(String words, String fields) {
@@ -681,7 +717,8 @@ final class ModelDirectoryProblemsTest {
   }
 
   private static Bad pooling(String fields, String... words) {
-    return bad("pooling " + fields, PLAIN, write("1_Pooling/config.json", "{" + fields + "}"), words);
+    return bad(
+        "pooling " + fields, PLAIN, write("1_Pooling/config.json", "{" + fields + "}"), words);
   }
 
   private static Bad header(String name, String from, String to, String... words) {

@@ -70,8 +70,10 @@ final class SafetensorsTest {
         new Bad("unknown key", file("{\"a\":{\"type\":1}}", 0), List.of("[a]", "[type]", "only")),
         new Bad("tensor no object", file("{\"a\":3}", 0), List.of("[a]", "no JSON object")),
         new Bad("no dtype", tensor("\"shape\":[2],\"data_offsets\":[0,8]"), List.of("no [dtype]")),
-        new Bad("no shape", tensor("\"dtype\":\"F32\",\"data_offsets\":[0,8]"), List.of("no [shape]")),
-        new Bad("no place", tensor("\"dtype\":\"F32\",\"shape\":[2]"), List.of("no [data_offsets]")),
+        new Bad(
+            "no shape", tensor("\"dtype\":\"F32\",\"data_offsets\":[0,8]"), List.of("no [shape]")),
+        new Bad(
+            "no place", tensor("\"dtype\":\"F32\",\"shape\":[2]"), List.of("no [data_offsets]")),
         new Bad("unknown dtype", tensor("F128", "[2]", "[0,8]"), List.of("[F128]", "F32", "BF16")),
         new Bad("negative size", tensor("F32", "[-2]", "[0,8]"), List.of("[a]", "[shape]")),
         new Bad("fractional size", tensor("F32", "[2.0]", "[0,8]"), List.of("[a]", "[shape]")),
@@ -101,7 +103,8 @@ final class SafetensorsTest {
             "far out",
             tensor("F32", "[2]", "[9223372036854775799,9223372036854775807]"),
             List.of("[a]", "9223372036854775807", "only 8")),
-        new Bad("hole before", file(good.replace("[0,8]", "[4,12]"), 12), List.of("begins at byte 4")),
+        new Bad(
+            "hole before", file(good.replace("[0,8]", "[4,12]"), 12), List.of("begins at byte 4")),
         new Bad("hole behind", file(good, 12), List.of("12 bytes of data", "only 8")),
         new Bad(
             "hole between",
@@ -161,8 +164,7 @@ final class SafetensorsTest {
       assertEquals(-2f, b.data().get(layout, 4));
       assertEquals(1, opened.tensors().get("scalar").elements());
       assertEquals(0, opened.tensors().get("none").elements());
-      assertThrows(
-          IndexOutOfBoundsException.class, () -> b.data().get(ValueLayout.JAVA_BYTE, 8));
+      assertThrows(IndexOutOfBoundsException.class, () -> b.data().get(ValueLayout.JAVA_BYTE, 8));
     }
   }
 
@@ -190,7 +192,8 @@ final class SafetensorsTest {
 
   @Test
   void whatIsNoFileIsRefused() throws IOException {
-    assertEquals("absent.safetensors is missing", messageOf(directory.resolve("absent.safetensors")));
+    assertEquals(
+        "absent.safetensors is missing", messageOf(directory.resolve("absent.safetensors")));
     Path folder = Files.createDirectory(directory.resolve("folder.safetensors"));
     assertEquals("folder.safetensors is not a regular file", messageOf(folder));
   }
@@ -215,8 +218,7 @@ final class SafetensorsTest {
         new BadIndex("absolute", map("a", "\"/etc/passwd\""), List.of("[/etc/passwd]", "inside")),
         new BadIndex("itself", map("a", "\"\""), List.of("[]", "inside")),
         new BadIndex("impossible", map("a", "\"a\\u0000b\""), List.of("impossible")),
-        new BadIndex(
-            "not in its shard", map("z", "\"one\""), List.of("[z] is missing in [one]")),
+        new BadIndex("not in its shard", map("z", "\"one\""), List.of("[z] is missing in [one]")),
         new BadIndex(
             "in two shards",
             "{\"weight_map\":{\"a\":\"one\",\"b\":\"two\"}}",
