@@ -104,6 +104,15 @@ public final class ElasticsearchNode implements AutoCloseable {
     return process.isAlive();
   }
 
+  /** Returns when the process has ended, for whatever reason. */
+  public void waitUntilStopped() {
+    try {
+      process.waitFor();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
   /** Stops the process and waits until it is gone; the home stays, for another start. */
   @Override
   public void close() {
@@ -138,7 +147,13 @@ public final class ElasticsearchNode implements AutoCloseable {
       probe.bind(new InetSocketAddress(InetAddress.ofLiteral("127.0.0.1"), port));
     } catch (IOException e) {
       throw new NodeException(
-          "Port [" + port + "] is busy: stop the program that listens on it or choose another.", e);
+          "Port ["
+              + port
+              + "] is busy: stop the program that listens on it, or choose another port (for the"
+              + " demo with -Ddemo.port="
+              + (port + 1)
+              + ").",
+          e);
     }
   }
 
