@@ -51,8 +51,7 @@ public final class Demo {
     terminal.line(
         "Starting Elasticsearch on 127.0.0.1:"
             + port
-            + ","
-            + " the plugin installed (about ten seconds) ...");
+            + ", the plugin installed (about ten seconds) ...");
     Instant start = Instant.now();
     try (NodeHome home = NodeHome.assemble("demo");
         ElasticsearchNode node =
