@@ -74,7 +74,7 @@ final class EncodeCall {
       try {
         replies.execute(this::reply);
       } catch (RejectedExecutionException e) {
-        // Only a pool of a closing node refuses; the caller is owed an answer all the same.
+        // The pool is full or closed; the caller is owed an answer all the same.
         reply();
       }
     }

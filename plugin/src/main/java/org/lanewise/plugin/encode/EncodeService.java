@@ -46,14 +46,13 @@ public final class EncodeService implements Closeable {
             settings.threads(),
             threadPool.executor(BULK_POOL),
             threadPool.executor(REPLY_POOL));
-    // Searches are answered on the generic pool: it grows, so they never wait behind pipelines.
     this.search =
         new Lane(
             "search",
             settings.queueCapacity(),
             threadPool.info(SEARCH_POOL).getMax(),
             threadPool.executor(SEARCH_POOL),
-            threadPool.generic());
+            threadPool.executor(ThreadPool.Names.SEARCH_COORDINATION));
   }
 
   /**

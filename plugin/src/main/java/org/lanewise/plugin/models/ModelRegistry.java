@@ -25,6 +25,7 @@ import org.elasticsearch.common.util.concurrent.EsRejectedExecutionException;
 import org.elasticsearch.logging.LogManager;
 import org.elasticsearch.logging.Logger;
 import org.elasticsearch.rest.RestStatus;
+import org.lanewise.encoder.ModelException;
 
 /**
  * The models of this node: directories by id, those of the administrator before the bundled ones,
@@ -46,7 +47,7 @@ public final class ModelRegistry implements Closeable {
   private final Encoder.Opener opener;
   private final Executor executor;
   private final Map<String, Opening> openings = new ConcurrentHashMap<>();
-  private boolean closed;
+  private volatile boolean closed;
 
   /**
    * Creates a registry that has opened nothing yet.
@@ -100,6 +101,9 @@ public final class ModelRegistry implements Closeable {
         opening.fail(e);
       }
     }
+    if (closed) {
+      opening.fail(closing());
+    }
     opening.result.addListener(listener);
   }
 
@@ -119,14 +123,18 @@ public final class ModelRegistry implements Closeable {
         opening.result.onResponse(model);
       } else {
         model.encoder().close();
-        opening.fail(new EsRejectedExecutionException("the node is closing", true));
+        opening.fail(closing());
       }
     } catch (ResourceNotFoundException e) {
       // Not remembered: else a client that makes up ids would fill the memory.
       openings.remove(id, opening);
       opening.fail(e);
     } catch (Throwable e) {
-      logger.warn("could not open model [" + id + "]", e);
+      if (e instanceof ModelException) {
+        logger.warn("could not open model [{}]: {}", id, e.getMessage());
+      } else {
+        logger.warn("could not open model [" + id + "]", e);
+      }
       opening.fail(
           new ElasticsearchStatusException(
               "Could not open model [{}]: {}", RestStatus.CONFLICT, e, id, message(e)));
@@ -134,6 +142,10 @@ public final class ModelRegistry implements Closeable {
         throw fatal;
       }
     }
+  }
+
+  private static EsRejectedExecutionException closing() {
+    return new EsRejectedExecutionException("the node is closing", true);
   }
 
   private static String message(Throwable e) {
@@ -244,7 +256,7 @@ public final class ModelRegistry implements Closeable {
     return ids;
   }
 
-  /** Closes every open model; whoever asks for one afterwards is rejected. */
+  /** Closes every open model; whoever waits for one or asks for one afterwards is rejected. */
   @Override
   public void close() {
     List<OpenModel> models;
@@ -256,6 +268,8 @@ public final class ModelRegistry implements Closeable {
               .filter(model -> model != null)
               .toList();
     }
+    // A pool that is closed before it opened a model would leave those who wait for it forever.
+    openings.values().forEach(opening -> opening.result.onFailure(closing()));
     for (OpenModel model : models) {
       try {
         model.encoder().close();
