@@ -2,7 +2,8 @@ package org.lanewise.encoder;
 
 import java.util.Optional;
 import java.util.OptionalInt;
-import org.lanewise.encoder.head.PoolingMode;
+import org.lanewise.encoder.backend.PoolingMode;
+import org.lanewise.encoder.backend.Precision;
 
 /**
  * What a caller may set when opening a {@link TextEmbedder}; everything empty means "as the model

@@ -7,7 +7,7 @@ import org.elasticsearch.common.settings.Setting;
 import org.elasticsearch.common.settings.Setting.Property;
 import org.elasticsearch.common.settings.Settings;
 import org.elasticsearch.common.util.concurrent.EsExecutors;
-import org.lanewise.encoder.Precision;
+import org.lanewise.encoder.backend.Precision;
 
 /**
  * The node settings of the plugin, read and checked once at start.

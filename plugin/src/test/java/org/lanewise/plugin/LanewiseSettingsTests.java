@@ -7,7 +7,7 @@ import org.apache.logging.log4j.Level;
 import org.elasticsearch.common.settings.Settings;
 import org.elasticsearch.test.ESTestCase;
 import org.elasticsearch.test.MockLog;
-import org.lanewise.encoder.Precision;
+import org.lanewise.encoder.backend.Precision;
 
 public class LanewiseSettingsTests extends ESTestCase {
   private static LanewiseSettings of(String key, Object value) {

@@ -1,6 +1,7 @@
 package org.lanewise.encoder.head;
 
 import java.util.List;
+import org.lanewise.encoder.backend.PoolingMode;
 import org.lanewise.encoder.weights.Tensor;
 
 /** One step from hidden states to a sentence vector, as modules.json lists them in order. */

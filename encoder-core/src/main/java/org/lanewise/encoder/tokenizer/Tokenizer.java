@@ -12,7 +12,10 @@ public interface Tokenizer {
    * @param truncation how to cut; empty keeps everything
    */
   Tokens encode(
-      String text, Optional<String> pair, boolean addSpecialTokens, Optional<Truncation> truncation);
+      String text,
+      Optional<String> pair,
+      boolean addSpecialTokens,
+      Optional<Truncation> truncation);
 
   /** Returns all tokens of {@code text}, with special tokens. */
   default Tokens encode(String text) {

@@ -1,6 +1,8 @@
 package org.lanewise.encoder.weights;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
 
 /**
  * A named tensor as it lies in its file: row-major, little-endian, read-only.
@@ -11,6 +13,13 @@ import java.lang.foreign.MemorySegment;
  * @param data the numbers, {@code type.bytes() * product(shape)} bytes, not necessarily aligned
  */
 public record Tensor(String name, DataType type, long[] shape, MemorySegment data) {
+  private static final ValueLayout.OfFloat FLOAT =
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfLong LONG =
+      ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfShort SHORT =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
   /** Returns the number of elements. */
   public long elements() {
     long n = 1;
@@ -18,5 +27,25 @@ public record Tensor(String name, DataType type, long[] shape, MemorySegment dat
       n *= size;
     }
     return n;
+  }
+
+  /** Returns the floating-point number at a flat index. */
+  public float get(long index) {
+    return switch (type) {
+      case F32 -> data.get(FLOAT, index * 4);
+      case BF16 -> Float.intBitsToFloat(data.get(SHORT, index * 2) << 16);
+      case F16 -> Float.float16ToFloat(data.get(SHORT, index * 2));
+      case I64, I32, U8 ->
+          throw new IllegalStateException(
+              "weight [" + name + "] has type " + type + ", expected F32, F16 or BF16");
+    };
+  }
+
+  /** Returns the 64-bit integer at a flat index. */
+  public long getLong(long index) {
+    if (type != DataType.I64) {
+      throw new IllegalStateException("weight [" + name + "] has type " + type + ", expected I64");
+    }
+    return data.get(LONG, index * 8);
   }
 }

@@ -3,7 +3,7 @@ package org.lanewise.plugin.models;
 import java.nio.file.Path;
 import java.util.List;
 import org.lanewise.encoder.EncodedText;
-import org.lanewise.encoder.Precision;
+import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.Prompts;
 
 /** An open model as the plugin sees it. Thread-safe; computes on the calling thread. */

@@ -6,18 +6,16 @@ import java.util.Locale;
 import org.lanewise.encoder.EmbedderOptions;
 import org.lanewise.encoder.EncodedText;
 import org.lanewise.encoder.ModelDirectory;
-import org.lanewise.encoder.Precision;
+import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.Prompts;
 import org.lanewise.encoder.TextEmbedder;
 import org.lanewise.plugin.LanewiseSettings;
 
 /** The encoder of {@code encoder-core} over one model directory. */
 public final class LibraryEncoder implements Encoder {
-  private final ModelDirectory directory;
   private final TextEmbedder embedder;
 
-  private LibraryEncoder(ModelDirectory directory, TextEmbedder embedder) {
-    this.directory = directory;
+  private LibraryEncoder(TextEmbedder embedder) {
     this.embedder = embedder;
   }
 
@@ -33,13 +31,15 @@ public final class LibraryEncoder implements Encoder {
     if (settings.precision().isPresent()) {
       options = options.withPrecision(settings.precision().get());
     }
-    ModelDirectory directory = ModelDirectory.open(path);
+    TextEmbedder embedder = TextEmbedder.open(ModelDirectory.open(path), options);
     try {
-      return new LibraryEncoder(directory, TextEmbedder.open(directory, options));
-    } catch (Throwable e) {
-      directory.close();
+      // Throws where the directory states no pooling: better now than at each text.
+      embedder.dimensions();
+    } catch (RuntimeException e) {
+      embedder.close();
       throw e;
     }
+    return new LibraryEncoder(embedder);
   }
 
   @Override
@@ -49,6 +49,7 @@ public final class LibraryEncoder implements Encoder {
 
   @Override
   public int countTokens(String text, String prompt) {
+    ModelDirectory directory = embedder.directory();
     String whole = prompt + text;
     return directory
         .tokenizer()

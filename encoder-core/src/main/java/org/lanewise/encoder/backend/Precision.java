@@ -1,4 +1,4 @@
-package org.lanewise.encoder;
+package org.lanewise.encoder.backend;
 
 /** The number format in which weights are kept. Norms and sums are fp32 in all of them. */
 public enum Precision {

@@ -1,0 +1,67 @@
+package org.lanewise.encoder.backend;
+
+import java.lang.foreign.Arena;
+import java.util.List;
+import org.lanewise.encoder.batch.PackedBatch;
+import org.lanewise.encoder.weights.Tensor;
+
+/**
+ * Memory and the fused operations that a model is made of, on one kind of device.
+ *
+ * <p>{@link ScalarBackend} defines what each operation computes; every other backend is held
+ * against it by one contract test. Operations are thread-safe as long as no two calls share an
+ * output. Shapes are checked by assertions: callers are our own models, whose weights were checked
+ * when they were opened.
+ */
+public interface Backend {
+  /** Returns {@code scalar}, {@code vector} or {@code cuda}. */
+  String name();
+
+  /** Returns the precision in which linear weights are kept. */
+  Precision precision();
+
+  /** Returns a zeroed matrix that lives as long as the arena. */
+  Matrix allocate(Arena arena, int rows, int columns);
+
+  /**
+   * Returns a linear layer made of several stacked ones: the outputs follow each other.
+   *
+   * @param weights (outputSize, inputSize) each, as {@code torch.nn.Linear} stores them
+   * @param biases (outputSize) each; empty for none
+   */
+  LinearWeight prepareLinear(Arena arena, List<Tensor> weights, List<Tensor> biases);
+
+  /** Returns a layer normalisation over rows of {@code weight}'s length. */
+  NormWeight prepareNorm(Arena arena, Tensor weight, Tensor bias, float epsilon);
+
+  /** hidden[t] = norm(words[ids[t]] + types[typeIds[t]] + positions[positions[t]]). */
+  void embed(PackedBatch batch, EmbeddingTables tables, NormWeight norm, Matrix hidden);
+
+  /** output = activation(input * weight^T + bias). */
+  void linear(Matrix input, LinearWeight weight, Activation activation, Matrix output);
+
+  /** output = norm(input + residual), row by row; output may be residual or input. */
+  void addNorm(Matrix input, Matrix residual, NormWeight norm, Matrix output);
+
+  /**
+   * context = softmax(query * key^T / sqrt(headSize)) * value within each sequence and head.
+   *
+   * @param queryKeyValue (tokens, 3 * hiddenSize): all queries, then keys, then values of a token
+   * @param context (tokens, hiddenSize)
+   */
+  void attention(Matrix queryKeyValue, PackedBatch batch, int heads, Matrix context);
+
+  /**
+   * Reduces the pooled tokens of each sequence to one row.
+   *
+   * @param hidden (tokens, hiddenSize)
+   * @param vectors (sequences, at least column + hiddenSize), written from {@code column} on
+   */
+  void pool(Matrix hidden, PackedBatch batch, PoolingMode mode, Matrix vectors, int column);
+
+  /** Scales every row to Euclidean length 1; a row of zeros stays as it is. */
+  void normalize(Matrix vectors);
+
+  /** Returns the first {@code columns} numbers of a row, in host memory. */
+  float[] read(Matrix matrix, int row, int columns);
+}

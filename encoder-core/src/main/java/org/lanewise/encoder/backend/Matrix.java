@@ -1,0 +1,63 @@
+package org.lanewise.encoder.backend;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * A row-major fp32 matrix in native memory that operations compute on.
+ *
+ * <p>Rows lie {@code stride} numbers apart and the memory holds more rows than {@code rows}:
+ * kernels write whole blocks, so what lies outside {@code rows} x {@code columns} is scratch.
+ *
+ * @param data the numbers; a device address where the backend's memory is not the host's
+ * @param rows rows that mean something
+ * @param columns columns that mean something
+ * @param stride numbers from one row to the next
+ */
+public record Matrix(MemorySegment data, int rows, int columns, int stride) {
+  /** Rows and columns that a kernel may write beyond the matrix are rounded up to these. */
+  static final int ROW_BLOCK = 12;
+
+  static final int COLUMN_BLOCK = 32;
+
+  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
+
+  /** Returns a matrix in host memory of the arena, filled with zeros. */
+  static Matrix allocate(Arena arena, int rows, int columns) {
+    int stride = roundUp(columns, COLUMN_BLOCK);
+    long bytes = (long) roundUp(rows, ROW_BLOCK) * stride * Float.BYTES;
+    return new Matrix(arena.allocate(Math.max(bytes, 64), 64), rows, columns, stride);
+  }
+
+  static int roundUp(int n, int multiple) {
+    return Math.ceilDiv(n, multiple) * multiple;
+  }
+
+  /** Returns the first {@code rows} rows, in the same memory. */
+  public Matrix firstRows(int rows) {
+    if (rows > this.rows) {
+      throw new IllegalArgumentException(
+          "asked for " + rows + " rows of a matrix that has " + this.rows);
+    }
+    return new Matrix(data, rows, columns, stride);
+  }
+
+  /** Returns the byte offset of a row. */
+  long rowOffset(int row) {
+    return (long) row * stride * Float.BYTES;
+  }
+
+  /** Returns a copy of the first {@code columns} numbers of a row. */
+  float[] row(int row, int columns) {
+    return data.asSlice(rowOffset(row), (long) columns * Float.BYTES).toArray(FLOAT);
+  }
+
+  float get(int row, int column) {
+    return data.get(FLOAT, rowOffset(row) + (long) column * Float.BYTES);
+  }
+
+  void set(int row, int column, float value) {
+    data.set(FLOAT, rowOffset(row) + (long) column * Float.BYTES, value);
+  }
+}

@@ -1,0 +1,304 @@
+package org.lanewise.encoder.backend;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import org.lanewise.encoder.batch.PackedBatch;
+import org.lanewise.encoder.weights.Tensor;
+
+/**
+ * The definition of every operation, in plain loops on the calling thread.
+ *
+ * <p>It is shipped and selectable, runs on any JVM, and is what the other backends are tested
+ * against. Sums are kept in double where a long sum of floats would drift, so that it is the more
+ * exact side of every comparison.
+ */
+public final class ScalarBackend implements Backend {
+  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
+
+  private final Precision precision;
+
+  /** Creates a backend that rounds linear weights to the precision and computes in fp32. */
+  public ScalarBackend(Precision precision) {
+    if (precision == Precision.INT8) {
+      throw new IllegalArgumentException(
+          "precision [int8] is not available on backend [scalar]; available: fp32, bf16");
+    }
+    this.precision = precision;
+  }
+
+  /** A weight as rows of the output. (outputSize, inputSize) and (outputSize). */
+  private record RowWeight(MemorySegment rows, MemorySegment bias, int inputSize, int outputSize)
+      implements LinearWeight {}
+
+  @Override
+  public String name() {
+    return "scalar";
+  }
+
+  @Override
+  public Precision precision() {
+    return precision;
+  }
+
+  @Override
+  public Matrix allocate(Arena arena, int rows, int columns) {
+    return Matrix.allocate(arena, rows, columns);
+  }
+
+  @Override
+  public LinearWeight prepareLinear(Arena arena, List<Tensor> weights, List<Tensor> biases) {
+    int inputSize = Math.toIntExact(weights.getFirst().shape()[1]);
+    int outputSize = 0;
+    for (Tensor weight : weights) {
+      outputSize += Math.toIntExact(weight.shape()[0]);
+    }
+    MemorySegment rows = arena.allocate(FLOAT, (long) inputSize * outputSize);
+    MemorySegment bias = arena.allocate(FLOAT, outputSize);
+    long at = 0;
+    for (Tensor weight : weights) {
+      for (long i = 0; i < weight.elements(); i++) {
+        float value = weight.get(i);
+        rows.setAtIndex(FLOAT, at++, precision == Precision.BF16 ? BFloat16.round(value) : value);
+      }
+    }
+    at = 0;
+    for (Tensor tensor : biases) {
+      for (long i = 0; i < tensor.elements(); i++) {
+        bias.setAtIndex(FLOAT, at++, tensor.get(i));
+      }
+    }
+    return new RowWeight(rows, bias, inputSize, outputSize);
+  }
+
+  @Override
+  public NormWeight prepareNorm(Arena arena, Tensor weight, Tensor bias, float epsilon) {
+    int size = Math.toIntExact(weight.elements());
+    MemorySegment weights = arena.allocate((long) size * Float.BYTES, 64);
+    MemorySegment biases = arena.allocate((long) size * Float.BYTES, 64);
+    for (int i = 0; i < size; i++) {
+      weights.setAtIndex(FLOAT, i, weight.get(i));
+      biases.setAtIndex(FLOAT, i, bias.get(i));
+    }
+    return new NormWeight(weights, biases, size, epsilon);
+  }
+
+  @Override
+  public void embed(PackedBatch batch, EmbeddingTables tables, NormWeight norm, Matrix hidden) {
+    for (int token = 0; token < batch.tokens(); token++) {
+      sumOfLookups(batch, tables, token, norm.size(), hidden);
+      normalizeRow(hidden, token, norm, hidden);
+    }
+  }
+
+  /** hidden[token] = words + types + positions, in the order of the reference implementation. */
+  static void sumOfLookups(
+      PackedBatch batch, EmbeddingTables tables, int token, int size, Matrix hidden) {
+    long word = (long) batch.ids()[token] * size;
+    long type = (long) batch.typeIds()[token] * size;
+    long position = (long) batch.positions()[token] * size;
+    for (int i = 0; i < size; i++) {
+      hidden.set(
+          token,
+          i,
+          tables.words().get(word + i)
+              + tables.types().get(type + i)
+              + tables.positions().get(position + i));
+    }
+  }
+
+  @Override
+  public void linear(Matrix input, LinearWeight weight, Activation activation, Matrix output) {
+    RowWeight rows = (RowWeight) weight;
+    assert input.columns() == rows.inputSize() && output.columns() == rows.outputSize();
+    for (int row = 0; row < input.rows(); row++) {
+      for (int column = 0; column < rows.outputSize(); column++) {
+        double sum = rows.bias().getAtIndex(FLOAT, column);
+        long at = (long) column * rows.inputSize();
+        for (int i = 0; i < rows.inputSize(); i++) {
+          sum += (double) input.get(row, i) * rows.rows().getAtIndex(FLOAT, at + i);
+        }
+        output.set(row, column, (float) apply(activation, sum));
+      }
+    }
+  }
+
+  static double apply(Activation activation, double x) {
+    return switch (activation) {
+      case IDENTITY -> x;
+      case GELU -> 0.5 * x * (1 + erf(x / Math.sqrt(2)));
+      case GELU_TANH ->
+          0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+      case RELU -> Math.max(x, 0);
+      case SILU -> x / (1 + Math.exp(-x));
+      case TANH -> Math.tanh(x);
+      case SIGMOID -> 1 / (1 + Math.exp(-x));
+    };
+  }
+
+  /**
+   * The error function, to about 1e-15: its Maclaurin series near 0 and the continued fraction of
+   * erfc beyond (Abramowitz and Stegun 7.1.6 and 7.1.14).
+   */
+  static double erf(double x) {
+    double magnitude = Math.abs(x);
+    if (magnitude > 6) {
+      return Math.copySign(1, x);
+    }
+    double square = x * x;
+    if (magnitude < 2.5) {
+      double term = x;
+      double sum = x;
+      for (int n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
+        term *= 2 * square / (2 * n + 1);
+        sum += term;
+      }
+      return 2 / Math.sqrt(Math.PI) * Math.exp(-square) * sum;
+    }
+    double fraction = 0;
+    for (int n = 60; n > 0; n--) {
+      fraction = n / 2.0 / (magnitude + fraction);
+    }
+    double complement = Math.exp(-square) / Math.sqrt(Math.PI) / (magnitude + fraction);
+    return Math.copySign(1 - complement, x);
+  }
+
+  @Override
+  public void addNorm(Matrix input, Matrix residual, NormWeight norm, Matrix output) {
+    for (int row = 0; row < input.rows(); row++) {
+      for (int i = 0; i < norm.size(); i++) {
+        output.set(row, i, input.get(row, i) + residual.get(row, i));
+      }
+      normalizeRow(output, row, norm, output);
+    }
+  }
+
+  private static void normalizeRow(Matrix input, int row, NormWeight norm, Matrix output) {
+    double mean = 0;
+    for (int i = 0; i < norm.size(); i++) {
+      mean += input.get(row, i);
+    }
+    mean /= norm.size();
+    double variance = 0;
+    for (int i = 0; i < norm.size(); i++) {
+      double difference = input.get(row, i) - mean;
+      variance += difference * difference;
+    }
+    double scale = 1 / Math.sqrt(variance / norm.size() + norm.epsilon());
+    for (int i = 0; i < norm.size(); i++) {
+      double value = (input.get(row, i) - mean) * scale;
+      output.set(
+          row,
+          i,
+          (float) (value * norm.weight().getAtIndex(FLOAT, i) + norm.bias().getAtIndex(FLOAT, i)));
+    }
+  }
+
+  @Override
+  public void attention(Matrix queryKeyValue, PackedBatch batch, int heads, Matrix context) {
+    int hiddenSize = context.columns();
+    int headSize = hiddenSize / heads;
+    double scale = 1 / Math.sqrt(headSize);
+    double[] scores = new double[batch.longest()];
+    for (int sequence = 0; sequence < batch.sequences(); sequence++) {
+      int start = batch.sequenceStarts()[sequence];
+      int length = batch.length(sequence);
+      for (int head = 0; head < heads; head++) {
+        int query = head * headSize;
+        int key = hiddenSize + query;
+        int value = hiddenSize + key;
+        for (int row = start; row < start + length; row++) {
+          double largest = Double.NEGATIVE_INFINITY;
+          for (int other = 0; other < length; other++) {
+            double dot = 0;
+            for (int i = 0; i < headSize; i++) {
+              dot +=
+                  (double) queryKeyValue.get(row, query + i)
+                      * queryKeyValue.get(start + other, key + i);
+            }
+            scores[other] = dot * scale;
+            largest = Math.max(largest, scores[other]);
+          }
+          double total = 0;
+          for (int other = 0; other < length; other++) {
+            scores[other] = Math.exp(scores[other] - largest);
+            total += scores[other];
+          }
+          for (int i = 0; i < headSize; i++) {
+            double sum = 0;
+            for (int other = 0; other < length; other++) {
+              sum += scores[other] * queryKeyValue.get(start + other, value + i);
+            }
+            context.set(row, query + i, (float) (sum / total));
+          }
+        }
+      }
+    }
+  }
+
+  @Override
+  public void pool(Matrix hidden, PackedBatch batch, PoolingMode mode, Matrix vectors, int column) {
+    for (int sequence = 0; sequence < batch.sequences(); sequence++) {
+      int first = batch.pooledStarts()[sequence];
+      int end = batch.sequenceStarts()[sequence + 1];
+      for (int i = 0; i < hidden.columns(); i++) {
+        vectors.set(sequence, column + i, (float) pool(hidden, first, end, i, mode));
+      }
+    }
+  }
+
+  private static double pool(Matrix hidden, int first, int end, int column, PoolingMode mode) {
+    int count = end - first;
+    return switch (mode) {
+      case CLS -> hidden.get(first, column);
+      case LAST_TOKEN -> hidden.get(end - 1, column);
+      case MEAN -> sum(hidden, first, end, column) / count;
+      case MEAN_SQRT_LENGTH -> sum(hidden, first, end, column) / Math.sqrt(count);
+      case MAX -> {
+        double largest = Double.NEGATIVE_INFINITY;
+        for (int row = first; row < end; row++) {
+          largest = Math.max(largest, hidden.get(row, column));
+        }
+        yield largest;
+      }
+      case WEIGHTED_MEAN -> {
+        double sum = 0;
+        double weights = 0;
+        for (int row = first; row < end; row++) {
+          double weight = row - first + 1;
+          sum += weight * hidden.get(row, column);
+          weights += weight;
+        }
+        yield sum / weights;
+      }
+    };
+  }
+
+  private static double sum(Matrix hidden, int first, int end, int column) {
+    double sum = 0;
+    for (int row = first; row < end; row++) {
+      sum += hidden.get(row, column);
+    }
+    return sum;
+  }
+
+  @Override
+  public void normalize(Matrix vectors) {
+    for (int row = 0; row < vectors.rows(); row++) {
+      double square = 0;
+      for (int i = 0; i < vectors.columns(); i++) {
+        square += (double) vectors.get(row, i) * vectors.get(row, i);
+      }
+      double length = Math.max(Math.sqrt(square), 1e-12);
+      for (int i = 0; i < vectors.columns(); i++) {
+        vectors.set(row, i, (float) (vectors.get(row, i) / length));
+      }
+    }
+  }
+
+  @Override
+  public float[] read(Matrix matrix, int row, int columns) {
+    return matrix.row(row, columns);
+  }
+}

@@ -1,0 +1,84 @@
+package org.lanewise.encoder.batch;
+
+import java.util.List;
+import org.lanewise.encoder.tokenizer.Tokens;
+
+/**
+ * Several sequences end to end, with no padding between them.
+ *
+ * <p>Sequence {@code i} owns the tokens {@code sequenceStarts[i]} up to, and without, {@code
+ * sequenceStarts[i + 1]}. The arrays are not copied: treat them as read-only.
+ *
+ * @param ids vocabulary id of each token
+ * @param typeIds segment id of each token
+ * @param positions position of each token within its sequence, from 0
+ * @param sequenceStarts n + 1 ascending offsets, the first 0, the last the number of tokens
+ * @param pooledStarts first token of each sequence that enters the pooling
+ */
+public record PackedBatch(
+    int[] ids, int[] typeIds, int[] positions, int[] sequenceStarts, int[] pooledStarts) {
+
+  /**
+   * Returns the sequences packed in the given order.
+   *
+   * @param promptTokens leading tokens of each sequence that stay out of the pooling
+   */
+  public static PackedBatch pack(List<Tokens> sequences, int[] promptTokens) {
+    int tokens = 0;
+    for (Tokens sequence : sequences) {
+      if (sequence.length() == 0) {
+        throw new IllegalArgumentException("a sequence has no tokens, expected at least 1");
+      }
+      tokens = Math.addExact(tokens, sequence.length());
+    }
+    int[] ids = new int[tokens];
+    int[] typeIds = new int[tokens];
+    int[] positions = new int[tokens];
+    int[] starts = new int[sequences.size() + 1];
+    int[] pooledStarts = new int[sequences.size()];
+    int at = 0;
+    for (int i = 0; i < sequences.size(); i++) {
+      Tokens sequence = sequences.get(i);
+      int length = sequence.length();
+      System.arraycopy(sequence.ids(), 0, ids, at, length);
+      System.arraycopy(sequence.typeIds(), 0, typeIds, at, length);
+      for (int position = 0; position < length; position++) {
+        positions[at + position] = position;
+      }
+      // A prompt that fills the whole sequence leaves its last token to pool.
+      pooledStarts[i] = at + Math.min(promptTokens[i], length - 1);
+      at += length;
+      starts[i + 1] = at;
+    }
+    return new PackedBatch(ids, typeIds, positions, starts, pooledStarts);
+  }
+
+  /** Returns the sequences packed in the given order, all tokens entering the pooling. */
+  public static PackedBatch pack(List<Tokens> sequences) {
+    return pack(sequences, new int[sequences.size()]);
+  }
+
+  /** Returns the number of tokens of all sequences. */
+  public int tokens() {
+    return ids.length;
+  }
+
+  /** Returns the number of sequences. */
+  public int sequences() {
+    return sequenceStarts.length - 1;
+  }
+
+  /** Returns the number of tokens of sequence {@code i}. */
+  public int length(int i) {
+    return sequenceStarts[i + 1] - sequenceStarts[i];
+  }
+
+  /** Returns the number of tokens of the longest sequence. */
+  public int longest() {
+    int longest = 0;
+    for (int i = 0; i < sequences(); i++) {
+      longest = Math.max(longest, length(i));
+    }
+    return longest;
+  }
+}
