@@ -26,7 +26,7 @@ import java.util.Optional;
  */
 record JsonFields(String file, String path, JsonNode node) {
   /** Largest file that is read, in bytes: published ones stay below 40 MB. */
-  static final long MOST_BYTES = 512L << 20;
+  static final long MOST_BYTES = 128L << 20;
 
   private static final ObjectMapper MAPPER =
       JsonMapper.builder(

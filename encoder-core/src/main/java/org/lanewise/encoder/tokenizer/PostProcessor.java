@@ -9,6 +9,9 @@ sealed interface PostProcessor permits PostProcessor.Template {
   /** Returns the number of special tokens that are added to one text or to a pair. */
   int addedTokens(boolean pair);
 
+  /** Returns the ids of all special tokens that may be added. */
+  List<Integer> specialIds();
+
   /** Returns the whole sequence, and after it the overflowing windows in the library's order. */
   List<TokenBuffer> assemble(List<Windows> texts, boolean addSpecialTokens);
 
@@ -63,6 +66,19 @@ sealed interface PostProcessor permits PostProcessor.Template {
         }
       }
       return added;
+    }
+
+    @Override
+    public List<Integer> specialIds() {
+      List<Integer> ids = new ArrayList<>();
+      for (List<Part> parts : List.of(single, pair)) {
+        for (Part part : parts) {
+          if (part instanceof Part.Special special) {
+            ids.addAll(special.ids());
+          }
+        }
+      }
+      return ids;
     }
 
     @Override

@@ -84,9 +84,17 @@ final class TokenizerJson {
         next++;
       }
     }
+    Vocabulary whole = vocabulary.with(further);
+    for (int id : postProcessor.specialIds()) {
+      if (!whole.contains(id)) {
+        throw source.complaint(
+            "adds the special id [%d] to texts, which no token of the vocabulary has"
+                .formatted(id));
+      }
+    }
     return new PipelineTokenizer(
         new AddedTokens(added, normalizer),
-        vocabulary.with(further),
+        whole,
         normalizer,
         preTokenizer,
         model,
@@ -214,15 +222,8 @@ final class TokenizerJson {
       throw pair.complaint(
           "has %d elements, expected a token and its id".formatted(elements.size()));
     }
-    return specialId(elements.get(1));
-  }
-
-  private static int specialId(JsonFields id) {
-    if (id.integer() < 0 || id.integer() >= Vocabulary.MOST_IDS) {
-      throw id.complaint(
-          "is [%d], expected an id from 0 to %d".formatted(id.integer(), Vocabulary.MOST_IDS - 1));
-    }
-    return id.integer();
+    elements.get(0).text();
+    return elements.get(1).integer();
   }
 
   private static List<PostProcessor.Part> parts(JsonFields template, String name) {
@@ -237,16 +238,24 @@ final class TokenizerJson {
               case "B" -> 1;
               default -> throw unsupported(text.get().field("id"), id, "A, B");
             };
-        parts.add(new PostProcessor.Part.Text(index, text.get().field("type_id").integer()));
+        parts.add(new PostProcessor.Part.Text(index, typeId(text.get())));
       } else {
         JsonFields special = element.field("SpecialToken");
         JsonFields tokens = template.field("special_tokens").field(special.field("id").text());
         List<Integer> ids =
-            tokens.field("ids").elements().stream().map(TokenizerJson::specialId).toList();
-        parts.add(new PostProcessor.Part.Special(ids, special.field("type_id").integer()));
+            tokens.field("ids").elements().stream().map(JsonFields::integer).toList();
+        parts.add(new PostProcessor.Part.Special(ids, typeId(special)));
       }
     }
     return parts;
+  }
+
+  private static int typeId(JsonFields part) {
+    JsonFields typeId = part.field("type_id");
+    if (typeId.integer() < 0) {
+      throw typeId.complaint("is [" + typeId.integer() + "], expected 0 or more");
+    }
+    return typeId.integer();
   }
 
   private static Decoder decoder(JsonFields decoder) {

@@ -48,9 +48,9 @@ public record Truncation(int maxLength, int stride, Strategy strategy, Direction
           "[max_length] is %d, expected at least the %d special tokens"
               .formatted(maxLength, added));
     }
-    if (stride > 0 && stride >= room) {
+    if (stride > room) {
       throw new IllegalArgumentException(
-          "[stride] is %d, expected less than the %d tokens that [max_length] leaves for text"
+          "[stride] is %d, expected no more than the %d tokens that [max_length] leaves for text"
               .formatted(stride, room));
     }
     int firstLength = first.length();
