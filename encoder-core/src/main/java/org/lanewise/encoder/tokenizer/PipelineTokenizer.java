@@ -38,6 +38,11 @@ final class PipelineTokenizer implements Tokenizer {
   }
 
   @Override
+  public String kind() {
+    return model.kind();
+  }
+
+  @Override
   public Tokens encode(
       String text,
       Optional<String> pair,

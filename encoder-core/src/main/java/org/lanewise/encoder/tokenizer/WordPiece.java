@@ -35,6 +35,11 @@ final class WordPiece implements TokenModel {
   }
 
   @Override
+  public String kind() {
+    return "WordPiece";
+  }
+
+  @Override
   public Vocabulary vocabulary() {
     return vocabulary;
   }
