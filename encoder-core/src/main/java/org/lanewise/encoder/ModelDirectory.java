@@ -1,72 +1,177 @@
 package org.lanewise.encoder;
 
+import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.lanewise.encoder.head.SentenceModule;
 import org.lanewise.encoder.model.BertConfig;
 import org.lanewise.encoder.tokenizer.Tokenizer;
+import org.lanewise.encoder.weights.DataType;
 import org.lanewise.encoder.weights.Weights;
 
 /**
  * A model directory as Hugging Face and sentence-transformers write it, opened and checked. Weights
  * stay mapped until {@link #close()}. Thread-safe.
+ *
+ * <p>What is read: config.json ({@code model_type: bert}); model.safetensors, or its shards and
+ * their index; tokenizer.json, or vocab.txt with tokenizer_config.json; and, where they are there,
+ * modules.json with the modules' folders, sentence_bert_config.json and
+ * config_sentence_transformers.json. What is there but not implemented is refused.
  */
 public final class ModelDirectory implements AutoCloseable {
-  private ModelDirectory() {}
+  /** What the files say. */
+  record Contents(
+      Path path,
+      BertConfig config,
+      Tokenizer tokenizer,
+      Weights weights,
+      long weightBytes,
+      Set<DataType> weightTypes,
+      List<SentenceModule> sentenceModules,
+      Prompts prompts,
+      OptionalInt truncateDimensions,
+      Optional<String> similarity,
+      int maxLength,
+      boolean lowerCase,
+      String fingerprint) {}
 
-  /** Opens and checks the directory; throws {@link ModelException} naming every problem. */
-  public static ModelDirectory open(Path directory) {
-    throw new UnsupportedOperationException();
+  private final Contents contents;
+  private final Arena arena;
+  private final AtomicBoolean closed = new AtomicBoolean();
+
+  private ModelDirectory(Contents contents, Arena arena) {
+    this.contents = contents;
+    this.arena = arena;
   }
 
-  /** Opens only the tokenizer: tokenizer.json, or vocab.txt with tokenizer_config.json, is enough. */
+  /**
+   * Returns the directory, opened and checked.
+   *
+   * @throws ModelException naming every problem that was found, with what is expected
+   */
+  public static ModelDirectory open(Path directory) {
+    Arena arena = Arena.ofShared();
+    boolean opened = false;
+    try {
+      ModelDirectory model =
+          new ModelDirectory(new ModelDirectoryReader(directory, arena).read(), arena);
+      opened = true;
+      return model;
+    } finally {
+      if (!opened) {
+        arena.close();
+      }
+    }
+  }
+
+  /**
+   * Returns the tokenizer alone; a directory with only tokenizer.json, or vocab.txt with or without
+   * tokenizer_config.json, is enough.
+   *
+   * @throws ModelException if there is none or it cannot be used
+   */
   public static Tokenizer openTokenizer(Path directory) {
-    throw new UnsupportedOperationException();
+    return ModelDirectoryReader.readTokenizer(directory);
   }
 
   /** Returns where the directory is. */
   public Path path() {
-    throw new UnsupportedOperationException();
+    return contents.path;
   }
 
+  /** Returns the encoder's sizes. */
   public BertConfig config() {
-    throw new UnsupportedOperationException();
+    return contents.config;
   }
 
+  /** Returns the tokenizer. */
   public Tokenizer tokenizer() {
-    throw new UnsupportedOperationException();
+    return contents.tokenizer;
   }
 
-  /** Returns the tensors by canonical name: prefix removed, gamma/beta renamed, shapes checked. */
+  /**
+   * Returns the encoder's tensors by canonical name: prefix removed, gamma/beta renamed, shapes
+   * checked, all of them F32, F16 or BF16. {@code pooler.dense.*} is there where the files have it.
+   * Reading them after {@link #close()} throws {@link IllegalStateException}.
+   */
   public Weights weights() {
-    throw new UnsupportedOperationException();
+    return contents.weights;
   }
 
-  /** Returns the steps after the encoder in order; empty where the directory states none. */
+  /** Returns the bytes that the tensors in use have in their files, Dense modules included. */
+  public long weightBytes() {
+    return contents.weightBytes;
+  }
+
+  /** Returns the number formats of the tensors in use, most often one. */
+  public Set<DataType> weightTypes() {
+    return contents.weightTypes;
+  }
+
+  /**
+   * Returns the steps after the encoder in order; empty where the directory states none, so that a
+   * sentence vector needs a pooling from the caller.
+   */
   public List<SentenceModule> sentenceModules() {
-    throw new UnsupportedOperationException();
+    return contents.sentenceModules;
   }
 
+  /** Returns the prompts of config_sentence_transformers.json. */
   public Prompts prompts() {
-    throw new UnsupportedOperationException();
+    return contents.prompts;
   }
 
-  /** Returns {@code truncate_dim} of config_sentence_transformers.json. */
+  /**
+   * Returns {@code truncate_dim} of config_sentence_transformers.json; empty where it is not stated
+   * or cuts nothing off.
+   */
   public OptionalInt truncateDimensions() {
-    throw new UnsupportedOperationException();
+    return contents.truncateDimensions;
   }
 
-  /** Returns the most tokens of a text, special tokens included. */
+  /**
+   * Returns {@code similarity_fn_name} of config_sentence_transformers.json, {@code cosine} for
+   * instance.
+   */
+  public Optional<String> similarity() {
+    return contents.similarity;
+  }
+
+  /**
+   * Returns the most tokens of a text, special tokens included: {@code max_seq_length} where it is
+   * stated, else the tokenizer's {@code model_max_length}; never more than the positions.
+   */
   public int maxLength() {
-    throw new UnsupportedOperationException();
+    return contents.maxLength;
   }
 
   /** Returns whether texts are lower-cased before tokenizing (sentence_bert_config.json). */
   public boolean lowerCase() {
-    throw new UnsupportedOperationException();
+    return contents.lowerCase;
   }
 
+  /**
+   * Returns a hexadecimal SHA-256 of what determines the vectors; equal directories have equal
+   * fingerprints wherever they are.
+   *
+   * <p>It covers every byte of the configuration and tokenizer files that were read, and name,
+   * format, shape and content of the tensors in use: tensors up to 16 KiB entirely, of larger ones
+   * sixteen pieces of 1 KiB spread evenly. Training changes every tensor nearly everywhere; a file
+   * edited by hand between the pieces goes unnoticed.
+   */
+  public String fingerprint() {
+    return contents.fingerprint;
+  }
+
+  /** Unmaps the weights; further calls do nothing. */
   @Override
-  public void close() {}
+  public void close() {
+    if (closed.compareAndSet(false, true)) {
+      arena.close();
+    }
+  }
 }

@@ -1,5 +1,7 @@
 package org.lanewise.encoder;
 
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 
@@ -10,8 +12,16 @@ import java.util.Optional;
  * @param defaultName the prompt used where none is named
  */
 public record Prompts(Map<String, String> byName, Optional<String> defaultName) {
+  /** Copies the prompts, keeping their order, and checks that the default is one of them. */
   public Prompts {
-    byName = Map.copyOf(byName);
+    byName = Collections.unmodifiableMap(new LinkedHashMap<>(byName));
+    if (defaultName.isPresent() && !byName.containsKey(defaultName.get())) {
+      throw new IllegalArgumentException(
+          "default prompt ["
+              + defaultName.get()
+              + "] is not one of the model's prompts "
+              + byName.keySet());
+    }
   }
 
   /** Returns the prompt of that name, or an error that lists the names there are. */

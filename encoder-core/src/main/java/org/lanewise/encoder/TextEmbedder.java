@@ -1,66 +1,427 @@
 package org.lanewise.encoder;
 
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.stream.IntStream;
+import org.lanewise.encoder.backend.Backend;
+import org.lanewise.encoder.backend.Backends;
+import org.lanewise.encoder.backend.Matrix;
+import org.lanewise.encoder.backend.PoolingMode;
 import org.lanewise.encoder.backend.Precision;
+import org.lanewise.encoder.backend.Workers;
+import org.lanewise.encoder.batch.PackedBatch;
+import org.lanewise.encoder.head.SentenceHead;
+import org.lanewise.encoder.head.SentenceModule;
+import org.lanewise.encoder.model.Activations;
+import org.lanewise.encoder.model.BertEncoder;
+import org.lanewise.encoder.tokenizer.Tokens;
+import org.lanewise.encoder.tokenizer.Truncation;
 
-/** Turns texts into vectors. Thread-safe. */
+/**
+ * Turns texts into vectors, as {@code SentenceTransformer.encode} does.
+ *
+ * {@snippet :
+ * try (TextEmbedder embedder =
+ *     TextEmbedder.open(ModelDirectory.open(path), EmbedderOptions.defaults())) {
+ *   List<Embedding> answers = embedder.embed(List.of("first text", "second text"));
+ *   float[] vector = answers.getFirst().vector();
+ * }
+ * }
+ *
+ * <p>Thread-safe: any number of threads may call any method at once. The same text gives the same
+ * vector, to 1e-6, alone or in any batch, in any order and on any number of threads. Weights and
+ * activations are native memory, released by {@link #close()}; calls after that throw {@link
+ * IllegalStateException}.
+ */
 public final class TextEmbedder implements AutoCloseable {
-  private TextEmbedder() {}
+  private final ModelDirectory directory;
+  private final EmbedderOptions options;
+  private final Workers workers;
+  private final Backend shared;
+  private final Backend alone;
+  private final Arena arena = Arena.ofShared();
+  private final BertEncoder encoder;
+  private final Optional<SentenceHead> head;
+  private final int dimensions;
+  private final ConcurrentLinkedDeque<State> idle = new ConcurrentLinkedDeque<>();
+  private final ReadWriteLock lock = new ReentrantReadWriteLock();
+  private boolean closed;
 
-  /** Opens an embedder over the directory, which it closes with itself. */
+  /** The activations of one forward pass at a time. */
+  private record State(Arena arena, Activations activations) {}
+
+  private TextEmbedder(ModelDirectory directory, EmbedderOptions options) {
+    this.directory = directory;
+    this.options = options;
+    Backend named = Backends.create(options.backend(), options.precision(), new Workers(1));
+    alone = named;
+    workers = new Workers(options.threads());
+    shared = Backends.create(named.name(), Optional.of(named.precision()), workers);
+    encoder = new BertEncoder(alone, arena, directory.weights(), directory.config());
+    List<SentenceModule> modules = modules(directory.sentenceModules(), options);
+    head =
+        modules.isEmpty()
+            ? Optional.empty()
+            : Optional.of(new SentenceHead(alone, arena, modules, directory.config().hiddenSize()));
+    dimensions = head.map(h -> dimensions(h.dimensions(), directory, options)).orElse(0);
+  }
+
+  /**
+   * Returns an embedder over the directory, which it closes with itself; if it cannot be opened,
+   * the directory is closed too.
+   *
+   * @throws IllegalArgumentException if the backend cannot start or an option does not fit the
+   *     model
+   */
   public static TextEmbedder open(ModelDirectory directory, EmbedderOptions options) {
-    throw new UnsupportedOperationException();
+    try {
+      return new TextEmbedder(directory, options);
+    } catch (RuntimeException | Error e) {
+      directory.close();
+      throw e;
+    }
   }
 
-  /** Returns the length of the vectors. */
+  /** The directory's modules with the caller's pooling and normalisation in place of its own. */
+  private static List<SentenceModule> modules(
+      List<SentenceModule> stated, EmbedderOptions options) {
+    List<SentenceModule> modules = new ArrayList<>(stated);
+    if (options.pooling().isPresent()) {
+      boolean includePrompt = true;
+      if (!modules.isEmpty() && modules.getFirst() instanceof SentenceModule.Pooling own) {
+        includePrompt = own.includePrompt();
+        modules.removeFirst();
+      }
+      PoolingMode mode = options.pooling().get();
+      modules.addFirst(new SentenceModule.Pooling(List.of(mode), includePrompt));
+    }
+    if (options.normalize().isPresent() && !options.normalize().get()) {
+      modules.removeIf(module -> module instanceof SentenceModule.Normalize);
+    }
+    return modules;
+  }
+
+  private static int dimensions(int size, ModelDirectory directory, EmbedderOptions options) {
+    int asked = options.dimensions().orElse(directory.truncateDimensions().orElse(0));
+    if (asked < 0 || asked > size) {
+      throw new IllegalArgumentException(
+          "dimensions is [" + asked + "] but the model's vectors have " + size);
+    }
+    return asked == 0 ? size : asked;
+  }
+
+  /**
+   * Returns the length of the vectors.
+   *
+   * @throws ModelException if the directory states no pooling and none was given
+   */
   public int dimensions() {
-    throw new UnsupportedOperationException();
+    head();
+    return dimensions;
   }
 
-  /** Returns the most tokens of one text, special tokens included. */
+  private SentenceHead head() {
+    return head.orElseThrow(
+        () ->
+            new ModelException(
+                directory.path(),
+                List.of(
+                    "it states no pooling (modules.json with a Pooling module is missing), so it"
+                        + " gives token vectors but no text vector; choose a pooling: "
+                        + Arrays.stream(PoolingMode.values()).map(PoolingMode::label).toList())));
+  }
+
+  /** Returns the directory that was opened. */
+  public ModelDirectory directory() {
+    return directory;
+  }
+
+  /** Returns the most tokens of one text, prompt and special tokens included. */
   public int maxLength() {
-    throw new UnsupportedOperationException();
+    return directory.maxLength();
   }
 
   /** Returns the model's prompts. */
   public Prompts prompts() {
-    throw new UnsupportedOperationException();
+    return directory.prompts();
   }
 
   /** Returns the name of the backend that runs: {@code vector} or {@code scalar}. */
   public String backend() {
-    throw new UnsupportedOperationException();
+    return alone.name();
   }
 
   /** Returns the precision that runs. */
   public Precision precision() {
-    throw new UnsupportedOperationException();
-  }
-
-  /** Returns the tokens of prompt and text, cut to {@link #maxLength()}. */
-  public EncodedText encode(String text, String prompt) {
-    throw new UnsupportedOperationException();
+    return alone.precision();
   }
 
   /**
-   * Returns the vectors of one packed batch, computed on the calling thread alone; several threads
-   * may call at once. Batches are not split: the caller chooses their size.
+   * Returns the tokens of prompt and text, cut to {@link #maxLength()}.
+   *
+   * @param prompt goes in front of the text as it is; empty for none
+   */
+  public EncodedText encode(String text, String prompt) {
+    return encode(text, Optional.empty(), prompt);
+  }
+
+  /**
+   * Returns the tokens of prompt, text and pair, cut to {@link #maxLength()}: the longer of the two
+   * texts loses its end first.
+   *
+   * @param pair the second text, with token type 1
+   * @param prompt goes in front of the first text as it is; empty for none
+   * @throws IllegalArgumentException if there is a pair and the model has no token type for it
+   */
+  public EncodedText encode(String text, Optional<String> pair, String prompt) {
+    Truncation truncation = Truncation.to(maxLength());
+    Tokens tokens =
+        directory
+            .tokenizer()
+            .encode(cased(prompt + text), pair.map(this::cased), true, Optional.of(truncation));
+    int types = directory.config().typeVocabularySize();
+    for (int typeId : tokens.typeIds()) {
+      if (typeId >= types) {
+        throw new IllegalArgumentException(
+            "a token has type ["
+                + typeId
+                + "] but [type_vocab_size] is "
+                + types
+                + ": this model takes no pairs of texts");
+      }
+    }
+    return new EncodedText(tokens, promptTokens(prompt));
+  }
+
+  private String cased(String text) {
+    return directory.lowerCase() ? text.toLowerCase(Locale.ROOT) : text;
+  }
+
+  /**
+   * The prompt tokenized alone, without the special token that ends it, as the reference counts.
+   */
+  private int promptTokens(String prompt) {
+    boolean included =
+        directory.sentenceModules().isEmpty()
+            || !(directory.sentenceModules().getFirst() instanceof SentenceModule.Pooling pooling)
+            || pooling.includePrompt();
+    if (included || prompt.isEmpty()) {
+      return 0;
+    }
+    Tokens tokens = directory.tokenizer().encode(cased(prompt));
+    int last = tokens.length() - 1;
+    return last >= 0 && tokens.special()[last] ? last : tokens.length();
+  }
+
+  /**
+   * Returns the vectors of one packed batch, computed on the calling thread alone. The batch is not
+   * split: the caller chooses its size. Throughput is best when several threads call this at once
+   * with a few hundred tokens each.
    */
   public float[][] forward(List<EncodedText> texts) {
-    throw new UnsupportedOperationException();
+    return forward(alone, texts);
   }
 
   /** Like {@link #forward}, with the embedder's idle threads helping: for single queries. */
   public float[][] forwardShared(List<EncodedText> texts) {
-    throw new UnsupportedOperationException();
+    return forward(shared, texts);
   }
 
-  /** Returns the vectors of the texts, in order, using the embedder's threads. */
+  private float[][] forward(Backend backend, List<EncodedText> texts) {
+    SentenceHead sentenceHead = head();
+    return withState(
+        backend,
+        texts,
+        (batch, hidden) -> {
+          try (Arena call = Arena.ofConfined()) {
+            Matrix vectors = sentenceHead.forward(backend, call, hidden, batch);
+            float[][] answers = new float[texts.size()][];
+            boolean normalize = options.normalize().orElse(false);
+            if (normalize) {
+              // After the cut, as encode(normalize_embeddings=True) does.
+              vectors = new Matrix(vectors.data(), vectors.rows(), dimensions, vectors.stride());
+              backend.normalize(vectors);
+            }
+            for (int i = 0; i < answers.length; i++) {
+              answers[i] = backend.read(vectors, i, dimensions);
+            }
+            return answers;
+          }
+        });
+  }
+
+  /** Returns the last hidden state of every token of every text: [text][token][hiddenSize]. */
+  public float[][][] forwardTokens(List<EncodedText> texts) {
+    return withState(
+        shared,
+        texts,
+        (batch, hidden) -> {
+          float[][][] answers = new float[texts.size()][][];
+          for (int i = 0; i < answers.length; i++) {
+            answers[i] = new float[batch.length(i)][];
+            for (int token = 0; token < answers[i].length; token++) {
+              answers[i][token] =
+                  shared.read(hidden, batch.sequenceStarts()[i] + token, hidden.columns());
+            }
+          }
+          return answers;
+        });
+  }
+
+  private interface Body<T> {
+    T apply(PackedBatch batch, Matrix hidden);
+  }
+
+  private <T> T withState(Backend backend, List<EncodedText> texts, Body<T> body) {
+    PackedBatch batch =
+        PackedBatch.pack(
+            texts.stream().map(EncodedText::tokens).toList(),
+            texts.stream().mapToInt(EncodedText::promptTokens).toArray());
+    Lock reading = lock.readLock();
+    reading.lock();
+    try {
+      if (closed) {
+        throw new IllegalStateException("the embedder of [" + directory.path() + "] is closed");
+      }
+      State state = borrow(batch.tokens());
+      try {
+        Activations activations = state.activations().forTokens(batch.tokens());
+        return body.apply(batch, encoder.forward(backend, batch, activations));
+      } finally {
+        idle.addFirst(state);
+      }
+    } finally {
+      reading.unlock();
+    }
+  }
+
+  private State borrow(int tokens) {
+    State state = idle.pollFirst();
+    if (state != null && state.activations().capacity() >= tokens) {
+      return state;
+    }
+    if (state != null) {
+      state.arena().close();
+    }
+    Arena memory = Arena.ofShared();
+    int capacity = Math.max(tokens, Math.min(options.batchTokens(), 512));
+    return new State(memory, Activations.allocate(alone, memory, directory.config(), capacity));
+  }
+
+  /** Returns the vectors of the texts, in order, with the model's default prompt. */
+  public List<Embedding> embed(List<String> texts) {
+    return embed(texts, prompts().byDefault());
+  }
+
+  /**
+   * Returns the vectors of the texts, in order, using all of the embedder's threads: texts are
+   * sorted by length and packed into batches, so that results never depend on their neighbours.
+   *
+   * @param prompt goes in front of every text; empty for none
+   */
   public List<Embedding> embed(List<String> texts, String prompt) {
-    throw new UnsupportedOperationException();
+    return embed(texts, Collections.nCopies(texts.size(), Optional.empty()), prompt);
   }
 
-  /** Releases memory and threads; calls still running finish first. */
+  /**
+   * Like {@link #embed(List, String)}, for texts of which some have a second text.
+   *
+   * @param pairs the second text of each text; as many as texts
+   */
+  public List<Embedding> embed(List<String> texts, List<Optional<String>> pairs, String prompt) {
+    if (pairs.size() != texts.size()) {
+      throw new IllegalArgumentException(
+          "there are " + pairs.size() + " pairs, expected one for each of " + texts.size());
+    }
+    EncodedText[] encoded = new EncodedText[texts.size()];
+    workers.forEach(encoded.length, i -> encoded[i] = encode(texts.get(i), pairs.get(i), prompt));
+    float[][] vectors = embedEncoded(Arrays.asList(encoded));
+    List<Embedding> embeddings = new ArrayList<>(encoded.length);
+    for (int i = 0; i < encoded.length; i++) {
+      Tokens tokens = encoded[i].tokens();
+      embeddings.add(new Embedding(vectors[i], tokens.length(), tokens.truncated()));
+    }
+    return embeddings;
+  }
+
+  /** Returns the vectors of encoded texts, in order, using all of the embedder's threads. */
+  public float[][] embedEncoded(List<EncodedText> texts) {
+    float[][] vectors = new float[texts.size()][];
+    List<List<Integer>> batches = batches(texts);
+    if (batches.size() == 1) {
+      scatter(forwardShared(texts), IntStream.range(0, texts.size()).boxed().toList(), vectors);
+      return vectors;
+    }
+    workers.forEach(
+        batches.size(),
+        i -> {
+          List<Integer> batch = batches.get(i);
+          scatter(forward(batch.stream().map(texts::get).toList()), batch, vectors);
+        });
+    return vectors;
+  }
+
+  private static void scatter(float[][] from, List<Integer> positions, float[][] to) {
+    for (int i = 0; i < from.length; i++) {
+      to[positions.get(i)] = from[i];
+    }
+  }
+
+  /** Positions of the texts by batch: longest first, so that the last batches to end are short. */
+  private List<List<Integer>> batches(List<EncodedText> texts) {
+    long tokens = texts.stream().mapToLong(EncodedText::length).sum();
+    long perThread = Math.ceilDiv(tokens, (long) workers.threads());
+    long budget = Math.min(options.batchTokens(), Math.max(perThread, SHARED_TOKENS));
+    List<Integer> order =
+        IntStream.range(0, texts.size())
+            .boxed()
+            .sorted(Comparator.comparingInt((Integer i) -> -texts.get(i).length()))
+            .toList();
+    List<List<Integer>> batches = new ArrayList<>();
+    long filled = 0;
+    for (int i : order) {
+      int length = texts.get(i).length();
+      if (batches.isEmpty() || filled + length > budget) {
+        batches.add(new ArrayList<>());
+        filled = 0;
+      }
+      batches.getLast().add(i);
+      filled += length;
+    }
+    return batches;
+  }
+
+  /** Below this many tokens one batch on all threads is faster than a batch for each thread. */
+  private static final int SHARED_TOKENS = 64;
+
+  /** Releases memory and threads; calls that are running finish first. */
   @Override
-  public void close() {}
+  public void close() {
+    Lock writing = lock.writeLock();
+    writing.lock();
+    try {
+      if (closed) {
+        return;
+      }
+      closed = true;
+      workers.close();
+      for (State state = idle.pollFirst(); state != null; state = idle.pollFirst()) {
+        state.arena().close();
+      }
+      arena.close();
+      directory.close();
+    } finally {
+      writing.unlock();
+    }
+  }
 }

@@ -61,4 +61,7 @@ public interface Backend {
 
   /** Scales every row to Euclidean length 1; a row of zeros stays as it is. */
   void normalize(Matrix vectors);
+
+  /** Returns the first {@code columns} numbers of a row, in host memory. */
+  float[] read(Matrix matrix, int row, int columns);
 }

@@ -7,8 +7,8 @@ import java.lang.foreign.ValueLayout;
 /**
  * A row-major fp32 matrix in native memory that operations compute on.
  *
- * <p>Rows lie {@code stride} numbers apart and the memory holds more rows than {@code rows}: kernels
- * write whole blocks, so what lies outside {@code rows} x {@code columns} is scratch.
+ * <p>Rows lie {@code stride} numbers apart and the memory holds more rows than {@code rows}:
+ * kernels write whole blocks, so what lies outside {@code rows} x {@code columns} is scratch.
  *
  * @param data the numbers; a device address where the backend's memory is not the host's
  * @param rows rows that mean something
@@ -17,7 +17,7 @@ import java.lang.foreign.ValueLayout;
  */
 public record Matrix(MemorySegment data, int rows, int columns, int stride) {
   /** Rows and columns that a kernel may write beyond the matrix are rounded up to these. */
-  static final int ROW_BLOCK = 12;
+  static final int ROW_BLOCK = 6;
 
   static final int COLUMN_BLOCK = 32;
 
@@ -46,6 +46,11 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride) {
   /** Returns the byte offset of a row. */
   long rowOffset(int row) {
     return (long) row * stride * Float.BYTES;
+  }
+
+  /** Returns a copy of the first {@code columns} numbers of a row. */
+  float[] row(int row, int columns) {
+    return data.asSlice(rowOffset(row), (long) columns * Float.BYTES).toArray(FLOAT);
   }
 
   float get(int row, int column) {

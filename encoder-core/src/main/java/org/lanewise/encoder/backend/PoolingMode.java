@@ -1,6 +1,11 @@
 package org.lanewise.encoder.backend;
 
-/** How the hidden states of a sequence become one vector; the six modes of sentence-transformers. */
+import java.util.Arrays;
+import java.util.Optional;
+
+/**
+ * How the hidden states of a sequence become one vector; the six modes of sentence-transformers.
+ */
 public enum PoolingMode {
   CLS("cls"),
   MEAN("mean"),
@@ -18,5 +23,10 @@ public enum PoolingMode {
   /** Returns the name that sentence-transformers uses. */
   public String label() {
     return label;
+  }
+
+  /** Returns the mode that sentence-transformers calls {@code label}. */
+  public static Optional<PoolingMode> named(String label) {
+    return Arrays.stream(values()).filter(mode -> mode.label.equals(label)).findFirst();
   }
 }

@@ -191,8 +191,7 @@ public final class ScalarBackend implements Backend {
       output.set(
           row,
           i,
-          (float)
-              (value * norm.weight().getAtIndex(FLOAT, i) + norm.bias().getAtIndex(FLOAT, i)));
+          (float) (value * norm.weight().getAtIndex(FLOAT, i) + norm.bias().getAtIndex(FLOAT, i)));
     }
   }
 
@@ -296,5 +295,10 @@ public final class ScalarBackend implements Backend {
         vectors.set(row, i, (float) (vectors.get(row, i) / length));
       }
     }
+  }
+
+  @Override
+  public float[] read(Matrix matrix, int row, int columns) {
+    return matrix.row(row, columns);
   }
 }

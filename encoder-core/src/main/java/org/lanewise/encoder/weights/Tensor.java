@@ -15,6 +15,8 @@ import java.nio.ByteOrder;
 public record Tensor(String name, DataType type, long[] shape, MemorySegment data) {
   private static final ValueLayout.OfFloat FLOAT =
       ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfLong LONG =
+      ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
@@ -37,5 +39,13 @@ public record Tensor(String name, DataType type, long[] shape, MemorySegment dat
           throw new IllegalStateException(
               "weight [" + name + "] has type " + type + ", expected F32, F16 or BF16");
     };
+  }
+
+  /** Returns the 64-bit integer at a flat index. */
+  public long getLong(long index) {
+    if (type != DataType.I64) {
+      throw new IllegalStateException("weight [" + name + "] has type " + type + ", expected I64");
+    }
+    return data.get(LONG, index * 8);
   }
 }

@@ -1,0 +1,525 @@
+package org.lanewise.encoder;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.EnumSet;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeMap;
+import org.lanewise.encoder.head.SentenceModule;
+import org.lanewise.encoder.model.BertConfig;
+import org.lanewise.encoder.tokenizer.Tokenizer;
+import org.lanewise.encoder.tokenizer.Tokenizers;
+import org.lanewise.encoder.weights.DataType;
+import org.lanewise.encoder.weights.JsonFile;
+import org.lanewise.encoder.weights.MalformedFileException;
+import org.lanewise.encoder.weights.Safetensors;
+import org.lanewise.encoder.weights.Tensor;
+import org.lanewise.encoder.weights.Weights;
+
+/** Reads one model directory, once, and collects its problems on the way. */
+final class ModelDirectoryReader {
+  /**
+   * The order in which sentence-transformers looks for them; six are from before BERT's name won.
+   */
+  private static final List<String> SENTENCE_CONFIGS =
+      List.of(
+          "sentence_bert_config.json",
+          "sentence_roberta_config.json",
+          "sentence_distilbert_config.json",
+          "sentence_camembert_config.json",
+          "sentence_albert_config.json",
+          "sentence_xlm-roberta_config.json",
+          "sentence_xlnet_config.json");
+
+  private static final List<String> PREFIXES = List.of("", "bert.", "0.auto_model.");
+  private static final String WORD_EMBEDDINGS = "embeddings.word_embeddings.weight";
+  private static final String SAFETENSORS = "model.safetensors";
+  private static final String INDEX = SAFETENSORS + ".index.json";
+
+  /** Files that hold the weights in formats that we do not read. */
+  private static final List<String> OTHER_WEIGHTS =
+      List.of(
+          "pytorch_model.bin",
+          "pytorch_model.bin.index.json",
+          "tf_model.h5",
+          "flax_model.msgpack",
+          "model.onnx",
+          "onnx");
+
+  private static final Set<DataType> WEIGHT_TYPES =
+      EnumSet.of(DataType.F32, DataType.F16, DataType.BF16);
+
+  private static final int MAX_LISTED = 8;
+  private static final int WHOLE_TENSOR = 16 << 10;
+  private static final int PIECES = 16;
+  private static final int PIECE = 1 << 10;
+
+  private final Path directory;
+  private final Arena arena;
+  private final List<String> problems = new ArrayList<>();
+  private final Map<String, Path> files = new TreeMap<>();
+
+  ModelDirectoryReader(Path directory, Arena arena) {
+    this.directory = directory;
+    this.arena = arena;
+  }
+
+  /** Returns what the files say, or throws with all problems. */
+  ModelDirectory.Contents read() {
+    requireDirectory(directory);
+    SentenceModuleReader modules = new SentenceModuleReader(this);
+    String home = modules.transformerPath();
+    Optional<JsonFile> configFile = require(home + "config.json");
+    int before = problems.size();
+    Optional<BertConfig> config =
+        configFile
+            .map(json -> BertConfig.read(json, problems))
+            .filter(read -> problems.size() == before);
+    Map<String, Tensor> weights =
+        openWeights(home).map(opened -> encoderWeights(opened, config)).orElse(Map.of());
+    Optional<Tokenizer> tokenizer = tokenizer(home);
+    if (config.isPresent() && tokenizer.isPresent()) {
+      checkVocabulary(config.get(), tokenizer.get());
+    }
+    Optional<JsonFile> sentenceConfig =
+        SENTENCE_CONFIGS.stream()
+            .filter(name -> exists(home + name))
+            .findFirst()
+            .flatMap(name -> json(home + name));
+    sentenceConfig.ifPresent(this::checkSentenceConfig);
+    int maxLength = maxLength(home, sentenceConfig, config);
+    boolean lowerCase = sentenceConfig.map(json -> json.flag("do_lower_case", false)).orElse(false);
+    List<SentenceModule> sentenceModules = modules.read(config);
+
+    Optional<JsonFile> settings = optional("config_sentence_transformers.json");
+    Prompts prompts = settings.map(this::prompts).orElse(new Prompts(Map.of(), Optional.empty()));
+    OptionalInt truncate =
+        settings
+            .map(json -> json.optionalInteger("truncate_dim", 1, Integer.MAX_VALUE))
+            .filter(
+                stated ->
+                    config.isPresent() && stated.orElse(0) < width(config.get(), sentenceModules))
+            .orElse(OptionalInt.empty());
+    Optional<String> similarity = settings.flatMap(json -> json.text("similarity_fn_name"));
+
+    List<Tensor> used = new ArrayList<>(weights.values());
+    for (SentenceModule module : sentenceModules) {
+      if (module instanceof SentenceModule.Dense dense) {
+        used.add(dense.weight());
+        if (dense.bias() != null) {
+          used.add(dense.bias());
+        }
+      }
+    }
+    if (!problems.isEmpty()) {
+      throw new ModelException(directory, problems);
+    }
+    String fingerprint = fingerprint(weights, used.subList(weights.size(), used.size()));
+    return new ModelDirectory.Contents(
+        directory,
+        config.orElseThrow(),
+        tokenizer.orElseThrow(),
+        Weights.of(weights),
+        used.stream().mapToLong(tensor -> tensor.data().byteSize()).sum(),
+        types(used),
+        List.copyOf(sentenceModules),
+        prompts,
+        truncate,
+        similarity,
+        maxLength,
+        lowerCase,
+        fingerprint);
+  }
+
+  /** Returns the tokenizer of a directory that may hold nothing else. */
+  static Tokenizer readTokenizer(Path directory) {
+    requireDirectory(directory);
+    try (Arena arena = Arena.ofConfined()) {
+      ModelDirectoryReader reader = new ModelDirectoryReader(directory, arena);
+      String home = "";
+      if (!reader.exists("tokenizer.json") && !reader.exists("vocab.txt")) {
+        home = new SentenceModuleReader(reader).transformerPath();
+      }
+      Optional<Tokenizer> tokenizer = reader.tokenizer(home);
+      return tokenizer.orElseThrow(() -> new ModelException(directory, reader.problems));
+    }
+  }
+
+  private static void requireDirectory(Path directory) {
+    if (!Files.isDirectory(directory)) {
+      String what = Files.exists(directory) ? "it is not a directory" : "it does not exist";
+      throw new ModelException(directory, List.of(what));
+    }
+  }
+
+  List<String> problems() {
+    return problems;
+  }
+
+  /** Returns the path inside the directory; the name may have slashes. */
+  Path resolve(String name) {
+    return directory.resolve(name);
+  }
+
+  boolean exists(String name) {
+    return Files.exists(resolve(name));
+  }
+
+  /** Returns the JSON object that must be there. */
+  Optional<JsonFile> require(String name) {
+    if (!exists(name)) {
+      problems.add(name + " is missing");
+      return Optional.empty();
+    }
+    return json(name);
+  }
+
+  /** Returns the JSON object, or empty where there is no such file. */
+  Optional<JsonFile> optional(String name) {
+    return exists(name) ? json(name) : Optional.empty();
+  }
+
+  private Optional<JsonFile> json(String name) {
+    files.put(name, resolve(name));
+    return JsonFile.open(resolve(name), name, problems);
+  }
+
+  /** Returns the JSON list, or empty where there is no such file. */
+  Optional<JsonNode> optionalList(String name) {
+    if (!exists(name)) {
+      return Optional.empty();
+    }
+    files.put(name, resolve(name));
+    Optional<JsonNode> node = JsonFile.readTree(resolve(name), name, problems);
+    if (node.isPresent() && !node.get().isArray()) {
+      problems.add(name + " holds " + JsonFile.shown(node.get()) + ", expected a JSON list");
+      return Optional.empty();
+    }
+    return node;
+  }
+
+  /**
+   * Returns the tensors of the folder's model.safetensors or of its shards.
+   *
+   * @param home folder inside the directory, empty or ending in a slash
+   */
+  Optional<Safetensors> openWeights(String home) {
+    try {
+      if (exists(home + SAFETENSORS)) {
+        return Optional.of(
+            Safetensors.open(resolve(home + SAFETENSORS), home + SAFETENSORS, arena));
+      }
+      if (exists(home + INDEX)) {
+        return Optional.of(Safetensors.openSharded(resolve(home + INDEX), home + INDEX, arena));
+      }
+    } catch (MalformedFileException e) {
+      problems.add(e.getMessage());
+      return Optional.empty();
+    }
+    List<String> others = OTHER_WEIGHTS.stream().filter(name -> exists(home + name)).toList();
+    if (others.isEmpty()) {
+      problems.add(home + SAFETENSORS + " is missing, and so is " + INDEX);
+    } else {
+      problems.add(
+          home
+              + SAFETENSORS
+              + " is missing; found "
+              + others
+              + ", which is not read (pickled files can run code): load the model with transformers"
+              + " and write it with save_pretrained, or take a revision that has "
+              + SAFETENSORS);
+    }
+    return Optional.empty();
+  }
+
+  /** Returns the tensors that the encoder uses by canonical name; without a config, none. */
+  private Map<String, Tensor> encoderWeights(Safetensors opened, Optional<BertConfig> config) {
+    if (config.isEmpty()) {
+      return Map.of();
+    }
+    Optional<String> prefix =
+        PREFIXES.stream()
+            .filter(
+                candidate ->
+                    opened.tensors().containsKey(candidate + WORD_EMBEDDINGS)
+                        || opened.unreadable().containsKey(candidate + WORD_EMBEDDINGS))
+            .findFirst();
+    if (prefix.isEmpty()) {
+      problems.add(
+          "weight ["
+              + WORD_EMBEDDINGS
+              + "] is missing, with and without the prefixes bert. and 0.auto_model.; found "
+              + listed(opened.tensors().keySet()));
+      return Map.of();
+    }
+    Map<String, Tensor> tensors = canonical(opened.tensors(), prefix.get());
+    Map<String, String> unreadable = canonical(opened.unreadable(), prefix.get());
+    Map<String, Tensor> used = new LinkedHashMap<>();
+    List<String> missing = new ArrayList<>();
+    List<String> wrong = new ArrayList<>();
+    Map<String, List<Long>> shapes = config.get().weightShapes();
+    shapes.forEach(
+        (name, shape) -> {
+          if (!tensors.containsKey(name) && !unreadable.containsKey(name)) {
+            missing.add("[" + name + "]");
+          }
+        });
+    shapes.putAll(config.get().optionalWeightShapes());
+    shapes.forEach(
+        (name, shape) -> {
+          Tensor tensor = tensors.get(name);
+          if (tensor != null) {
+            used.put(name, tensor);
+          }
+          checkTensor(name, tensor, unreadable.get(name), shape).ifPresent(wrong::add);
+        });
+    if (!missing.isEmpty()) {
+      problems.add(
+          (missing.size() == 1 ? "weight " : missing.size() + " weights are missing: ")
+              + capped(missing, ", ")
+              + (missing.size() == 1 ? " is missing" : ""));
+    }
+    if (!wrong.isEmpty()) {
+      problems.add(capped(wrong, "; "));
+    }
+    return used;
+  }
+
+  /** Returns the entries by canonical name: prefix removed, gamma and beta renamed. */
+  private <T> Map<String, T> canonical(Map<String, T> entries, String prefix) {
+    Map<String, T> canonical = new LinkedHashMap<>();
+    entries.forEach(
+        (name, value) -> {
+          if (!name.startsWith(prefix)) {
+            return;
+          }
+          String stripped = name.substring(prefix.length());
+          if (stripped.endsWith("LayerNorm.gamma")) {
+            stripped = stripped.substring(0, stripped.length() - "gamma".length()) + "weight";
+          } else if (stripped.endsWith("LayerNorm.beta")) {
+            stripped = stripped.substring(0, stripped.length() - "beta".length()) + "bias";
+          }
+          if (canonical.put(stripped, value) != null) {
+            problems.add("weight [" + stripped + "] is there twice, under its old and new name");
+          }
+        });
+    return canonical;
+  }
+
+  /** Returns what is wrong with a weight; nothing where it is not there at all. */
+  static Optional<String> checkTensor(
+      String name, Tensor tensor, String unreadableType, List<Long> shape) {
+    if (unreadableType != null || (tensor != null && !WEIGHT_TYPES.contains(tensor.type()))) {
+      String found = unreadableType != null ? unreadableType : tensor.type().name();
+      return Optional.of(
+          "weight [" + name + "] has dtype [" + found + "], expected one of " + WEIGHT_TYPES);
+    }
+    if (tensor != null && !shape.equals(Arrays.stream(tensor.shape()).boxed().toList())) {
+      return Optional.of(
+          "weight ["
+              + name
+              + "] has shape "
+              + Arrays.toString(tensor.shape())
+              + ", expected "
+              + shape);
+    }
+    return Optional.empty();
+  }
+
+  private Optional<Tokenizer> tokenizer(String home) {
+    String json = home + "tokenizer.json";
+    String vocabulary = home + "vocab.txt";
+    String settings = home + "tokenizer_config.json";
+    boolean hasJson = exists(json);
+    if (!hasJson && !exists(vocabulary)) {
+      problems.add(json + " is missing, and so is " + vocabulary + "; expected one of them");
+      return Optional.empty();
+    }
+    files.put(hasJson ? json : vocabulary, resolve(hasJson ? json : vocabulary));
+    try {
+      if (hasJson) {
+        return Optional.of(Tokenizers.fromJson(resolve(json)));
+      }
+      return Optional.of(
+          Tokenizers.fromVocabulary(
+              resolve(vocabulary),
+              exists(settings) ? Optional.of(resolve(settings)) : Optional.empty()));
+    } catch (IllegalArgumentException | UncheckedIOException e) {
+      problems.add(e.getMessage());
+      return Optional.empty();
+    }
+  }
+
+  private void checkVocabulary(BertConfig config, Tokenizer tokenizer) {
+    if (tokenizer.vocabularySize() > config.vocabularySize()) {
+      problems.add(
+          "the tokenizer has "
+              + tokenizer.vocabularySize()
+              + " ids, but [vocab_size] is "
+              + config.vocabularySize()
+              + ", expected no more ids than rows of ["
+              + WORD_EMBEDDINGS
+              + "]");
+    }
+  }
+
+  private void checkSentenceConfig(JsonFile json) {
+    requireText(json, "transformer_task", "feature-extraction");
+    requireText(json, "module_output_name", "token_embeddings");
+    JsonNode modality = json.node("modality_config").path("text");
+    if (modality.isObject()) {
+      JsonFile text = JsonFile.of(modality, json.name() + ": [modality_config.text]", problems);
+      requireText(text, "method", "forward");
+      requireText(text, "method_output_name", "last_hidden_state");
+    }
+    if (!json.node("processing_kwargs").isEmpty()) {
+      json.wrong("processing_kwargs", "none: other ways to run the tokenizer are not supported");
+    }
+  }
+
+  private static void requireText(JsonFile json, String key, String only) {
+    if (json.has(key) && !json.text(key).orElse(only).equals(only)) {
+      json.wrong(key, "\"" + only + "\"");
+    }
+  }
+
+  private int maxLength(
+      String home, Optional<JsonFile> sentenceConfig, Optional<BertConfig> config) {
+    OptionalInt stated =
+        sentenceConfig
+            .map(json -> json.optionalInteger("max_seq_length", 1, Integer.MAX_VALUE))
+            .orElse(OptionalInt.empty());
+    Optional<JsonFile> settings = optional(home + "tokenizer_config.json");
+    int positions = config.map(BertConfig::maxPositions).orElse(1);
+    if (stated.isPresent()) {
+      return Math.min(stated.getAsInt(), positions);
+    }
+    if (settings.isEmpty() || !settings.get().has("model_max_length")) {
+      return positions;
+    }
+    JsonNode length = settings.get().node("model_max_length");
+    if (!length.isNumber() || !(length.doubleValue() >= 1)) {
+      settings.get().wrong("model_max_length", "a number of 1 or more");
+      return positions;
+    }
+    return (int) Math.min(length.doubleValue(), positions);
+  }
+
+  private Prompts prompts(JsonFile json) {
+    Map<String, String> byName = new LinkedHashMap<>();
+    JsonNode prompts = json.node("prompts");
+    if (!prompts.isMissingNode() && !prompts.isObject()) {
+      json.wrong("prompts", "an object of prompt texts by name");
+    }
+    for (Map.Entry<String, JsonNode> prompt : prompts.properties()) {
+      if (!prompt.getValue().isTextual() && !prompt.getValue().isNull()) {
+        problems.add(
+            json.name()
+                + ": prompt ["
+                + prompt.getKey()
+                + "] is "
+                + JsonFile.shown(prompt.getValue())
+                + ", expected a string");
+      }
+      byName.put(prompt.getKey(), prompt.getValue().asText(""));
+    }
+    Optional<String> byDefault = json.text("default_prompt_name");
+    if (byDefault.isPresent() && !byName.containsKey(byDefault.get())) {
+      json.wrong("default_prompt_name", "one of the prompts " + byName.keySet());
+      byDefault = Optional.empty();
+    }
+    return new Prompts(byName, byDefault);
+  }
+
+  /** Returns the length of the vector after the last step. */
+  private static int width(BertConfig config, List<SentenceModule> modules) {
+    int width = config.hiddenSize();
+    for (SentenceModule module : modules) {
+      width =
+          switch (module) {
+            case SentenceModule.Pooling pooling -> width * pooling.modes().size();
+            case SentenceModule.Dense dense -> (int) dense.weight().shape()[0];
+            case SentenceModule.Normalize() -> width;
+          };
+    }
+    return width;
+  }
+
+  private static Set<DataType> types(Collection<Tensor> tensors) {
+    Set<DataType> types = EnumSet.noneOf(DataType.class);
+    tensors.forEach(tensor -> types.add(tensor.type()));
+    return Collections.unmodifiableSet(types);
+  }
+
+  private String fingerprint(Map<String, Tensor> weights, List<Tensor> dense) {
+    MessageDigest digest;
+    try {
+      digest = MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("this Java has no SHA-256", e);
+    }
+    byte[] buffer = new byte[WHOLE_TENSOR];
+    for (Map.Entry<String, Path> file : files.entrySet()) {
+      update(digest, file.getKey());
+      try (InputStream in = Files.newInputStream(file.getValue())) {
+        for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
+          digest.update(buffer, 0, n);
+        }
+      } catch (IOException e) {
+        throw new ModelException(directory, List.of(file.getKey() + " cannot be read again"));
+      }
+    }
+    new TreeMap<>(weights).forEach((name, tensor) -> update(digest, name, tensor));
+    for (int i = 0; i < dense.size(); i++) {
+      update(digest, "dense." + i, dense.get(i));
+    }
+    return HexFormat.of().formatHex(digest.digest());
+  }
+
+  private static void update(MessageDigest digest, String text) {
+    digest.update(text.getBytes(StandardCharsets.UTF_8));
+    digest.update((byte) 0);
+  }
+
+  private static void update(MessageDigest digest, String name, Tensor tensor) {
+    update(digest, name + " " + tensor.type() + " " + Arrays.toString(tensor.shape()));
+    MemorySegment data = tensor.data();
+    if (data.byteSize() <= WHOLE_TENSOR) {
+      digest.update(data.asByteBuffer());
+      return;
+    }
+    long last = data.byteSize() - PIECE;
+    for (int i = 0; i < PIECES; i++) {
+      digest.update(data.asSlice(last / (PIECES - 1) * i, PIECE).asByteBuffer());
+    }
+  }
+
+  private static String listed(Collection<String> names) {
+    return names.isEmpty() ? "no weights" : "[" + capped(List.copyOf(names), "], [") + "]";
+  }
+
+  private static String capped(List<String> texts, String separator) {
+    String shown = String.join(separator, texts.subList(0, Math.min(MAX_LISTED, texts.size())));
+    int more = texts.size() - MAX_LISTED;
+    return more <= 0 ? shown : shown + " and " + more + " more";
+  }
+}

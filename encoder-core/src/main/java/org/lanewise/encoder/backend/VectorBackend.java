@@ -1,0 +1,597 @@
+package org.lanewise.encoder.backend;
+
+import static org.lanewise.encoder.backend.ProductKernels.BYTES;
+import static org.lanewise.encoder.backend.ProductKernels.PANEL;
+import static org.lanewise.encoder.backend.ProductKernels.PANEL_BYTES;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.util.List;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
+import org.lanewise.encoder.batch.PackedBatch;
+import org.lanewise.encoder.weights.DataType;
+import org.lanewise.encoder.weights.Tensor;
+
+/**
+ * The operations on the Vector API, right at 128, 256 and 512 bits.
+ *
+ * <p>Weights are packed once into panels ({@link ProductKernels}); activations are row-major and
+ * the rows of a product's left side are packed as it goes. {@code -Dlanewise.vector.bits} forces a
+ * vector size, for tests and comparisons.
+ */
+public final class VectorBackend implements Backend {
+  static final VectorSpecies<Float> FLOATS = species();
+
+  private static final VectorSpecies<Short> SHORTS =
+      VectorSpecies.of(
+          short.class,
+          FLOATS.vectorBitSize() == 128
+              ? jdk.incubator.vector.VectorShape.S_64_BIT
+              : jdk.incubator.vector.VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
+  private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
+  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
+  private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
+
+  /** Packed left side of one task: what leaves room for a panel in a 1 MB L2 cache. */
+  private static final int LEFT_BYTES = 384 << 10;
+
+  /** Rows of one task of the operations that only stream through memory. */
+  private static final int STREAM_ROWS = 64;
+
+  private final Precision precision;
+  private final Workers workers;
+  private final ScalarBackend scalar = new ScalarBackend(Precision.FP32);
+  private final ScratchPool scratches = new ScratchPool();
+
+  /**
+   * Creates a backend that keeps weights in the precision and shares its loops among the workers.
+   */
+  public VectorBackend(Precision precision, Workers workers) {
+    if (precision == Precision.INT8) {
+      throw new IllegalArgumentException(
+          "precision [int8] is not available on backend [vector]; available: fp32, bf16");
+    }
+    this.precision = precision;
+    this.workers = workers;
+  }
+
+  private static VectorSpecies<Float> species() {
+    Integer bits = Integer.getInteger("lanewise.vector.bits");
+    if (bits == null) {
+      return FloatVector.SPECIES_PREFERRED;
+    }
+    return switch (bits) {
+      case 128 -> FloatVector.SPECIES_128;
+      case 256 -> FloatVector.SPECIES_256;
+      case 512 -> FloatVector.SPECIES_512;
+      default ->
+          throw new IllegalArgumentException(
+              "lanewise.vector.bits is [" + bits + "], expected 128, 256 or 512");
+    };
+  }
+
+  /** A weight as panels of columns; see {@link ProductKernels}. */
+  private record PanelWeight(
+      MemorySegment panels,
+      MemorySegment bias,
+      int inputSize,
+      int outputSize,
+      boolean bf16,
+      long panelBytes)
+      implements LinearWeight {
+    int panelCount() {
+      return Math.ceilDiv(outputSize, PANEL);
+    }
+  }
+
+  @Override
+  public String name() {
+    return "vector";
+  }
+
+  @Override
+  public Precision precision() {
+    return precision;
+  }
+
+  /** Returns the bits of the vectors that run. */
+  public static int vectorBits() {
+    return FLOATS.vectorBitSize();
+  }
+
+  @Override
+  public Matrix allocate(Arena arena, int rows, int columns) {
+    return Matrix.allocate(arena, rows, columns);
+  }
+
+  @Override
+  public LinearWeight prepareLinear(Arena arena, List<Tensor> weights, List<Tensor> biases) {
+    int inputSize = Math.toIntExact(weights.getFirst().shape()[1]);
+    int outputSize = 0;
+    for (Tensor weight : weights) {
+      outputSize += Math.toIntExact(weight.shape()[0]);
+    }
+    boolean bf16 = precision == Precision.BF16;
+    int panels = Math.ceilDiv(outputSize, PANEL);
+    long panelBytes = (bf16 ? BYTES : PANEL_BYTES) * inputSize;
+    MemorySegment packed = arena.allocate(panels * panelBytes, 64);
+    MemorySegment bias = arena.allocate((long) panels * PANEL * Float.BYTES, 64);
+    int column = 0;
+    for (Tensor weight : weights) {
+      for (int row = 0; row < weight.shape()[0]; row++, column++) {
+        packColumn(weight, row, inputSize, packed, column, panelBytes, bf16);
+      }
+    }
+    long at = 0;
+    for (Tensor tensor : biases) {
+      for (long i = 0; i < tensor.elements(); i++) {
+        bias.setAtIndex(FLOAT, at++, tensor.get(i));
+      }
+    }
+    return new PanelWeight(packed, bias, inputSize, outputSize, bf16, panelBytes);
+  }
+
+  private static void packColumn(
+      Tensor weight,
+      int row,
+      int depth,
+      MemorySegment packed,
+      int column,
+      long panelBytes,
+      boolean bf16) {
+    int lanes = FLOATS.length();
+    int within = column % PANEL;
+    long at = column / PANEL * panelBytes;
+    long from = (long) row * depth;
+    for (int k = 0; k < depth; k++) {
+      float value = weight.get(from + k);
+      if (bf16) {
+        long pair = at + k * BYTES + (within % lanes) * 4L;
+        int shift = within < lanes ? 0 : 16;
+        packed.set(INT, pair, packed.get(INT, pair) | BFloat16.bits(value) << shift);
+      } else {
+        packed.set(FLOAT, at + k * PANEL_BYTES + within * 4L, value);
+      }
+    }
+  }
+
+  @Override
+  public NormWeight prepareNorm(Arena arena, Tensor weight, Tensor bias, float epsilon) {
+    return scalar.prepareNorm(arena, weight, bias, epsilon);
+  }
+
+  @Override
+  public void linear(Matrix input, LinearWeight weight, Activation activation, Matrix output) {
+    PanelWeight panels = (PanelWeight) weight;
+    assert input.columns() == panels.inputSize() && output.columns() == panels.outputSize();
+    int rows = input.rows();
+    int chunkRows = chunkRows(rows, panels.inputSize());
+    int chunks = Math.ceilDiv(rows, chunkRows);
+    // Few rows are shared out by columns; each share then packs the same left side again.
+    int shares = Math.clamp(Math.ceilDiv(2 * workers.threads(), chunks), 1, panels.panelCount());
+    if (workers.threads() == 1) {
+      shares = 1;
+    }
+    int panelsPerShare = Math.ceilDiv(panels.panelCount(), shares);
+    int columnShares = shares;
+    workers.forEach(
+        chunks * columnShares,
+        task -> {
+          int firstRow = task / columnShares * chunkRows;
+          int firstPanel = task % columnShares * panelsPerShare;
+          multiply(
+              input,
+              firstRow,
+              Math.min(chunkRows, rows - firstRow),
+              panels,
+              firstPanel,
+              Math.min(panels.panelCount(), firstPanel + panelsPerShare),
+              activation,
+              output);
+        });
+  }
+
+  /** Rows of one task: as many as share the caches, in whole blocks, evenly among the threads. */
+  private int chunkRows(int rows, int depth) {
+    int largest = Math.clamp(LEFT_BYTES / (4L * depth), Matrix.ROW_BLOCK, 384);
+    int chunks = Math.ceilDiv(rows, largest);
+    if (rows >= 4 * Matrix.ROW_BLOCK * workers.threads()) {
+      chunks = Matrix.roundUp(chunks, workers.threads());
+    }
+    return Matrix.roundUp(Math.ceilDiv(rows, chunks), Matrix.ROW_BLOCK);
+  }
+
+  private void multiply(
+      Matrix input,
+      int firstRow,
+      int rows,
+      PanelWeight weight,
+      int firstPanel,
+      int endPanel,
+      Activation activation,
+      Matrix output) {
+    int depth = weight.inputSize();
+    try (ScratchPool.Scratch scratch = scratches.borrow()) {
+      MemorySegment left = scratch.floats((long) Matrix.roundUp(rows, Matrix.ROW_BLOCK) * depth);
+      packLeft(input.data(), input.rowOffset(firstRow), input.stride() * 4L, rows, depth, 1f, left);
+      for (int panel = firstPanel; panel < endPanel; panel++) {
+        long leftAt = 0;
+        int block;
+        for (int row = 0; row < rows; row += block) {
+          block = ProductKernels.block(rows - row);
+          long outputAt = output.rowOffset(firstRow + row) + panel * PANEL_BYTES;
+          ProductKernels.multiply(
+              block,
+              weight.bf16(),
+              left,
+              leftAt,
+              weight.panels(),
+              panel * weight.panelBytes(),
+              depth,
+              weight.bias(),
+              panel * PANEL_BYTES,
+              output.data(),
+              outputAt,
+              output.stride() * 4L);
+          activate(activation, output.data(), outputAt, output.stride() * 4L, block);
+          leftAt += 4L * block * depth;
+        }
+      }
+    }
+  }
+
+  /**
+   * Packs rows into blocks with the depth outermost: packed[k * block + r] = scale * row r at k.
+   * Rows beyond the last are zeros.
+   */
+  private static void packLeft(
+      MemorySegment source,
+      long at,
+      long rowBytes,
+      int rows,
+      int depth,
+      float scale,
+      MemorySegment packed) {
+    long blockAt = 0;
+    int block;
+    for (int row = 0; row < rows; row += block) {
+      block = ProductKernels.block(rows - row);
+      for (int r = 0; r < block; r++) {
+        if (row + r < rows) {
+          interleave(
+              source, at + (row + r) * rowBytes, depth, scale, packed, blockAt + 4L * r, 4 * block);
+        } else {
+          for (int k = 0; k < depth; k++) {
+            packed.set(FLOAT, blockAt + 4L * r + 4L * k * block, 0f);
+          }
+        }
+      }
+      blockAt += 4L * block * depth;
+    }
+  }
+
+  private static void interleave(
+      MemorySegment source,
+      long from,
+      int count,
+      float scale,
+      MemorySegment target,
+      long to,
+      int step) {
+    for (int k = 0; k < count; k++) {
+      target.set(FLOAT, to + (long) k * step, source.get(FLOAT, from + k * 4L) * scale);
+    }
+  }
+
+  /** Applies the activation to a block that was just written, while it is in the first cache. */
+  private static void activate(
+      Activation activation, MemorySegment data, long at, long rowBytes, int rows) {
+    switch (activation) {
+      case IDENTITY -> {}
+      case GELU -> {
+        for (int row = 0; row < rows; row++, at += rowBytes) {
+          VectorMath.gelu(load(data, at)).intoMemorySegment(data, at, NATIVE);
+          VectorMath.gelu(load(data, at + BYTES)).intoMemorySegment(data, at + BYTES, NATIVE);
+        }
+      }
+      case GELU_TANH, RELU, SILU, TANH, SIGMOID -> {
+        for (int row = 0; row < rows; row++, at += rowBytes) {
+          VectorMath.apply(activation, load(data, at)).intoMemorySegment(data, at, NATIVE);
+          VectorMath.apply(activation, load(data, at + BYTES))
+              .intoMemorySegment(data, at + BYTES, NATIVE);
+        }
+      }
+    }
+  }
+
+  private static FloatVector load(MemorySegment data, long at) {
+    return FloatVector.fromMemorySegment(FLOATS, data, at, NATIVE);
+  }
+
+  @Override
+  public void embed(PackedBatch batch, EmbeddingTables tables, NormWeight norm, Matrix hidden) {
+    forEachRows(
+        batch.tokens(),
+        (first, end) -> {
+          for (int token = first; token < end; token++) {
+            long at = hidden.rowOffset(token);
+            copyRow(tables.words(), batch.ids()[token], norm.size(), hidden.data(), at);
+            addRow(tables.types(), batch.typeIds()[token], norm.size(), hidden.data(), at);
+            addRow(tables.positions(), batch.positions()[token], norm.size(), hidden.data(), at);
+            normalizeRow(hidden.data(), at, norm);
+          }
+        });
+  }
+
+  private static void copyRow(Tensor table, int row, int size, MemorySegment target, long at) {
+    for (int i = 0; i < size; i += FLOATS.length()) {
+      VectorMask<Float> mask = FLOATS.indexInRange(i, size);
+      tableVector(table, (long) row * size + i, size - i)
+          .intoMemorySegment(target, at + i * 4L, NATIVE, mask);
+    }
+  }
+
+  private static void addRow(Tensor table, int row, int size, MemorySegment target, long at) {
+    for (int i = 0; i < size; i += FLOATS.length()) {
+      VectorMask<Float> mask = FLOATS.indexInRange(i, size);
+      load(target, at + i * 4L)
+          .add(tableVector(table, (long) row * size + i, size - i))
+          .intoMemorySegment(target, at + i * 4L, NATIVE, mask);
+    }
+  }
+
+  /** The next numbers of a table, widened; lanes from {@code left} on are anything. */
+  private static FloatVector tableVector(Tensor table, long index, int left) {
+    if (left >= FLOATS.length() && table.type() == DataType.F32) {
+      return FloatVector.fromMemorySegment(
+          FLOATS, table.data(), index * 4, ByteOrder.LITTLE_ENDIAN);
+    }
+    if (left >= FLOATS.length() && table.type() == DataType.BF16) {
+      return ShortVector.fromMemorySegment(SHORTS, table.data(), index * 2, ByteOrder.LITTLE_ENDIAN)
+          .convertShape(VectorOperators.S2I, ProductKernels.INTS, 0)
+          .reinterpretAsInts()
+          .lanewise(VectorOperators.LSHL, 16)
+          .reinterpretAsFloats();
+    }
+    float[] numbers = new float[FLOATS.length()];
+    for (int i = 0; i < Math.min(left, numbers.length); i++) {
+      numbers[i] = table.get(index + i);
+    }
+    return FloatVector.fromArray(FLOATS, numbers, 0);
+  }
+
+  @Override
+  public void addNorm(Matrix input, Matrix residual, NormWeight norm, Matrix output) {
+    forEachRows(
+        input.rows(),
+        (first, end) -> {
+          for (int row = first; row < end; row++) {
+            long inputAt = input.rowOffset(row);
+            long residualAt = residual.rowOffset(row);
+            long outputAt = output.rowOffset(row);
+            for (int i = 0; i < norm.size(); i += FLOATS.length()) {
+              // Rows are padded to whole vectors, so only the sums below need to know the tail.
+              load(input.data(), inputAt + i * 4L)
+                  .add(load(residual.data(), residualAt + i * 4L))
+                  .intoMemorySegment(output.data(), outputAt + i * 4L, NATIVE);
+            }
+            normalizeRow(output.data(), outputAt, norm);
+          }
+        });
+  }
+
+  private static void normalizeRow(MemorySegment data, long at, NormWeight norm) {
+    int size = norm.size();
+    int whole = FLOATS.loopBound(size);
+    VectorMask<Float> tail = FLOATS.indexInRange(whole, size);
+    FloatVector sums = FloatVector.zero(FLOATS);
+    for (int i = 0; i < whole; i += FLOATS.length()) {
+      sums = sums.add(load(data, at + i * 4L));
+    }
+    if (whole < size) {
+      sums = sums.add(load(data, at + whole * 4L), tail);
+    }
+    float mean = sums.reduceLanes(VectorOperators.ADD) / size;
+    FloatVector squares = FloatVector.zero(FLOATS);
+    for (int i = 0; i < whole; i += FLOATS.length()) {
+      FloatVector difference = load(data, at + i * 4L).sub(mean);
+      squares = difference.fma(difference, squares);
+    }
+    if (whole < size) {
+      FloatVector difference = load(data, at + whole * 4L).sub(mean);
+      squares = squares.add(difference.mul(difference), tail);
+    }
+    float variance = squares.reduceLanes(VectorOperators.ADD) / size;
+    float scale = (float) (1 / Math.sqrt(variance + norm.epsilon()));
+    for (int i = 0; i < whole; i += FLOATS.length()) {
+      load(data, at + i * 4L)
+          .sub(mean)
+          .mul(scale)
+          .fma(load(norm.weight(), i * 4L), load(norm.bias(), i * 4L))
+          .intoMemorySegment(data, at + i * 4L, NATIVE);
+    }
+    for (int i = whole; i < size; i++) {
+      long offset = at + i * 4L;
+      float value = (data.get(FLOAT, offset) - mean) * scale;
+      data.set(
+          FLOAT,
+          offset,
+          value * norm.weight().getAtIndex(FLOAT, i) + norm.bias().getAtIndex(FLOAT, i));
+    }
+  }
+
+  /** Runs the body over ranges of rows, among the workers. */
+  private void forEachRows(int rows, RowRange body) {
+    int tasks = Math.ceilDiv(rows, STREAM_ROWS);
+    workers.forEach(
+        tasks, task -> body.accept(task * STREAM_ROWS, Math.min(rows, (task + 1) * STREAM_ROWS)));
+  }
+
+  private interface RowRange {
+    void accept(int first, int end);
+  }
+
+  @Override
+  public void attention(Matrix queryKeyValue, PackedBatch batch, int heads, Matrix context) {
+    workers.forEach(
+        batch.sequences() * heads,
+        task -> {
+          int sequence = task / heads;
+          attend(
+              queryKeyValue,
+              batch.sequenceStarts()[sequence],
+              batch.length(sequence),
+              task % heads,
+              context.columns() / heads,
+              context);
+        });
+  }
+
+  /**
+   * One head of one sequence, a panel of queries at a time, everything transposed: scores lie as
+   * (keys, queries), so that the softmax runs along whole vectors without a horizontal step, and
+   * they are already the panel that the values are multiplied with. Memory grows with the length,
+   * not with its square.
+   */
+  private void attend(
+      Matrix queryKeyValue, int start, int length, int head, int headSize, Matrix context) {
+    int hiddenSize = context.columns();
+    long rowBytes = queryKeyValue.stride() * 4L;
+    long queryAt = queryKeyValue.rowOffset(start) + 4L * head * headSize;
+    long keyAt = queryAt + 4L * hiddenSize;
+    long valueAt = keyAt + 4L * hiddenSize;
+    MemorySegment source = queryKeyValue.data();
+    int paddedLength = Matrix.roundUp(length, Matrix.ROW_BLOCK);
+    int paddedSize = Matrix.roundUp(headSize, Matrix.ROW_BLOCK);
+    try (ScratchPool.Scratch scratch = scratches.borrow()) {
+      MemorySegment keys = scratch.floats((long) paddedLength * headSize);
+      MemorySegment values = scratch.floats((long) paddedSize * length);
+      MemorySegment queries = scratch.floats((long) headSize * PANEL);
+      MemorySegment scores = scratch.floats((long) paddedLength * PANEL);
+      MemorySegment sums = scratch.floats((long) paddedSize * PANEL);
+      MemorySegment noBias = scratch.zeros(PANEL);
+      packLeft(source, keyAt, rowBytes, length, headSize, 1f, keys);
+      packValues(source, valueAt, rowBytes, length, headSize, values);
+      // The softmax below is a power of two: its base goes into the queries.
+      float scale = (float) (VectorMath.LOG2_E / Math.sqrt(headSize));
+      for (int first = 0; first < length; first += PANEL) {
+        int count = Math.min(PANEL, length - first);
+        for (int query = 0; query < count; query++) {
+          long from = queryAt + (first + query) * rowBytes;
+          interleave(source, from, headSize, scale, queries, query * 4L, PANEL * 4);
+        }
+        product(keys, length, queries, headSize, noBias, scores);
+        FloatVector scale0 = softmax(scores, length, 0);
+        FloatVector scale1 = softmax(scores, length, BYTES);
+        product(values, headSize, scores, length, noBias, sums);
+        for (int i = 0; i < headSize; i++) {
+          long at = i * PANEL_BYTES;
+          load(sums, at).mul(scale0).intoMemorySegment(sums, at, NATIVE);
+          load(sums, at + BYTES).mul(scale1).intoMemorySegment(sums, at + BYTES, NATIVE);
+        }
+        for (int query = 0; query < count; query++) {
+          long to = context.rowOffset(start + first + query) + 4L * head * headSize;
+          for (int i = 0; i < headSize; i++) {
+            float value = sums.get(FLOAT, i * PANEL_BYTES + query * 4L);
+            context.data().set(FLOAT, to + i * 4L, value);
+          }
+        }
+      }
+    }
+  }
+
+  /** output (rows, PANEL) = packed left (rows, depth) * panel (depth, PANEL). */
+  private static void product(
+      MemorySegment left,
+      int rows,
+      MemorySegment panel,
+      int depth,
+      MemorySegment noBias,
+      MemorySegment output) {
+    long leftAt = 0;
+    int block;
+    for (int row = 0; row < rows; row += block) {
+      block = ProductKernels.block(rows - row);
+      ProductKernels.multiply(
+          block,
+          false,
+          left,
+          leftAt,
+          panel,
+          0,
+          depth,
+          noBias,
+          0,
+          output,
+          row * PANEL_BYTES,
+          PANEL_BYTES);
+      leftAt += 4L * block * depth;
+    }
+  }
+
+  /**
+   * Packs values as the left side whose rows are the head's dimensions and whose depth the keys.
+   */
+  private static void packValues(
+      MemorySegment source,
+      long at,
+      long rowBytes,
+      int length,
+      int headSize,
+      MemorySegment packed) {
+    long blockAt = 0;
+    int block;
+    for (int row = 0; row < headSize; row += block) {
+      block = ProductKernels.block(headSize - row);
+      int present = Math.min(block, headSize - row);
+      for (int key = 0; key < length; key++) {
+        long from = at + key * rowBytes + row * 4L;
+        long to = blockAt + 4L * block * key;
+        for (int i = 0; i < present; i++) {
+          packed.set(FLOAT, to + i * 4L, source.get(FLOAT, from + i * 4L));
+        }
+        for (int i = present; i < block; i++) {
+          packed.set(FLOAT, to + i * 4L, 0f);
+        }
+      }
+      blockAt += 4L * block * length;
+    }
+  }
+
+  /** Replaces a column of vectors by 2^(score - largest) and returns 1 / their sum. */
+  private static FloatVector softmax(MemorySegment scores, int length, long at) {
+    FloatVector largest = load(scores, at);
+    for (int key = 1; key < length; key++) {
+      largest = largest.max(load(scores, at + key * PANEL_BYTES));
+    }
+    FloatVector sum = FloatVector.zero(FLOATS);
+    for (int key = 0; key < length; key++) {
+      long offset = at + key * PANEL_BYTES;
+      FloatVector power = VectorMath.exp2(load(scores, offset).sub(largest));
+      power.intoMemorySegment(scores, offset, NATIVE);
+      sum = sum.add(power);
+    }
+    return FloatVector.broadcast(FLOATS, 1f).div(sum);
+  }
+
+  @Override
+  public void pool(Matrix hidden, PackedBatch batch, PoolingMode mode, Matrix vectors, int column) {
+    scalar.pool(hidden, batch, mode, vectors, column);
+  }
+
+  @Override
+  public void normalize(Matrix vectors) {
+    scalar.normalize(vectors);
+  }
+
+  @Override
+  public float[] read(Matrix matrix, int row, int columns) {
+    return matrix.row(row, columns);
+  }
+}
