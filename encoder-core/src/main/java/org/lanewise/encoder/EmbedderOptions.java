@@ -26,16 +26,73 @@ public record EmbedderOptions(
     OptionalInt dimensions,
     Optional<Boolean> normalize) {
 
-  /** Returns the defaults: automatic backend and precision, all processors. */
+  /** More threads or tokens than these are mistakes. */
+  private static final int MOST_THREADS = 4096;
+
+  private static final int MOST_BATCH_TOKENS = 1 << 20;
+
+  /** Refuses what is out of bounds. */
+  public EmbedderOptions {
+    check("threads", threads, MOST_THREADS);
+    check("batch_tokens", batchTokens, MOST_BATCH_TOKENS);
+    if (dimensions.isPresent() && dimensions.getAsInt() < 0) {
+      throw new IllegalArgumentException(
+          "[dimensions] is " + dimensions.getAsInt() + ", expected 0 or more");
+    }
+  }
+
+  private static void check(String name, int value, int most) {
+    if (value < 1 || value > most) {
+      throw new IllegalArgumentException("[" + name + "] is " + value + ", expected 1 to " + most);
+    }
+  }
+
+  /**
+   * Returns the defaults: automatic backend and precision, all processors. The system properties
+   * {@code lanewise.backend}, {@code lanewise.precision}, {@code lanewise.threads} and {@code
+   * lanewise.batch_tokens} take their place where they are set.
+   *
+   * @throws IllegalArgumentException if a property has a value that makes no sense
+   */
   public static EmbedderOptions defaults() {
     return new EmbedderOptions(
-        "auto",
-        Optional.empty(),
-        Runtime.getRuntime().availableProcessors(),
-        4096,
+        System.getProperty("lanewise.backend", "auto"),
+        precision(System.getProperty("lanewise.precision", "auto")),
+        property("lanewise.threads", Runtime.getRuntime().availableProcessors()),
+        property("lanewise.batch_tokens", 4096),
         Optional.empty(),
         OptionalInt.empty(),
         Optional.empty());
+  }
+
+  /**
+   * Returns the precision of that name, or empty for {@code auto}.
+   *
+   * @throws IllegalArgumentException if there is none
+   */
+  public static Optional<Precision> precision(String name) {
+    if (name.equals("auto")) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        Precision.named(name)
+            .orElseThrow(
+                () ->
+                    new IllegalArgumentException(
+                        "precision [" + name + "] is unknown; available: auto, fp32, bf16, int8")));
+  }
+
+  private static int property(String name, int otherwise) {
+    String value = System.getProperty(name);
+    if (value == null) {
+      return otherwise;
+    }
+    try {
+      return Integer.parseInt(value);
+    } catch (NumberFormatException e) {
+      throw new IllegalArgumentException(
+          "system property [" + name + "] is [" + value + "], expected a whole number", e);
+    }
   }
 
   public EmbedderOptions withBackend(String backend) {
@@ -44,8 +101,12 @@ public record EmbedderOptions(
   }
 
   public EmbedderOptions withPrecision(Precision precision) {
+    return withPrecision(Optional.of(precision));
+  }
+
+  public EmbedderOptions withPrecision(Optional<Precision> precision) {
     return new EmbedderOptions(
-        backend, Optional.of(precision), threads, batchTokens, pooling, dimensions, normalize);
+        backend, precision, threads, batchTokens, pooling, dimensions, normalize);
   }
 
   public EmbedderOptions withThreads(int threads) {

@@ -3,6 +3,7 @@ package org.lanewise.encoder;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
@@ -171,11 +172,34 @@ public final class TextEmbedder implements AutoCloseable {
    * @param prompt goes in front of the text as it is; empty for none
    */
   public EncodedText encode(String text, String prompt) {
+    return encode(text, Optional.empty(), prompt);
+  }
+
+  /**
+   * Returns the tokens of prompt, text and pair, cut to {@link #maxLength()}: the longer of the two
+   * texts loses its end first.
+   *
+   * @param pair the second text, with token type 1
+   * @param prompt goes in front of the first text as it is; empty for none
+   * @throws IllegalArgumentException if there is a pair and the model has no token type for it
+   */
+  public EncodedText encode(String text, Optional<String> pair, String prompt) {
     Truncation truncation = Truncation.to(maxLength());
     Tokens tokens =
         directory
             .tokenizer()
-            .encode(cased(prompt + text), Optional.empty(), true, Optional.of(truncation));
+            .encode(cased(prompt + text), pair.map(this::cased), true, Optional.of(truncation));
+    int types = directory.config().typeVocabularySize();
+    for (int typeId : tokens.typeIds()) {
+      if (typeId >= types) {
+        throw new IllegalArgumentException(
+            "a token has type ["
+                + typeId
+                + "] but [type_vocab_size] is "
+                + types
+                + ": this model takes no pairs of texts");
+      }
+    }
     return new EncodedText(tokens, promptTokens(prompt));
   }
 
@@ -306,8 +330,21 @@ public final class TextEmbedder implements AutoCloseable {
    * @param prompt goes in front of every text; empty for none
    */
   public List<Embedding> embed(List<String> texts, String prompt) {
+    return embed(texts, Collections.nCopies(texts.size(), Optional.empty()), prompt);
+  }
+
+  /**
+   * Like {@link #embed(List, String)}, for texts of which some have a second text.
+   *
+   * @param pairs the second text of each text; as many as texts
+   */
+  public List<Embedding> embed(List<String> texts, List<Optional<String>> pairs, String prompt) {
+    if (pairs.size() != texts.size()) {
+      throw new IllegalArgumentException(
+          "there are " + pairs.size() + " pairs, expected one for each of " + texts.size());
+    }
     EncodedText[] encoded = new EncodedText[texts.size()];
-    workers.forEach(encoded.length, i -> encoded[i] = encode(texts.get(i), prompt));
+    workers.forEach(encoded.length, i -> encoded[i] = encode(texts.get(i), pairs.get(i), prompt));
     float[][] vectors = embedEncoded(Arrays.asList(encoded));
     List<Embedding> embeddings = new ArrayList<>(encoded.length);
     for (int i = 0; i < encoded.length; i++) {

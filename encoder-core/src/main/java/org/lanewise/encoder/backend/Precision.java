@@ -1,13 +1,22 @@
 package org.lanewise.encoder.backend;
 
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.Optional;
+
 /** The number format in which weights are kept. Norms and sums are fp32 in all of them. */
 public enum Precision {
   FP32,
   BF16,
   INT8;
 
+  /** Returns the precision of that label. */
+  public static Optional<Precision> named(String label) {
+    return Arrays.stream(values()).filter(each -> each.label().equals(label)).findFirst();
+  }
+
   /** Returns the lower-case name of the setting and the command line. */
   public String label() {
-    return name().toLowerCase(java.util.Locale.ROOT);
+    return name().toLowerCase(Locale.ROOT);
   }
 }

@@ -5,6 +5,9 @@ import java.util.OptionalInt;
 
 /** Cuts text into the tokens of one vocabulary. Implementations are immutable and thread-safe. */
 public interface Tokenizer {
+  /** Returns the name of the algorithm, as tokenizer.json calls it: {@code WordPiece}. */
+  String kind();
+
   /**
    * Returns the tokens of {@code text}, followed by those of {@code pair} if there is one.
    *

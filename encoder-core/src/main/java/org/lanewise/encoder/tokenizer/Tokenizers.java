@@ -1,53 +1,44 @@
 package org.lanewise.encoder.tokenizer;
 
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
 
-/** Stand-in until the tokenizers are merged; their file replaces this one. */
+/** Opens the tokenizer files of a model directory. */
 public final class Tokenizers {
   private Tokenizers() {}
 
-  /** Returns the tokenizer that a tokenizer.json describes. */
-  public static Tokenizer fromJson(Path file) {
-    return new Nothing();
+  /**
+   * Returns the tokenizer that a Hugging Face {@code tokenizer.json} describes. Its blocks {@code
+   * truncation} and {@code padding} have no effect: nothing is cut or padded unless asked.
+   *
+   * @throws IllegalArgumentException if the file is malformed or names a piece that is not
+   *     supported; the message says which, and what is
+   * @throws java.io.UncheckedIOException if the file cannot be read
+   */
+  public static Tokenizer fromJson(Path tokenizerJson) {
+    return TokenizerJson.read(JsonFields.read(tokenizerJson));
   }
 
-  /** Returns the WordPiece tokenizer of a vocab.txt. */
-  public static Tokenizer fromVocabulary(Path vocabulary, Optional<Path> tokenizerConfig) {
-    return new Nothing();
-  }
-
-  private static final class Nothing implements Tokenizer {
-    @Override
-    public Tokens encode(
-        String text,
-        Optional<String> pair,
-        boolean addSpecialTokens,
-        Optional<Truncation> truncation) {
-      return new Tokens(
-          new int[0], new int[0], new int[0], new int[0], new boolean[0], false, List.of());
-    }
-
-    @Override
-    public String token(int id) {
-      return "";
-    }
-
-    @Override
-    public OptionalInt id(String token) {
-      return OptionalInt.empty();
-    }
-
-    @Override
-    public int vocabularySize() {
-      return 1;
-    }
-
-    @Override
-    public String decode(int[] ids, boolean skipSpecialTokens) {
-      return "";
-    }
+  /**
+   * Returns the BERT tokenizer of a {@code vocab.txt}: one token per line, the id is the number of
+   * the line, counted from 0.
+   *
+   * @param tokenizerConfigJson the file that states {@code do_lower_case} (default true), {@code
+   *     strip_accents}, {@code tokenize_chinese_chars} and the special tokens; without it the
+   *     defaults of an uncased BERT hold
+   * @throws IllegalArgumentException if a file is malformed, or the vocabulary lacks a special
+   *     token
+   * @throws java.io.UncheckedIOException if a file cannot be read
+   */
+  public static Tokenizer fromVocabulary(Path vocabTxt, Optional<Path> tokenizerConfigJson) {
+    JsonFields config =
+        tokenizerConfigJson
+            .map(JsonFields::read)
+            .orElseGet(
+                () ->
+                    new JsonFields(
+                        "tokenizer_config.json", "", JsonNodeFactory.instance.objectNode()));
+    return VocabularyFile.read(vocabTxt, config);
   }
 }

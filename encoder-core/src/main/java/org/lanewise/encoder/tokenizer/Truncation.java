@@ -1,5 +1,8 @@
 package org.lanewise.encoder.tokenizer;
 
+import java.util.List;
+import java.util.Optional;
+
 /**
  * How a text that is too long is cut.
  *
@@ -23,8 +26,73 @@ public record Truncation(int maxLength, int stride, Strategy strategy, Direction
     LEFT
   }
 
+  /** Refuses lengths below 0. */
+  public Truncation {
+    if (maxLength < 0 || stride < 0) {
+      throw new IllegalArgumentException(
+          "[max_length] is %d and [stride] is %d, expected both to be 0 or more"
+              .formatted(maxLength, stride));
+    }
+  }
+
   /** Returns the usual cut: the longer text first, from its end, no further windows. */
   public static Truncation to(int maxLength) {
     return new Truncation(maxLength, 0, Strategy.LONGEST_FIRST, Direction.RIGHT);
+  }
+
+  /** Returns the windows of one text or two so that they fit beside {@code added} tokens. */
+  List<Windows> cut(TokenBuffer first, Optional<TokenBuffer> second, int added) {
+    int room = maxLength - added;
+    if (room < 0) {
+      throw new IllegalArgumentException(
+          "[max_length] is %d, expected at least the %d special tokens"
+              .formatted(maxLength, added));
+    }
+    if (stride > room) {
+      throw new IllegalArgumentException(
+          "[stride] is %d, expected no more than the %d tokens that [max_length] leaves for text"
+              .formatted(stride, room));
+    }
+    int firstLength = first.length();
+    int secondLength = second.map(TokenBuffer::length).orElse(0);
+    long excess = (long) firstLength + secondLength - room;
+    if (room == 0) {
+      firstLength = 0;
+      secondLength = 0;
+    } else if (excess > 0) {
+      switch (strategy) {
+        case LONGEST_FIRST -> {
+          int shorter = Math.min(firstLength, secondLength);
+          int longer = Math.max(shorter, room - shorter);
+          if (shorter + longer > room) {
+            shorter = room / 2;
+            longer = room - shorter;
+          }
+          boolean firstIsLonger = firstLength > secondLength;
+          firstLength = firstIsLonger ? longer : shorter;
+          secondLength = firstIsLonger ? shorter : longer;
+        }
+        case ONLY_FIRST -> firstLength = shorten("first", firstLength, excess, room);
+        case ONLY_SECOND -> secondLength = shorten("second", secondLength, excess, room);
+      }
+    }
+    Windows firstWindows = Windows.cut(first, firstLength, stride, direction);
+    if (second.isEmpty()) {
+      return List.of(firstWindows);
+    }
+    Windows secondWindows = Windows.cut(second.get(), secondLength, stride, direction);
+    if (stride > 0) {
+      Windows.requireRoom((long) firstWindows.count() * secondWindows.count() * maxLength);
+    }
+    return List.of(firstWindows, secondWindows);
+  }
+
+  private static int shorten(String text, int length, long excess, int room) {
+    if (length <= excess) {
+      throw new IllegalArgumentException(
+          "the %s text has %d tokens, expected more than the %d that must go to leave %d"
+              .formatted(text, length, excess, room));
+    }
+    return (int) (length - excess);
   }
 }

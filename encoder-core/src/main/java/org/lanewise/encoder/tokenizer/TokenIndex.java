@@ -1,0 +1,106 @@
+package org.lanewise.encoder.tokenizer;
+
+import java.util.Map;
+
+/** Finds the longest key at a place in a char array without making strings. */
+final class TokenIndex {
+  private static final int MULTIPLIER = 0x9E3779B1;
+
+  // Open addressing with linear probing; a slot holds the entry's number plus one, 0 is free.
+  private final int[] slots;
+  private final int[] hashes;
+  private final int[] keyStarts;
+  private final char[] keys;
+  private final int[] ids;
+  private final int longest;
+
+  TokenIndex(Map<String, Integer> idsByKey) {
+    int units = 0;
+    int longestKey = 0;
+    for (String key : idsByKey.keySet()) {
+      units = Math.addExact(units, key.length());
+      longestKey = Math.max(longestKey, key.length());
+    }
+    longest = longestKey;
+    slots = new int[Integer.highestOneBit(Math.max(4, idsByKey.size())) * 4];
+    hashes = new int[idsByKey.size()];
+    ids = new int[idsByKey.size()];
+    keyStarts = new int[idsByKey.size() + 1];
+    keys = new char[units];
+    int entry = 0;
+    for (Map.Entry<String, Integer> idByKey : idsByKey.entrySet()) {
+      String key = idByKey.getKey();
+      int start = keyStarts[entry];
+      key.getChars(0, key.length(), keys, start);
+      keyStarts[entry + 1] = start + key.length();
+      ids[entry] = idByKey.getValue();
+      int hash = 0;
+      for (int i = 0; i < key.length(); i++) {
+        hash = step(hash, key.charAt(i));
+      }
+      hashes[entry] = hash;
+      int slot = slot(hash);
+      while (slots[slot] != 0) {
+        slot = slot + 1 & slots.length - 1;
+      }
+      slots[slot] = ++entry;
+    }
+  }
+
+  /**
+   * Returns the entry of the longest non-empty key that the characters [start, end) begin with, or
+   * -1. {@code prefixHashes} is room for one hash per character.
+   */
+  int findLongest(char[] chars, int start, int end, int[] prefixHashes) {
+    int length = Math.min(end - start, longest);
+    int hash = 0;
+    for (int i = 0; i < length; i++) {
+      hash = step(hash, chars[start + i]);
+      prefixHashes[i] = hash;
+    }
+    for (; length > 0; length--) {
+      int entry = find(chars, start, length, prefixHashes[length - 1]);
+      if (entry >= 0) {
+        return entry;
+      }
+    }
+    return -1;
+  }
+
+  int id(int entry) {
+    return ids[entry];
+  }
+
+  int length(int entry) {
+    return keyStarts[entry + 1] - keyStarts[entry];
+  }
+
+  private int find(char[] chars, int start, int length, int hash) {
+    for (int slot = slot(hash); slots[slot] != 0; slot = slot + 1 & slots.length - 1) {
+      int entry = slots[slot] - 1;
+      if (hashes[entry] == hash && length(entry) == length && matches(entry, chars, start)) {
+        return entry;
+      }
+    }
+    return -1;
+  }
+
+  private boolean matches(int entry, char[] chars, int start) {
+    int from = keyStarts[entry];
+    int to = keyStarts[entry + 1];
+    for (int i = from; i < to; i++) {
+      if (keys[i] != chars[start + i - from]) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private static int step(int hash, char c) {
+    return (hash ^ c) * MULTIPLIER;
+  }
+
+  private int slot(int hash) {
+    return (hash ^ hash >>> 15) & slots.length - 1;
+  }
+}

@@ -1,0 +1,15 @@
+/**
+ * Text to tokens: ids, type ids and exact character offsets, as the Hugging Face tokenizers library
+ * computes them.
+ *
+ * <p>A tokenizer is a pipeline read from tokenizer.json (or implied by vocab.txt): added tokens, a
+ * {@code Normalizer}, a {@code PreTokenizer}, a {@code TokenModel}, a {@code PostProcessor} and a
+ * {@code Decoder}, each a sealed family. {@link org.lanewise.encoder.tokenizer.Tokenizers} opens
+ * files; the neighbours are {@code batch}, which packs {@link
+ * org.lanewise.encoder.tokenizer.Tokens}, and nothing else.
+ *
+ * <p>No argument and no result is ever null. Everything reachable from a {@link
+ * org.lanewise.encoder.tokenizer.Tokenizer} is immutable and may be shared between threads; working
+ * buffers belong to one call.
+ */
+package org.lanewise.encoder.tokenizer;

@@ -1,0 +1,190 @@
+package org.lanewise.encoder.tokenizer;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.lanewise.encoder.Goldens;
+
+/** Files that are malformed, hostile or not supported get a clear refusal; odd good ones work. */
+class TokenizerFilesTest {
+  private static final ObjectMapper MAPPER = new ObjectMapper();
+
+  @TempDir private Path directory;
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "/model|null|[tokenizer.json] has no [model]",
+        "/model/type|\"BPE\"|[model] [BPE] is not supported; supported: WordPiece",
+        "/model/type|7|[model.type] is [7], expected a string",
+        "/model/vocab|[]|[model.vocab] is [ARRAY], expected an object",
+        "/model/vocab/the|\"x\"|[model.vocab.the] is [\"x\"], expected an integer",
+        "/model/vocab/the|1.5|[model.vocab.the] is [1.5], expected an integer",
+        "/model/vocab/the|-1|token [the] has the id [-1]",
+        "/model/vocab/the|2147483647|token [the] has the id [2147483647]",
+        "/model/vocab/the|99999999999|[model.vocab.the] is [99999999999], expected an integer",
+        "/model/vocab/the|0|have the same id [0]",
+        "/model/unk_token|\"<nope>\"|lacks the unknown token [<nope>]",
+        "/model/max_input_chars_per_word|0|expected 1 or more",
+        "/normalizer/type|\"Precompiled\"|[normalizer] [Precompiled] is not supported; supported:"
+            + " Bert",
+        "/normalizer/lowercase|\"yes\"|[normalizer.lowercase] is [\"yes\"], expected true or false",
+        "/pre_tokenizer/type|\"ByteLevel\"|[pre_tokenizer] [ByteLevel] is not supported;"
+            + " supported:",
+        "/post_processor/type|\"RobertaProcessing\"|[RobertaProcessing] is not supported",
+        "/post_processor/single|{}|[post_processor.single] is [OBJECT], expected an array",
+        "/post_processor/single/0/SpecialToken/id|\"[X]\"|has no [[X]]",
+        "/post_processor/single/1/Sequence/id|\"B\"|names the text [B]",
+        "/post_processor/single/1/Sequence/id|\"C\"|[C] is not supported; supported: A, B",
+        "/post_processor/single/1/Sequence/type_id|-3|expected 0 or more",
+        "/post_processor/special_tokens/[CLS]/ids/0|2000000000|adds the special id [2000000000]",
+        "/decoder/type|\"Metaspace\"|[decoder] [Metaspace] is not supported; supported: WordPiece",
+        "/added_tokens/0/id|77|added token [[PAD]] the id [77], expected [0], as in the vocabulary",
+        "/added_tokens/0/content|\"\"|is empty",
+        "/added_tokens/0/content|null|has no [content]",
+        "/added_tokens|7|[added_tokens] is [7], expected an array",
+        "/version|\"2.0\"|[version] is [2.0], expected [1.0]",
+      })
+  void refusesByName(String pointer, String value, String expected) throws IOException {
+    ObjectNode json = bert();
+    int slash = pointer.lastIndexOf('/');
+    JsonNode parent = json.at(pointer.substring(0, slash));
+    String name = pointer.substring(slash + 1);
+    if (parent.isArray()) {
+      ((ArrayNode) parent).set(Integer.parseInt(name), MAPPER.readTree(value));
+    } else {
+      ((ObjectNode) parent).set(name, MAPPER.readTree(value));
+    }
+    assertRefused(MAPPER.writeValueAsString(json), expected);
+  }
+
+  @Test
+  void refusesBrokenJson() throws IOException {
+    String good = MAPPER.writeValueAsString(bert());
+    assertRefused("", "expected an object");
+    assertRefused("[]", "expected an object");
+    assertRefused("null", "expected an object");
+    assertRefused(good.substring(0, good.length() / 2), "is no valid JSON");
+    assertRefused(good + "{", "is no valid JSON");
+    assertRefused("[".repeat(1_000_000), "is no valid JSON");
+    assertRefused("{\"a\":".repeat(200_000), "is no valid JSON");
+    assertRefused("{\"model\":{},\"model\":{}}", "is no valid JSON");
+    assertRefused("\0\1\2", "is no valid JSON");
+    assertThrows(
+        UncheckedIOException.class, () -> Tokenizers.fromJson(directory.resolve("absent.json")));
+  }
+
+  @Test
+  void readsFilesThatDoNotSayTheTypeOfTheModel() throws IOException {
+    ObjectNode json = bert();
+    json.withObject("/model").remove("type");
+    Path file = Files.writeString(directory.resolve("tokenizer.json"), json.toString());
+    assertEquals(
+        "the", Tokenizers.fromJson(file).token(Tokenizers.fromJson(file).encode("The").ids()[1]));
+  }
+
+  @Test
+  void givesAddedTokensTheFirstFreeId() throws IOException {
+    ObjectNode json = bert();
+    int size = json.at("/model/vocab").size();
+    json.withArray("/added_tokens").addObject().put("id", size).put("content", "[NEW]");
+    Path file = Files.writeString(directory.resolve("tokenizer.json"), json.toString());
+    Tokenizer tokenizer = Tokenizers.fromJson(file);
+    assertEquals(size + 1, tokenizer.vocabularySize());
+    assertEquals(size, tokenizer.id("[NEW]").getAsInt());
+    Tokens tokens = tokenizer.encode("the [new] the");
+    assertTrue(Arrays.stream(tokens.ids()).anyMatch(id -> id == size), "normalized match");
+    assertThrows(IllegalArgumentException.class, () -> tokenizer.token(size + 1));
+    assertThrows(IllegalArgumentException.class, () -> tokenizer.token(-1));
+    assertEquals(
+        "the", tokenizer.decode(new int[] {-1, tokenizer.id("the").getAsInt(), 1 << 30}, true));
+  }
+
+  @Test
+  void readsVocabularyFiles() throws IOException {
+    Path vocab =
+        write("vocab.txt", "[PAD]\r\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nhi\n\u00e9\n##\u00e9\ne\n##e\nE");
+    Tokenizer uncased = Tokenizers.fromVocabulary(vocab, Optional.empty());
+    assertArrayEquals(new int[] {2, 5, 8, 9, 4, 3}, uncased.encode("Hi \u00c9e[MASK]").ids());
+    Path config =
+        write(
+            "tokenizer_config.json",
+            "{\"do_lower_case\": false, \"mask_token\": {\"content\": \"hi\"}}");
+    Tokenizer cased = Tokenizers.fromVocabulary(vocab, Optional.of(config));
+    assertArrayEquals(new int[] {2, 6, 10, 5, 3}, cased.encode("\u00e9 Ehi").ids());
+    assertEquals(11, cased.vocabularySize());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "[UNK];[CLS];a|{}|none is the token [[SEP]]",
+        "[UNK];[SEP];a|{}|none is the token [[CLS]]",
+        "[CLS];[SEP];a|{}|none is the token [[UNK]]",
+        "[UNK];[CLS];[SEP]|{\"unk_token\": \"<unk>\"}|none is the token [<unk>]",
+        "[UNK];[CLS];[SEP]|{\"unk_token\": 3}|[unk_token] is [3], expected a string",
+        "[UNK];[CLS];[SEP]|{\"do_lower_case\": 1}|[do_lower_case] is [1], expected true or false",
+        "[UNK];[CLS];[SEP]|{\"tokenizer_class\": \"BertJapaneseTokenizer\"}|[BertJapaneseTokenizer]"
+            + " is not",
+        "[UNK];[CLS];[SEP]|{\"added_tokens_decoder\": {\"x\": {}}}|has the id [x]",
+        "[UNK];[CLS];[SEP]|{\"added_tokens_decoder\": {\"9\": {\"content\": \"[CLS]\"}}}|expected"
+            + " [1]",
+      })
+  void refusesVocabularyFilesByName(String lines, String config, String expected)
+      throws IOException {
+    Path vocab = write("vocab.txt", lines.replace(';', '\n'));
+    Path configFile = write("tokenizer_config.json", config);
+    IllegalArgumentException refusal =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> Tokenizers.fromVocabulary(vocab, Optional.of(configFile)));
+    assertTrue(refusal.getMessage().contains(expected), refusal.getMessage());
+  }
+
+  @Test
+  void refusesVocabularyThatIsNotText() throws IOException {
+    Path vocab = directory.resolve("vocab.txt");
+    Files.write(vocab, new byte[] {(byte) 0xff, (byte) 0xfe, 10});
+    IllegalArgumentException refusal =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> Tokenizers.fromVocabulary(vocab, Optional.empty()));
+    assertEquals(
+        "[vocab.txt] is not valid UTF-8, expected one token per line", refusal.getMessage());
+  }
+
+  private Path write(String name, String content) throws IOException {
+    return Files.writeString(directory.resolve(name), content);
+  }
+
+  private void assertRefused(String json, String expected) throws IOException {
+    Path file = write("tokenizer.json", json);
+    IllegalArgumentException refusal =
+        assertThrows(IllegalArgumentException.class, () -> Tokenizers.fromJson(file));
+    assertTrue(refusal.getMessage().contains(expected), refusal.getMessage());
+    assertTrue(refusal.getMessage().startsWith("[tokenizer.json] "), refusal.getMessage());
+  }
+
+  private static ObjectNode bert() throws IOException {
+    Path golden = Goldens.path("tokenizers/bert_uncased/tokenizer.json");
+    return (ObjectNode) MAPPER.readTree(Files.readString(golden));
+  }
+}

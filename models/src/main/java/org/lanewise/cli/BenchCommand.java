@@ -1,0 +1,173 @@
+package org.lanewise.cli;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.Callable;
+import org.lanewise.encoder.EmbedderOptions;
+import org.lanewise.encoder.Embedding;
+import org.lanewise.encoder.ModelDirectory;
+import org.lanewise.encoder.TextEmbedder;
+import org.lanewise.encoder.backend.PoolingMode;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code lanewise bench}: how fast a model is on this machine. */
+@Command(
+    name = "bench",
+    description = {
+      "Measures bulk throughput, then the latency of single texts, text to vector.",
+      "Answers one line: {\"tokens_per_second\",\"texts_per_second\",\"p50_ms\",\"p99_ms\","
+          + "\"backend\",\"precision\"}"
+    })
+final class BenchCommand implements Callable<Integer> {
+  /** Texts of one bulk call: a few batches for each thread. */
+  private static final int BULK = 1024;
+
+  /** Below a hundred single texts the 99th percentile would be the slowest one. */
+  private static final int FEWEST_SINGLES = 100;
+
+  private static final int MOST_SINGLES = 1 << 20;
+  private static final double NANOS = 1e9;
+
+  private final Streams streams;
+
+  @Mixin private EmbedderArguments arguments;
+
+  @Option(
+      names = "--texts",
+      paramLabel = "FILE",
+      description = "Measures with these texts, one per line, instead of built-in ones.")
+  private String texts;
+
+  @Option(
+      names = "--batch-tokens",
+      paramLabel = "N",
+      description = "Most tokens of one packed batch; 4096 unless given.")
+  private Integer batchTokens;
+
+  @Option(
+      names = "--seconds",
+      paramLabel = "S",
+      description = "How long throughput is measured; 10 unless given.")
+  private double seconds = 10;
+
+  BenchCommand(Streams streams) {
+    this.streams = streams;
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    if (!(seconds > 0 && seconds <= 86_400)) {
+      throw new IllegalArgumentException("--seconds is [" + seconds + "], expected 0 to 86400");
+    }
+    EmbedderOptions options = arguments.options();
+    if (batchTokens != null) {
+      options = options.withBatchTokens(batchTokens);
+    }
+    List<String> sample = texts();
+    ModelDirectory directory = arguments.directory();
+    if (directory.sentenceModules().isEmpty()) {
+      // Pooling costs next to nothing, so a model that states none can be measured all the same.
+      options = options.withPooling(PoolingMode.MEAN);
+    }
+    try (TextEmbedder embedder = TextEmbedder.open(directory, options);
+        JsonGenerator json = streams.json()) {
+      streams.progress("warming up");
+      bulk(embedder, sample, Math.min(seconds, 3));
+      singles(embedder, sample, Math.min(seconds, 3) / 3);
+      streams.progress("measuring throughput");
+      Throughput throughput = bulk(embedder, sample, seconds);
+      streams.progress("measuring latency");
+      long[] nanos = singles(embedder, sample, seconds / 2);
+      streams.progress("");
+      json.writeStartObject();
+      json.writeNumberField("tokens_per_second", rounded(throughput.tokensPerSecond()));
+      json.writeNumberField("texts_per_second", rounded(throughput.textsPerSecond()));
+      json.writeNumberField("p50_ms", rounded(percentile(nanos, 0.5) / 1e6));
+      json.writeNumberField("p99_ms", rounded(percentile(nanos, 0.99) / 1e6));
+      json.writeStringField("backend", embedder.backend());
+      json.writeStringField("precision", embedder.precision().label());
+      json.writeEndObject();
+      Streams.endLine(json);
+      streams.flush(json);
+      return 0;
+    } finally {
+      streams.progress("");
+    }
+  }
+
+  private record Throughput(double tokensPerSecond, double textsPerSecond) {}
+
+  private static Throughput bulk(TextEmbedder embedder, List<String> sample, double seconds) {
+    long tokens = 0;
+    long count = 0;
+    int next = 0;
+    long start = System.nanoTime();
+    double elapsed = 0;
+    while (elapsed < seconds) {
+      List<String> chunk = new ArrayList<>(BULK);
+      while (chunk.size() < BULK) {
+        chunk.add(sample.get(next++ % sample.size()));
+      }
+      next %= sample.size();
+      tokens += embedder.embed(chunk).stream().mapToInt(Embedding::tokens).sum();
+      count += chunk.size();
+      elapsed = (System.nanoTime() - start) / NANOS;
+    }
+    return new Throughput(tokens / elapsed, count / elapsed);
+  }
+
+  /** Returns how long each single text took, sorted. */
+  private static long[] singles(TextEmbedder embedder, List<String> sample, double seconds) {
+    long[] nanos = new long[1024];
+    int count = 0;
+    long start = System.nanoTime();
+    while (count < MOST_SINGLES
+        && (count < FEWEST_SINGLES || (System.nanoTime() - start) / NANOS < seconds)) {
+      List<String> single = List.of(sample.get(count % sample.size()));
+      long before = System.nanoTime();
+      embedder.embed(single);
+      if (count == nanos.length) {
+        nanos = Arrays.copyOf(nanos, 2 * count);
+      }
+      nanos[count++] = System.nanoTime() - before;
+    }
+    nanos = Arrays.copyOf(nanos, count);
+    Arrays.sort(nanos);
+    return nanos;
+  }
+
+  private static long percentile(long[] sorted, double share) {
+    return sorted[Math.max(0, (int) Math.ceil(share * sorted.length) - 1)];
+  }
+
+  private static double rounded(double value) {
+    return Math.round(value * 1000) / 1000.0;
+  }
+
+  private List<String> texts() throws IOException {
+    if (texts == null) {
+      try (InputStream own = BenchCommand.class.getResourceAsStream("bench.txt")) {
+        return new String(own.readAllBytes(), StandardCharsets.UTF_8).lines().toList();
+      }
+    }
+    List<String> read = new ArrayList<>();
+    try (InputLines lines = InputLines.open(texts, false)) {
+      for (List<InputLines.Input> chunk = lines.next(BULK);
+          !chunk.isEmpty();
+          chunk = lines.next(BULK)) {
+        chunk.forEach(input -> read.add(input.text()));
+      }
+    }
+    if (read.isEmpty()) {
+      throw new IllegalArgumentException("[" + texts + "] is empty, expected one text per line");
+    }
+    return read;
+  }
+}
