@@ -108,7 +108,9 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
 
   @Override
   public Map<String, Processor.Factory> getProcessors(Processor.Parameters parameters) {
-    return Map.of(EmbedProcessor.TYPE, new EmbedProcessor.Factory(
+    return Map.of(
+        EmbedProcessor.TYPE,
+        new EmbedProcessor.Factory(
             () -> service, (project, index, path) -> mappings.of(project, index, path)));
   }
 

@@ -87,7 +87,8 @@ public class LanewiseNodeTests extends ESSingleNodeTestCase {
             """
             {"properties": {"body": {"type": "text"}, "body_vector": {"type": "dense_vector",
             "dims": 64, "similarity": "cosine"}, "small": {"type": "dense_vector", "dims": 3},
-            "inner": {"properties": {"large": {"type": "dense_vector", "dims": 65}}}}}""")
+            "inner": {"properties": {"large": {"type": "dense_vector", "dims": 65}}}}}\
+            """)
         .get();
     modelsBefore = service().stats().models();
     rejectedBefore = service().stats().bulk().rejected();
@@ -113,8 +114,7 @@ public class LanewiseNodeTests extends ESSingleNodeTestCase {
             .actionGet());
   }
 
-  private static void assertAcked(
-      AcknowledgedResponse response) {
+  private static void assertAcked(AcknowledgedResponse response) {
     assertTrue(response.isAcknowledged());
   }
 
@@ -122,7 +122,11 @@ public class LanewiseNodeTests extends ESSingleNodeTestCase {
     BulkRequestBuilder bulk = client().prepareBulk().setRefreshPolicy(RefreshPolicy.IMMEDIATE);
     for (int i = 0; i < texts.length; i++) {
       bulk.add(
-          client().prepareIndex("docs").setId("" + i).setPipeline(pipeline).setSource("body", texts[i]));
+          client()
+              .prepareIndex("docs")
+              .setId("" + i)
+              .setPipeline(pipeline)
+              .setSource("body", texts[i]));
     }
     return bulk;
   }
@@ -211,9 +215,7 @@ public class LanewiseNodeTests extends ESSingleNodeTestCase {
     ActionFuture<BulkResponse> second = bulk("embed", numbered(CAPACITY + 50)).execute();
     assertBusy(() -> assertEquals(rejectedBefore + 50, service().stats().bulk().rejected()));
     assertEquals(CAPACITY, service().stats().bulk().queue());
-    assertResponse(
-        knn("a"),
-        found -> assertEquals(0, found.getHits().getHits().length));
+    assertResponse(knn("a"), found -> assertEquals(0, found.getHits().getHits().length));
     assertFalse(second.isDone());
     TestEncoder.GATE.release();
     assertNoFailures(first.actionGet(20, TimeUnit.SECONDS));
@@ -263,10 +265,8 @@ public class LanewiseNodeTests extends ESSingleNodeTestCase {
                 + " [docs] has [dims] of [3]"));
     for (String target : List.of("inner.large", "inner.unmapped")) {
       pipeline(
-          "wrong",
-          "{\"lanewise_embed\":{\"field\":\"body\",\"target_field\":\"" + target + "\"}}");
-      assertEquals(
-          target.endsWith("unmapped"), !bulk("wrong", "a").get().getItems()[0].isFailed());
+          "wrong", "{\"lanewise_embed\":{\"field\":\"body\",\"target_field\":\"" + target + "\"}}");
+      assertEquals(target.endsWith("unmapped"), !bulk("wrong", "a").get().getItems()[0].isFailed());
     }
   }
 
@@ -277,12 +277,11 @@ public class LanewiseNodeTests extends ESSingleNodeTestCase {
         {"lanewise_embed": {"field": "missing", "ignore_failure": true}},
         {"lanewise_embed": {"field": "body", "truncate": "none", "model_id": "m", "on_failure": [
           {"lanewise_embed": {"field": "_ingest.on_failure_message", "target_field": "body_vector"}}
-        ]}}""");
+        ]}}\
+        """);
     assertNoFailures(bulk("handled", "1 2 3 4 5 6 7 8 9 10 11").get());
     assertEquals(List.of(0L, 1L, 0L), work("m"));
     assertEquals(List.of(1L, 0L, 1L), work("lanewise-mini-en"));
-    assertFound(
-        knn("tokenized input"),
-        "0");
+    assertFound(knn("tokenized input"), "0");
   }
 }

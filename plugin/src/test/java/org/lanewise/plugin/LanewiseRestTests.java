@@ -107,8 +107,7 @@ public class LanewiseRestTests extends ESIntegTestCase {
 
   public void testEmbed() throws Exception {
     Map<String, Object> answer =
-        call(
-            "POST", "/_lanewise/embed/" + MODEL, "{\"input\":[\"red fox\",\"1 2 3 4 5 6 7\"]}");
+        call("POST", "/_lanewise/embed/" + MODEL, "{\"input\":[\"red fox\",\"1 2 3 4 5 6 7\"]}");
     assertEquals(MODEL, answer.get("model_id"));
     assertThat(answer, aMapWithSize(2));
     assertEquals(2, embeddings(answer).size());
@@ -169,13 +168,11 @@ public class LanewiseRestTests extends ESIntegTestCase {
         path,
         "{\"input\":[\"" + String.join("\",\"", Collections.nCopies(1001, "a")) + "\"]}");
     assertError(400, "model id [A] must have", "POST", path + "/A", "{\"input\":\"a\"}");
-    assertError(
-        404, "Could not find model [zz]", "POST", path + "/zz", "{\"input\":\"a\"}");
+    assertError(404, "Could not find model [zz]", "POST", path + "/zz", "{\"input\":\"a\"}");
     assertError(
         409, "Could not open model [broken]", "POST", path + "/broken", "{\"input\":\"a\"}");
     assertError(500, "this text is poisonous", "POST", path, "{\"input\":\"poison\"}");
-    assertError(
-        400, "unrecognized parameter: [x]", "POST", path + "?x=1", "{\"input\":\"a\"}");
+    assertError(400, "unrecognized parameter: [x]", "POST", path + "?x=1", "{\"input\":\"a\"}");
     assertError(405, "Incorrect HTTP method", "GET", path, null);
   }
 
@@ -298,14 +295,16 @@ public class LanewiseRestTests extends ESIntegTestCase {
           "body": {"type": "text"},
           "vector": {"type": "dense_vector", "dims": 64, "similarity": "cosine"},
           "parts": {"type": "nested", "properties": {
-            "vector": {"type": "dense_vector", "dims": 64, "similarity": "cosine"}}}}}}""");
+            "vector": {"type": "dense_vector", "dims": 64, "similarity": "cosine"}}}}}}\
+        """);
     call(
         "PUT",
         "/_ingest/pipeline/animals",
         """
         {"processors": [{"lanewise_embed": {"ignore_missing": true, "input_output": [
           {"input_field": "body", "output_field": "vector"},
-          {"input_field": "parts.text", "output_field": "parts.vector"}]}}]}""");
+          {"input_field": "parts.text", "output_field": "parts.vector"}]}}]}\
+        """);
     Request bulk = new Request("POST", "/animals/_bulk?pipeline=animals&refresh=true");
     bulk.setJsonEntity(
         """

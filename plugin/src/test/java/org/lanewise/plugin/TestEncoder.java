@@ -14,8 +14,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.lanewise.encoder.EncodedText;
 import org.lanewise.encoder.ModelException;
-import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.Prompts;
+import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.tokenizer.Tokens;
 import org.lanewise.plugin.models.Encoder;
 

@@ -56,8 +56,7 @@ public final class ClusterMappings implements MappedDimensions {
       field = child(child(field, "properties"), name);
     }
     Object elements = child(field, "element_type");
-    boolean numbers =
-        elements == null || elements.equals("float") || elements.equals("bfloat16");
+    boolean numbers = elements == null || elements.equals("float") || elements.equals("bfloat16");
     return numbers
             && "dense_vector".equals(child(field, "type"))
             && child(field, "dims") instanceof Integer dims

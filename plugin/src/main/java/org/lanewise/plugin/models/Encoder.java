@@ -3,8 +3,8 @@ package org.lanewise.plugin.models;
 import java.nio.file.Path;
 import java.util.List;
 import org.lanewise.encoder.EncodedText;
-import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.Prompts;
+import org.lanewise.encoder.backend.Precision;
 
 /** An open model as the plugin sees it. Thread-safe; computes on the calling thread. */
 public interface Encoder extends AutoCloseable {

@@ -6,9 +6,9 @@ import java.util.Locale;
 import org.lanewise.encoder.EmbedderOptions;
 import org.lanewise.encoder.EncodedText;
 import org.lanewise.encoder.ModelDirectory;
-import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.Prompts;
 import org.lanewise.encoder.TextEmbedder;
+import org.lanewise.encoder.backend.Precision;
 import org.lanewise.plugin.LanewiseSettings;
 
 /** The encoder of {@code encoder-core} over one model directory. */

@@ -16,6 +16,8 @@ import org.elasticsearch.search.vectors.QueryVectorBuilder;
 import org.elasticsearch.xcontent.ConstructingObjectParser;
 import org.elasticsearch.xcontent.ParseField;
 import org.elasticsearch.xcontent.XContentBuilder;
+import org.elasticsearch.xcontent.XContentLocation;
+import org.elasticsearch.xcontent.XContentParseException;
 import org.elasticsearch.xcontent.XContentParser;
 import org.lanewise.plugin.action.EmbedAction;
 import org.lanewise.plugin.encode.EncodeRequest;
@@ -38,14 +40,12 @@ public record LanewiseQueryVectorBuilder(
   private static final ParseField MODEL_TEXT = new ParseField("model_text");
   private static final ParseField PROMPT_NAME = new ParseField("prompt_name");
 
-  private static final ConstructingObjectParser<LanewiseQueryVectorBuilder, Void> PARSER =
+  /** What a search says, null where it says nothing. */
+  private record Options(String modelId, String modelText, String promptName) {}
+
+  private static final ConstructingObjectParser<Options, Void> PARSER =
       new ConstructingObjectParser<>(
-          NAME,
-          args ->
-              new LanewiseQueryVectorBuilder(
-                  args[0] == null ? ModelRegistry.BUNDLED_MODEL : (String) args[0],
-                  (String) args[1],
-                  Optional.ofNullable((String) args[2])));
+          NAME, args -> new Options((String) args[0], (String) args[1], (String) args[2]));
 
   static {
     PARSER.declareString(optionalConstructorArg(), MODEL_ID);
@@ -71,7 +71,17 @@ public record LanewiseQueryVectorBuilder(
 
   /** Returns the builder that a search request describes. */
   public static LanewiseQueryVectorBuilder parse(XContentParser parser) {
-    return PARSER.apply(parser, null);
+    XContentLocation location = parser.getTokenLocation();
+    Options options = PARSER.apply(parser, null);
+    try {
+      return new LanewiseQueryVectorBuilder(
+          options.modelId == null ? ModelRegistry.BUNDLED_MODEL : options.modelId,
+          options.modelText,
+          Optional.ofNullable(options.promptName));
+    } catch (IllegalArgumentException e) {
+      // Of nested errors, the innermost of this type is the one that a response shows first.
+      throw new XContentParseException(location, e.getMessage(), e);
+    }
   }
 
   @Override

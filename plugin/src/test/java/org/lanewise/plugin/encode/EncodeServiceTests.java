@@ -79,8 +79,7 @@ public class EncodeServiceTests extends ESTestCase {
         test.embed("other", Side.SEARCH, "told a b").getFirst().vector(),
         test.embed("other", Side.INGEST, "told a b").getFirst().vector(),
         0);
-    assertFalse(
-        Arrays.equals(told.getFirst().vector(), asked.getFirst().vector()));
+    assertFalse(Arrays.equals(told.getFirst().vector(), asked.getFirst().vector()));
   }
 
   public void testPromptByName() {
@@ -303,8 +302,7 @@ public class EncodeServiceTests extends ESTestCase {
     assertEquals(1, test.stats("other").bulk().truncated());
     PlainActionFuture<List<Embedding>> refused = new PlainActionFuture<>();
     test.service.embed(
-        new EncodeRequest(
-            "other", List.of(longText), Side.INGEST, Optional.empty(), Truncate.NONE),
+        new EncodeRequest("other", List.of(longText), Side.INGEST, Optional.empty(), Truncate.NONE),
         refused);
     Throwable e = failure(refused);
     assertEquals(RestStatus.BAD_REQUEST, ExceptionsHelper.status(e));

@@ -106,10 +106,8 @@ public class EmbedProcessorTests extends ESTestCase {
     assertEquals(
         List.of(vector("a"), vector("b")),
         run("{\"field\":\"t\"}", "{\"t\":[\"a\",\" \",\"b\"]}").get("t_vector"));
-    assertEquals(
-        List.of(vector("a")), run("{\"field\":\"t\"}", "{\"t\":[\"a\"]}").get("t_vector"));
-    assertEquals(
-        Map.of("t", List.of()), run("{\"field\":\"t\"}", "{\"t\":[],\"t_vector\":[[1]]}"));
+    assertEquals(List.of(vector("a")), run("{\"field\":\"t\"}", "{\"t\":[\"a\"]}").get("t_vector"));
+    assertEquals(Map.of("t", List.of()), run("{\"field\":\"t\"}", "{\"t\":[],\"t_vector\":[[1]]}"));
   }
 
   public void testEmptyText() throws Exception {
@@ -123,8 +121,7 @@ public class EmbedProcessorTests extends ESTestCase {
 
   public void testMissing() throws Exception {
     assertFails("{\"field\":\"t\"}", "{}", "field [t] not present as part of path [t]");
-    assertFails(
-        "{\"field\":\"a.t\"}", "{\"a\":{}}", "field [t] not present as part of path [a.t]");
+    assertFails("{\"field\":\"a.t\"}", "{\"a\":{}}", "field [t] not present as part of path [a.t]");
     assertEquals(
         Map.of("t_vector", List.of(1)),
         run("{\"field\":\"t\",\"ignore_missing\":true}", "{\"t_vector\":[1]}"));
@@ -149,8 +146,7 @@ public class EmbedProcessorTests extends ESTestCase {
   }
 
   public void testArrayOfObjects() throws Exception {
-    String options =
-        "{\"input_output\":{\"input_field\":\"p.text\",\"output_field\":\"p.v\"}}";
+    String options = "{\"input_output\":{\"input_field\":\"p.text\",\"output_field\":\"p.v\"}}";
     Map<String, Object> source =
         run(options, "{\"p\":[{\"text\":\"a\"},{\"text\":\"\",\"v\":[1]},{\"text\":[\"b\"]}]}");
     assertEquals(
@@ -184,8 +180,7 @@ public class EmbedProcessorTests extends ESTestCase {
             Map.of(
                 "b",
                 List.of(
-                    Map.of("c", Map.of("d", "x"), "v", Map.of("w", vector("x"))),
-                    Map.of("c", 1))),
+                    Map.of("c", Map.of("d", "x"), "v", Map.of("w", vector("x"))), Map.of("c", 1))),
             Map.of("b", Map.of("c", Map.of("d", "y"), "v", Map.of("w", vector("y")))),
             Map.of()),
         source.get("a"));

@@ -103,7 +103,8 @@ public class ModelRegistryTests extends ESTestCase {
   public void testIdsCannotLeaveTheDirectory() throws Exception {
     TestEncoder.create(configured.resolveSibling("secret"), "m", 8, 10, Map.of());
     for (String id :
-        List.of("", "..", "../secret/m", "a..b", "a/b", "a\\b", "M", "_m", ".m", "m\u0000", "m\n")) {
+        List.of(
+            "", "..", "../secret/m", "a..b", "a/b", "a\\b", "M", "_m", ".m", "m\u0000", "m\n")) {
       Exception e = failure(id);
       assertTrue(e.toString(), e instanceof IllegalArgumentException);
       assertThat(e.getMessage(), containsString("model id [" + id + "] must have"));
