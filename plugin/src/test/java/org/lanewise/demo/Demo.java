@@ -121,7 +121,7 @@ public final class Demo {
   }
 
   private void tell(String address) {
-    terminal.line(
+    String help =
         """
 
         The node stays up; try it from another terminal:
