@@ -24,7 +24,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
-import org.lanewise.encoder.head.PoolingMode;
+import org.lanewise.encoder.backend.PoolingMode;
 import org.lanewise.encoder.head.SentenceModule;
 import org.lanewise.encoder.weights.Tensor;
 

@@ -25,7 +25,9 @@ import org.lanewise.plugin.action.EmbedAction;
 import org.lanewise.plugin.action.ModelsAction;
 import org.lanewise.plugin.action.StatsAction;
 import org.lanewise.plugin.encode.EncodeService;
+import org.lanewise.plugin.ingest.ClusterMappings;
 import org.lanewise.plugin.ingest.EmbedProcessor;
+import org.lanewise.plugin.ingest.MappedDimensions;
 import org.lanewise.plugin.models.Encoder;
 import org.lanewise.plugin.models.LibraryEncoder;
 import org.lanewise.plugin.models.ModelRegistry;
@@ -42,6 +44,7 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
   private static final String VECTOR_MODULE = "jdk.incubator.vector";
 
   private volatile EncodeService service;
+  private volatile MappedDimensions mappings;
 
   /** Called by Elasticsearch. */
   public LanewisePlugin() {}
@@ -76,6 +79,7 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
             services.environment().pluginsDir().resolve(NAME).resolve("models"),
             opener(settings),
             services.threadPool().generic());
+    mappings = new ClusterMappings(services.clusterService());
     service = new EncodeService(registry, settings, services.threadPool());
     return List.of(registry, service);
   }
@@ -104,7 +108,8 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
 
   @Override
   public Map<String, Processor.Factory> getProcessors(Processor.Parameters parameters) {
-    return Map.of(EmbedProcessor.TYPE, new EmbedProcessor.Factory(() -> service));
+    return Map.of(EmbedProcessor.TYPE, new EmbedProcessor.Factory(
+            () -> service, (project, index, path) -> mappings.of(project, index, path)));
   }
 
   @Override

@@ -138,8 +138,8 @@ public final class Demo {
           curl -s '%1$s/_lanewise/stats?pretty'
 
         Ctrl-C stops it.\
-        """
-            .formatted(address, DemoIndex.MODEL));
+        """;
+    terminal.line(String.format(Locale.ROOT, help, address, DemoIndex.MODEL));
   }
 
   private static String since(Instant start) {

@@ -19,7 +19,6 @@ import org.elasticsearch.action.ActionFuture;
 import org.elasticsearch.action.bulk.BulkItemResponse;
 import org.elasticsearch.action.bulk.BulkRequestBuilder;
 import org.elasticsearch.action.bulk.BulkResponse;
-import org.elasticsearch.action.index.IndexRequest;
 import org.elasticsearch.action.ingest.PutPipelineRequest;
 import org.elasticsearch.action.ingest.PutPipelineTransportAction;
 import org.elasticsearch.action.search.SearchRequestBuilder;
@@ -87,7 +86,8 @@ public class LanewiseNodeTests extends ESSingleNodeTestCase {
         .setMapping(
             """
             {"properties": {"body": {"type": "text"}, "body_vector": {"type": "dense_vector",
-            "dims": 64, "similarity": "cosine"}, "small": {"type": "dense_vector", "dims": 3}}}""")
+            "dims": 64, "similarity": "cosine"}, "small": {"type": "dense_vector", "dims": 3},
+            "inner": {"properties": {"large": {"type": "dense_vector", "dims": 65}}}}}""")
         .get();
     modelsBefore = service().stats().models();
     rejectedBefore = service().stats().bulk().rejected();
@@ -121,7 +121,8 @@ public class LanewiseNodeTests extends ESSingleNodeTestCase {
   private BulkRequestBuilder bulk(String pipeline, String... texts) {
     BulkRequestBuilder bulk = client().prepareBulk().setRefreshPolicy(RefreshPolicy.IMMEDIATE);
     for (int i = 0; i < texts.length; i++) {
-      bulk.add(new IndexRequest("docs").id("" + i).setPipeline(pipeline).source("body", texts[i]));
+      bulk.add(
+          client().prepareIndex("docs").setId("" + i).setPipeline(pipeline).setSource("body", texts[i]));
     }
     return bulk;
   }
@@ -256,7 +257,17 @@ public class LanewiseNodeTests extends ESSingleNodeTestCase {
     BulkItemResponse item = bulk("wrong", "a").get().getItems()[0];
     assertEquals(RestStatus.BAD_REQUEST, item.status());
     assertThat(
-        item.getFailureMessage(), allOf(containsString("[64"), containsString("small")));
+        item.getFailureMessage(),
+        containsString(
+            "vectors of model [lanewise-mini-en] have [64] dimensions but field [small] of index"
+                + " [docs] has [dims] of [3]"));
+    for (String target : List.of("inner.large", "inner.unmapped")) {
+      pipeline(
+          "wrong",
+          "{\"lanewise_embed\":{\"field\":\"body\",\"target_field\":\"" + target + "\"}}");
+      assertEquals(
+          target.endsWith("unmapped"), !bulk("wrong", "a").get().getItems()[0].isFailed());
+    }
   }
 
   public void testFailureHandlersSeeTheReason() {

@@ -96,7 +96,7 @@ final class BatchQueue {
       workers++;
     }
     // A worker serves many callers: it must not run as the one that happened to start it.
-    try (ThreadContext.StoredContext ignored = threadContext.stashContext()) {
+    try (ThreadContext.StoredContext _ = threadContext.stashContext()) {
       lane.workers().execute(this::work);
     } catch (RejectedExecutionException e) {
       synchronized (lock) {

@@ -19,14 +19,15 @@ public record EncodeRequest(
   /** What a text is, which decides the prompt; the names are those of sentence-transformers. */
   public enum Side {
     /** A text to be found. */
-    INGEST(List.of("document", "passage", "corpus")),
+    INGEST,
     /** A question. */
-    SEARCH(List.of("query"));
+    SEARCH;
 
-    private final List<String> prompts;
-
-    Side(List<String> prompts) {
-      this.prompts = prompts;
+    private List<String> prompts() {
+      return switch (this) {
+        case INGEST -> List.of("document", "passage", "corpus");
+        case SEARCH -> List.of("query");
+      };
     }
   }
 
@@ -61,7 +62,7 @@ public record EncodeRequest(
   /** Returns the text to put in front, or throws naming the prompts there are. */
   String prompt(Prompts prompts) {
     return promptName
-        .or(() -> side.prompts.stream().filter(prompts.byName()::containsKey).findFirst())
+        .or(() -> side.prompts().stream().filter(prompts.byName()::containsKey).findFirst())
         .map(prompts::named)
         .orElseGet(prompts::byDefault);
   }

@@ -11,6 +11,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.function.BiConsumer;
 import java.util.function.Supplier;
@@ -47,6 +48,7 @@ public final class EmbedProcessor extends AbstractProcessor {
   public static final String TYPE = "lanewise_embed";
 
   private final Supplier<EncodeService> service;
+  private final FieldCheck check;
   private final String modelId;
   private final List<FieldPair> fields;
   private final boolean ignoreMissing;
@@ -58,6 +60,7 @@ public final class EmbedProcessor extends AbstractProcessor {
       String tag,
       String description,
       Supplier<EncodeService> service,
+      FieldCheck check,
       String modelId,
       List<FieldPair> fields,
       boolean ignoreMissing,
@@ -66,6 +69,7 @@ public final class EmbedProcessor extends AbstractProcessor {
       Optional<String> promptName) {
     super(tag, description);
     this.service = service;
+    this.check = check;
     this.modelId = modelId;
     this.fields = fields;
     this.ignoreMissing = ignoreMissing;
@@ -101,6 +105,7 @@ public final class EmbedProcessor extends AbstractProcessor {
               @Override
               public void onResponse(List<Embedding> embeddings) {
                 try {
+                  checkDimensions(document, embeddings);
                   texts.write(embeddings);
                   truncatedField.ifPresent(
                       field ->
@@ -121,6 +126,36 @@ public final class EmbedProcessor extends AbstractProcessor {
             });
   }
 
+  private void checkDimensions(IngestDocument document, List<Embedding> embeddings) {
+    if (embeddings.isEmpty()) {
+      return;
+    }
+    int dimensions = embeddings.getFirst().vector().length;
+    String index = document.getMetadata().getIndex();
+    for (FieldPair field : fields) {
+      OptionalInt mapped = check.dimensions(index, field.output());
+      if (mapped.isPresent() && mapped.getAsInt() != dimensions) {
+        throw new IllegalArgumentException(
+            "vectors of model ["
+                + modelId
+                + "] have ["
+                + dimensions
+                + "] dimensions but field ["
+                + field.output()
+                + "] of index ["
+                + index
+                + "] has [dims] of ["
+                + mapped.getAsInt()
+                + "]");
+      }
+    }
+  }
+
+  /** The dimensions that the pipeline's project maps for a field of an index. */
+  private interface FieldCheck {
+    OptionalInt dimensions(String index, String path);
+  }
+
   String modelId() {
     return modelId;
   }
@@ -132,10 +167,12 @@ public final class EmbedProcessor extends AbstractProcessor {
   /** Reads the options of a pipeline. */
   public static final class Factory implements Processor.Factory {
     private final Supplier<EncodeService> service;
+    private final MappedDimensions mappings;
 
-    /** Creates a factory; the service is first asked for when a document comes. */
-    public Factory(Supplier<EncodeService> service) {
+    /** Creates a factory; both are first asked when a document comes. */
+    public Factory(Supplier<EncodeService> service, MappedDimensions mappings) {
       this.service = service;
+      this.mappings = mappings;
     }
 
     @Override
@@ -160,6 +197,7 @@ public final class EmbedProcessor extends AbstractProcessor {
           tag,
           description,
           service,
+          (index, path) -> mappings.of(projectId, index, path),
           modelId,
           fields,
           ignoreMissing,

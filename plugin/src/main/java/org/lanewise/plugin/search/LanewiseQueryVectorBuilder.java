@@ -81,7 +81,7 @@ public record LanewiseQueryVectorBuilder(
         ContextPreservingActionListener.wrapPreservingContext(
             listener.map(response -> response.embeddings().getFirst().vector()), threadContext);
     // As the node itself: who may search an index need not be allowed to monitor the cluster.
-    try (ThreadContext.StoredContext ignored = threadContext.stashContext()) {
+    try (ThreadContext.StoredContext _ = threadContext.stashContext()) {
       client.execute(
           EmbedAction.TYPE,
           new EmbedAction.Request(modelId, List.of(modelText), Side.SEARCH, promptName),

@@ -281,7 +281,7 @@ public class EncodeServiceTests extends ESTestCase {
     ThreadContext context = test.threadPool.getThreadContext();
     AtomicReference<String> seen = new AtomicReference<>();
     CountDownLatch done = new CountDownLatch(1);
-    try (ThreadContext.StoredContext ignored = context.stashContext()) {
+    try (ThreadContext.StoredContext _ = context.stashContext()) {
       context.putHeader("who", "alice");
       test.service.embed(
           TestService.request("m", Side.INGEST, List.of("a")),

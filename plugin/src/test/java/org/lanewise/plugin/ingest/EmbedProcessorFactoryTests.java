@@ -19,6 +19,9 @@ public class EmbedProcessorFactoryTests extends ESTestCase {
       new EmbedProcessor.Factory(
           () -> {
             throw new AssertionError("no service is needed to read options");
+          },
+          (project, index, path) -> {
+            throw new AssertionError("no mapping is needed to read options");
           });
 
   private static EmbedProcessor create(String json) throws Exception {

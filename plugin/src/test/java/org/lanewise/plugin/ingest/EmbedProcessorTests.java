@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.concurrent.TimeUnit;
 import org.elasticsearch.action.support.PlainActionFuture;
 import org.elasticsearch.cluster.metadata.ProjectId;
@@ -43,7 +44,8 @@ public class EmbedProcessorTests extends ESTestCase {
     Map<String, Object> config = new HashMap<>(parse(options));
     config.put("model_id", "m");
     EmbedProcessor processor =
-        new EmbedProcessor.Factory(() -> test.service)
+        new EmbedProcessor.Factory(
+                () -> test.service, (project, index, path) -> OptionalInt.empty())
             .create(Map.of(), null, null, config, ProjectId.DEFAULT);
     IngestDocument document =
         new IngestDocument(
