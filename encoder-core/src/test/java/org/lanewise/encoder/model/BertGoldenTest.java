@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -62,6 +63,7 @@ class BertGoldenTest {
         compareRows(golden, "pooled_normalized." + mode.label(), backend, pooled, errors);
       }
       System.out.printf(
+          Locale.ROOT,
           "%s on %s: %,d numbers compared, largest error %.2e, largest share of the tolerance"
               + " %.3f%n",
           name, backend.name(), errors.compared, errors.largest, errors.largestShare);
