@@ -122,24 +122,27 @@ public final class Demo {
 
   private void tell(String address) {
     terminal.line(
-        """
+        String.format(
+            Locale.ROOT,
+            """
 
-        The node stays up; try it from another terminal:
+            The node stays up; try it from another terminal:
 
-          curl -s '%1$s/demo/_search?pretty&filter_path=hits.hits._score,hits.hits._source.body' \\
-            -H 'Content-Type: application/json' -d '
-            {"size": 3, "knn": {"field": "body_vector", "k": 3, "num_candidates": 100,
-              "query_vector_builder": {"lanewise":
-                {"model_id": "%2$s", "model_text": "Which animals can hear well?"}}}}'
+              curl -s '%1$s/demo/_search?pretty&filter_path=hits.hits._score,hits.hits._source.body' \\
+                -H 'Content-Type: application/json' -d '
+                {"size": 3, "knn": {"field": "body_vector", "k": 3, "num_candidates": 100,
+                  "query_vector_builder": {"lanewise":
+                    {"model_id": "%2$s", "model_text": "Which animals can hear well?"}}}}'
 
-          curl -s '%1$s/_lanewise/embed/%2$s?pretty' \\
-            -H 'Content-Type: application/json' -d '{"input": ["A text of your own."]}'
+              curl -s '%1$s/_lanewise/embed/%2$s?pretty' \\
+                -H 'Content-Type: application/json' -d '{"input": ["A text of your own."]}'
 
-          curl -s '%1$s/_lanewise/stats?pretty'
+              curl -s '%1$s/_lanewise/stats?pretty'
 
-        Ctrl-C stops it.\
-        """
-            .formatted(address, DemoIndex.MODEL));
+            Ctrl-C stops it.\
+            """,
+            address,
+            DemoIndex.MODEL));
   }
 
   private static String since(Instant start) {
