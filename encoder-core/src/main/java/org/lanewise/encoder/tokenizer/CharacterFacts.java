@@ -65,7 +65,7 @@ final class CharacterFacts {
   /** Returns whether the code point has the property White_Space. */
   static boolean isWhitespace(int codePoint) {
     if (codePoint < 0x80) {
-      return codePoint == ' ' || codePoint >= 9 && codePoint <= 13;
+      return codePoint == ' ' || isBetween(codePoint, '\t', '\r');
     }
     return switch (Character.getType(codePoint)) {
       case Character.SPACE_SEPARATOR, Character.LINE_SEPARATOR, Character.PARAGRAPH_SEPARATOR ->
@@ -131,12 +131,12 @@ final class CharacterFacts {
   static boolean isChinese(int codePoint) {
     return codePoint >= 0x3400
         && (codePoint <= 0x4dbf
-            || codePoint >= 0x4e00 && codePoint <= 0x9fff
-            || codePoint >= 0xf900 && codePoint <= 0xfaff
-            || codePoint >= 0x20000 && codePoint <= 0x2a6df
-            || codePoint >= 0x2a700 && codePoint <= 0x2b81f
-            || codePoint >= 0x2b920 && codePoint <= 0x2ceaf
-            || codePoint >= 0x2f800 && codePoint <= 0x2fa1f);
+            || isBetween(codePoint, 0x4e00, 0x9fff)
+            || isBetween(codePoint, 0xf900, 0xfaff)
+            || isBetween(codePoint, 0x20000, 0x2a6df)
+            || isBetween(codePoint, 0x2a700, 0x2b81f)
+            || isBetween(codePoint, 0x2b920, 0x2ceaf)
+            || isBetween(codePoint, 0x2f800, 0x2fa1f));
   }
 
   /** Returns whether a regular expression's \w matches the code point. */
@@ -157,7 +157,7 @@ final class CharacterFacts {
    * alone has two code points there: 'i' and, for the caller to add, U+0307.
    */
   static int toLowerCase(int codePoint) {
-    if (codePoint >= 0x16ea0 && codePoint <= 0x16eb8) {
+    if (isBetween(codePoint, 0x16ea0, 0x16eb8)) {
       return codePoint + 27;
     }
     return switch (codePoint) {
@@ -167,7 +167,11 @@ final class CharacterFacts {
   }
 
   private static boolean isAsciiLetterOrDigit(int c) {
-    return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9';
+    return isBetween(c, 'a', 'z') || isBetween(c, 'A', 'Z') || isBetween(c, '0', '9');
+  }
+
+  private static boolean isBetween(int codePoint, int first, int last) {
+    return codePoint >= first && codePoint <= last;
   }
 
   /** Sorted, disjoint ranges of code points. */
@@ -176,7 +180,7 @@ final class CharacterFacts {
     private final int[] last;
 
     Ranges(String hexadecimal) {
-      String[] ranges = hexadecimal.split("\\s+");
+      String[] ranges = hexadecimal.split("\\s+", -1);
       first = new int[ranges.length];
       last = new int[ranges.length];
       for (int i = 0; i < ranges.length; i++) {

@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 
@@ -64,7 +65,7 @@ record JsonFields(String file, String path, JsonNode node) {
       node = MAPPER.readTree(bytes);
     } catch (JsonProcessingException e) {
       throw new IllegalArgumentException(
-          "[%s] is no valid JSON: %s".formatted(file, e.getMessage()), e);
+          String.format(Locale.ROOT, "[%s] is no valid JSON: %s", file, e.getMessage()), e);
     }
     JsonFields fields = new JsonFields(file, "", node);
     fields.require(node.isObject(), "an object");
@@ -76,7 +77,12 @@ record JsonFields(String file, String path, JsonNode node) {
     long size = Files.size(file);
     if (size > MOST_BYTES) {
       throw new IllegalArgumentException(
-          "[%s] has %d bytes, expected at most %d".formatted(file.getFileName(), size, MOST_BYTES));
+          String.format(
+              Locale.ROOT,
+              "[%s] has %d bytes, expected at most %d",
+              file.getFileName(),
+              size,
+              MOST_BYTES));
     }
     return file;
   }
@@ -140,8 +146,8 @@ record JsonFields(String file, String path, JsonNode node) {
   IllegalArgumentException complaint(String problem) {
     return new IllegalArgumentException(
         path.isEmpty()
-            ? "[%s] %s".formatted(file, problem)
-            : "[%s] [%s] %s".formatted(file, path, problem));
+            ? String.format(Locale.ROOT, "[%s] %s", file, problem)
+            : String.format(Locale.ROOT, "[%s] [%s] %s", file, path, problem));
   }
 
   private void require(boolean right, String expected) {

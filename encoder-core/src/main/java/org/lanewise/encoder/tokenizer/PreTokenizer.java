@@ -95,7 +95,7 @@ sealed interface PreTokenizer
       }
       int after = i + Character.charCount(codePoint);
       boolean dropped = whitespace && CharacterFacts.isWhitespace(codePoint);
-      if (dropped || punctuation && CharacterFacts.isPunctuation(codePoint)) {
+      if (dropped || (punctuation && CharacterFacts.isPunctuation(codePoint))) {
         if (word < i) {
           next.piece(text, word, i);
         }

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -71,14 +72,13 @@ final class TokenizerJson {
       int expected = known.orElse(further.getOrDefault(token.content(), next));
       if (token.id() != expected) {
         throw source.complaint(
-            "gives the added token [%s] the id [%d], expected [%d], %s"
-                .formatted(
-                    token.content(),
-                    token.id(),
-                    expected,
-                    known.isPresent()
-                        ? "as in the vocabulary"
-                        : "the first one after the vocabulary"));
+            String.format(
+                Locale.ROOT,
+                "gives the added token [%s] the id [%d], expected [%d], %s",
+                token.content(),
+                token.id(),
+                expected,
+                known.isPresent() ? "as in the vocabulary" : "the first one after the vocabulary"));
       }
       if (known.isEmpty() && further.put(token.content(), next) == null) {
         next++;
@@ -88,8 +88,10 @@ final class TokenizerJson {
     for (int id : postProcessor.specialIds()) {
       if (!whole.contains(id)) {
         throw source.complaint(
-            "adds the special id [%d] to texts, which no token of the vocabulary has"
-                .formatted(id));
+            String.format(
+                Locale.ROOT,
+                "adds the special id [%d] to texts, which no token of the vocabulary has",
+                id));
       }
     }
     return new PipelineTokenizer(
@@ -220,7 +222,8 @@ final class TokenizerJson {
     List<JsonFields> elements = pair.elements();
     if (elements.size() != 2) {
       throw pair.complaint(
-          "has %d elements, expected a token and its id".formatted(elements.size()));
+          String.format(
+              Locale.ROOT, "has %d elements, expected a token and its id", elements.size()));
     }
     elements.get(0).text();
     return elements.get(1).integer();
@@ -269,6 +272,7 @@ final class TokenizerJson {
 
   private static IllegalArgumentException unsupported(
       JsonFields piece, String found, String supported) {
-    return piece.complaint("[%s] is not supported; supported: %s".formatted(found, supported));
+    return piece.complaint(
+        String.format(Locale.ROOT, "[%s] is not supported; supported: %s", found, supported));
   }
 }

@@ -1,6 +1,7 @@
 package org.lanewise.encoder.tokenizer;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 
 /**
@@ -30,8 +31,11 @@ public record Truncation(int maxLength, int stride, Strategy strategy, Direction
   public Truncation {
     if (maxLength < 0 || stride < 0) {
       throw new IllegalArgumentException(
-          "[max_length] is %d and [stride] is %d, expected both to be 0 or more"
-              .formatted(maxLength, stride));
+          String.format(
+              Locale.ROOT,
+              "[max_length] is %d and [stride] is %d, expected both to be 0 or more",
+              maxLength,
+              stride));
     }
   }
 
@@ -45,13 +49,20 @@ public record Truncation(int maxLength, int stride, Strategy strategy, Direction
     int room = maxLength - added;
     if (room < 0) {
       throw new IllegalArgumentException(
-          "[max_length] is %d, expected at least the %d special tokens"
-              .formatted(maxLength, added));
+          String.format(
+              Locale.ROOT,
+              "[max_length] is %d, expected at least the %d special tokens",
+              maxLength,
+              added));
     }
     if (stride > room) {
       throw new IllegalArgumentException(
-          "[stride] is %d, expected no more than the %d tokens that [max_length] leaves for text"
-              .formatted(stride, room));
+          String.format(
+              Locale.ROOT,
+              "[stride] is %d, expected no more than the %d tokens that [max_length] leaves for"
+                  + " text",
+              stride,
+              room));
     }
     int firstLength = first.length();
     int secondLength = second.map(TokenBuffer::length).orElse(0);
@@ -90,8 +101,13 @@ public record Truncation(int maxLength, int stride, Strategy strategy, Direction
   private static int shorten(String text, int length, long excess, int room) {
     if (length <= excess) {
       throw new IllegalArgumentException(
-          "the %s text has %d tokens, expected more than the %d that must go to leave %d"
-              .formatted(text, length, excess, room));
+          String.format(
+              Locale.ROOT,
+              "the %s text has %d tokens, expected more than the %d that must go to leave %d",
+              text,
+              length,
+              excess,
+              room));
     }
     return (int) (length - excess);
   }

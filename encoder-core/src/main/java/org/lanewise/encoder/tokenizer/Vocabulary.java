@@ -2,6 +2,7 @@ package org.lanewise.encoder.tokenizer;
 
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalInt;
 
@@ -26,8 +27,13 @@ final class Vocabulary {
       int id = entry.getValue();
       if (id < 0 || id >= most) {
         throw new IllegalArgumentException(
-            "token [%s] has the id [%d], expected 0 to %d for %d tokens"
-                .formatted(entry.getKey(), id, most - 1, ids.size()));
+            String.format(
+                Locale.ROOT,
+                "token [%s] has the id [%d], expected 0 to %d for %d tokens",
+                entry.getKey(),
+                id,
+                most - 1,
+                ids.size()));
       }
       highest = Math.max(highest, id);
     }
@@ -36,8 +42,12 @@ final class Vocabulary {
       int id = entry.getValue();
       if (tokens[id] != null) {
         throw new IllegalArgumentException(
-            "tokens [%s] and [%s] have the same id [%d], expected one token per id"
-                .formatted(tokens[id], entry.getKey(), id));
+            String.format(
+                Locale.ROOT,
+                "tokens [%s] and [%s] have the same id [%d], expected one token per id",
+                tokens[id],
+                entry.getKey(),
+                id));
       }
       tokens[id] = entry.getKey();
     }
@@ -58,7 +68,7 @@ final class Vocabulary {
     this.ids = Map.copyOf(ids);
   }
 
-  /** Returns a vocabulary with one more token; its id must be free. */
+  /** Returns a vocabulary with further tokens, whose ids must be free. */
   Vocabulary with(Map<String, Integer> added) {
     int size = tokens.length;
     for (int id : added.values()) {
@@ -88,7 +98,8 @@ final class Vocabulary {
   String token(int id) {
     if (!contains(id)) {
       throw new IllegalArgumentException(
-          "no token has the id [%d], expected 0 to %d".formatted(id, tokens.length - 1));
+          String.format(
+              Locale.ROOT, "no token has the id [%d], expected 0 to %d", id, tokens.length - 1));
     }
     return tokens[id];
   }

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -36,10 +37,12 @@ final class VocabularyFile {
                       : name.text();
               if (!BERT_LIKE.contains(plain)) {
                 throw name.complaint(
-                    "[%s] is not supported with vocab.txt; supported: %s. Save the tokenizer as"
-                            .formatted(
-                                name.text(),
-                                String.join(", ", BERT_LIKE.stream().sorted().toList()))
+                    String.format(
+                            Locale.ROOT,
+                            "[%s] is not supported with vocab.txt; supported: %s. Save the"
+                                + " tokenizer as",
+                            name.text(),
+                            String.join(", ", BERT_LIKE.stream().sorted().toList()))
                         + " tokenizer.json instead");
               }
             });
@@ -113,8 +116,12 @@ final class VocabularyFile {
         .orElseThrow(
             () ->
                 new IllegalArgumentException(
-                    "[%s] has %d lines and none is the token [%s], which is required"
-                        .formatted(file, vocabulary.size(), token)));
+                    String.format(
+                        Locale.ROOT,
+                        "[%s] has %d lines and none is the token [%s], which is required",
+                        file,
+                        vocabulary.size(),
+                        token)));
   }
 
   private static String[] lines(Path file) {
@@ -123,7 +130,11 @@ final class VocabularyFile {
       text = Files.readString(JsonFields.requireSize(file), StandardCharsets.UTF_8);
     } catch (CharacterCodingException e) {
       throw new IllegalArgumentException(
-          "[%s] is not valid UTF-8, expected one token per line".formatted(file.getFileName()), e);
+          String.format(
+              Locale.ROOT,
+              "[%s] is not valid UTF-8, expected one token per line",
+              file.getFileName()),
+          e);
     } catch (IOException e) {
       throw new UncheckedIOException("[" + file + "] cannot be read", e);
     }
@@ -135,8 +146,11 @@ final class VocabularyFile {
       lines.add(text.substring(start, carriageReturn ? end - 1 : end));
       if (lines.size() > Vocabulary.MOST_IDS) {
         throw new IllegalArgumentException(
-            "[%s] has more than %d lines, expected one token per line"
-                .formatted(file.getFileName(), Vocabulary.MOST_IDS));
+            String.format(
+                Locale.ROOT,
+                "[%s] has more than %d lines, expected one token per line",
+                file.getFileName(),
+                Vocabulary.MOST_IDS));
       }
       start = end + 1;
     }

@@ -2,6 +2,7 @@ package org.lanewise.encoder.tokenizer;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * The tokens of one text, cut: the window that is kept and the windows that overflow.
@@ -43,8 +44,11 @@ record Windows(TokenBuffer tokens, List<Range> ranges) {
     }
     if (stride >= length) {
       throw new IllegalArgumentException(
-          "[stride] is %d, expected less than the %d tokens that are left for this text"
-              .formatted(stride, length));
+          String.format(
+              Locale.ROOT,
+              "[stride] is %d, expected less than the %d tokens that are left for this text",
+              stride,
+              length));
     }
     long windows = 1 + (total - length + (length - stride) - 1L) / (length - stride);
     if (stride > 0) {
@@ -96,9 +100,12 @@ record Windows(TokenBuffer tokens, List<Range> ranges) {
   static void requireRoom(long tokens) {
     if (tokens > MOST_TOKENS) {
       throw new IllegalArgumentException(
-          "the windows of this text would hold %d tokens, expected at most %d: ask for a larger"
-                  .formatted(tokens, MOST_TOKENS)
-              + " [max_length] or a smaller [stride]");
+          String.format(
+              Locale.ROOT,
+              "the windows would hold %d tokens, expected at most %d: ask for a larger [max_length]"
+                  + " or a smaller [stride]",
+              tokens,
+              MOST_TOKENS));
     }
   }
 }

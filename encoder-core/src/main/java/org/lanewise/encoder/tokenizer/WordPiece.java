@@ -1,5 +1,7 @@
 package org.lanewise.encoder.tokenizer;
 
+import java.util.Locale;
+
 /**
  * The WordPiece model: the longest token of the vocabulary that the word begins with, then the
  * longest continuation, and so on; a word that cannot be covered, or is too long, is one unknown
@@ -30,8 +32,11 @@ final class WordPiece implements TokenModel {
             .orElseThrow(
                 () ->
                     new IllegalArgumentException(
-                        "the vocabulary of %d tokens lacks the unknown token [%s]"
-                            .formatted(vocabulary.tokenCount(), unknownToken)));
+                        String.format(
+                            Locale.ROOT,
+                            "the vocabulary of %d tokens lacks the unknown token [%s]",
+                            vocabulary.tokenCount(),
+                            unknownToken)));
   }
 
   @Override
