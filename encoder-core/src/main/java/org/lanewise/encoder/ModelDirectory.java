@@ -125,7 +125,10 @@ public final class ModelDirectory implements AutoCloseable {
     return contents.prompts;
   }
 
-  /** Returns {@code truncate_dim} of config_sentence_transformers.json. */
+  /**
+   * Returns {@code truncate_dim} of config_sentence_transformers.json; empty where it is not stated
+   * or cuts nothing off.
+   */
   public OptionalInt truncateDimensions() {
     return contents.truncateDimensions;
   }

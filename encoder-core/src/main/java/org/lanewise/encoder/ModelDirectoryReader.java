@@ -3,6 +3,7 @@ package org.lanewise.encoder;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
@@ -114,6 +115,9 @@ final class ModelDirectoryReader {
     OptionalInt truncate =
         settings
             .map(json -> json.optionalInteger("truncate_dim", 1, Integer.MAX_VALUE))
+            .filter(
+                stated ->
+                    config.isPresent() && stated.orElse(0) < width(config.get(), sentenceModules))
             .orElse(OptionalInt.empty());
     Optional<String> similarity = settings.flatMap(json -> json.text("similarity_fn_name"));
 
@@ -359,8 +363,8 @@ final class ModelDirectoryReader {
           Tokenizers.fromVocabulary(
               resolve(vocabulary),
               exists(settings) ? Optional.of(resolve(settings)) : Optional.empty()));
-    } catch (RuntimeException e) {
-      problems.add((hasJson ? json : vocabulary) + ": " + e.getMessage());
+    } catch (IllegalArgumentException | UncheckedIOException e) {
+      problems.add(e.getMessage());
       return Optional.empty();
     }
   }
@@ -444,6 +448,20 @@ final class ModelDirectoryReader {
       byDefault = Optional.empty();
     }
     return new Prompts(byName, byDefault);
+  }
+
+  /** Returns the length of the vector after the last step. */
+  private static int width(BertConfig config, List<SentenceModule> modules) {
+    int width = config.hiddenSize();
+    for (SentenceModule module : modules) {
+      width =
+          switch (module) {
+            case SentenceModule.Pooling pooling -> width * pooling.modes().size();
+            case SentenceModule.Dense dense -> (int) dense.weight().shape()[0];
+            case SentenceModule.Normalize() -> width;
+          };
+    }
+    return width;
   }
 
   private static Set<DataType> types(Collection<Tensor> tensors) {

@@ -15,11 +15,13 @@ public final class ModelException extends RuntimeException {
     this.problems = problems.toArray(String[]::new);
   }
 
+  /** A problem whose message names the model or file itself. */
   public ModelException(String message) {
     super(message);
     problems = new String[] {message};
   }
 
+  /** A problem whose message names the model or file itself, as {@code cause} found. */
   public ModelException(String message, Throwable cause) {
     super(message, cause);
     problems = new String[] {message};

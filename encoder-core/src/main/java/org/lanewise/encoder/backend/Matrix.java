@@ -17,7 +17,7 @@ import java.lang.foreign.ValueLayout;
  */
 public record Matrix(MemorySegment data, int rows, int columns, int stride) {
   /** Rows and columns that a kernel may write beyond the matrix are rounded up to these. */
-  static final int ROW_BLOCK = 12;
+  static final int ROW_BLOCK = 6;
 
   static final int COLUMN_BLOCK = 32;
 

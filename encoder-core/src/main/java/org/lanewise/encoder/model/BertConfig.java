@@ -10,6 +10,14 @@ import org.lanewise.encoder.weights.JsonFile;
 /**
  * The sizes of a BERT encoder, from config.json.
  *
+ * @param vocabularySize rows of the word embeddings
+ * @param hiddenSize numbers per token between layers, a multiple of {@code heads}
+ * @param layers transformer layers
+ * @param heads attention heads of each layer
+ * @param intermediateSize width inside the feed-forward block
+ * @param maxPositions rows of the position embeddings: the most tokens of one sequence
+ * @param typeVocabularySize rows of the token type embeddings
+ * @param layerNormEpsilon what LayerNorm adds to the variance
  * @param activation what {@code hidden_act} stands for: {@code gelu} (exact erf), {@code gelu_new}
  *     (the tanh formula, whichever of its names the file uses), {@code relu}, {@code silu} or
  *     {@code tanh}

@@ -1,0 +1,6 @@
+/**
+ * Packs the tokens of several texts end to end, with no padding, as every operation wants them.
+ *
+ * <p>Knows the tokenizer's tokens and nothing of models or devices.
+ */
+package org.lanewise.encoder.batch;

@@ -1,0 +1,7 @@
+/**
+ * What is computed: the encoder as blocks that each load their weights and run forward, side by side
+ * in one small class, on whatever backend they are given. One definition for every device.
+ *
+ * <p>Prepared blocks are immutable; the state of a pass is in {@code Activations}, never in a field.
+ */
+package org.lanewise.encoder.model;

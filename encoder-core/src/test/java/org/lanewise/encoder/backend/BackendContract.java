@@ -1,0 +1,360 @@
+package org.lanewise.encoder.backend;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.lanewise.encoder.batch.PackedBatch;
+import org.lanewise.encoder.tokenizer.Tokens;
+import org.lanewise.encoder.weights.DataType;
+import org.lanewise.encoder.weights.Tensor;
+
+/**
+ * What every backend must do: each operation against {@link ScalarBackend}, at sizes around every
+ * tail of blocks and vectors, with extremes. {@code -Dlanewise.seed} repeats a run.
+ */
+@Tag("backend")
+abstract class BackendContract {
+  private static final long SEED = Long.getLong("lanewise.seed", 20261120);
+  private static final int[] SIZES = {1, 2, 3, 4, 6, 7, 8, 13, 16, 25, 31, 32, 33, 64, 100};
+
+  private final Arena arena = Arena.ofShared();
+  private final Random random = new Random(SEED);
+  private final Backend oracle = new ScalarBackend(Precision.FP32);
+
+  /** Returns the backend under test. */
+  abstract Backend backend(Precision precision);
+
+  @AfterEach
+  void close() {
+    arena.close();
+  }
+
+  @Test
+  void linearIsAProductWithBias() {
+    for (int rows : SIZES) {
+      for (int inputSize : new int[] {1, 5, 16, 35, 96}) {
+        for (int outputSize : new int[] {1, 15, 16, 17, 32, 33, 70}) {
+          compareLinear(rows, inputSize, outputSize, Activation.IDENTITY);
+        }
+      }
+    }
+    compareLinear(130, 384, 200, Activation.IDENTITY);
+    compareLinear(700, 1030, 40, Activation.IDENTITY);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Activation.class)
+  void linearAppliesTheActivation(Activation activation) {
+    compareLinear(7, 16, 33, activation);
+  }
+
+  private void compareLinear(int rows, int inputSize, int outputSize, Activation activation) {
+    Tensor weight = tensor(outputSize, inputSize);
+    Tensor bias = tensor(outputSize);
+    float[][] input = numbers(rows, inputSize);
+    // Sums of n products of about unit size are about sqrt(n) large, and so are their errors.
+    double tolerance = 2e-6 * Math.sqrt(inputSize) + 1e-6;
+    assertClose(
+        "linear " + rows + "x" + inputSize + "x" + outputSize + " " + activation,
+        linear(oracle, input, List.of(weight), List.of(bias), activation),
+        linear(backend(Precision.FP32), input, List.of(weight), List.of(bias), activation),
+        tolerance);
+  }
+
+  @Test
+  void bf16WeightsAreRoundedAndNothingElse() {
+    for (int outputSize : new int[] {1, 16, 17, 40}) {
+      Tensor weight = tensor(outputSize, 50);
+      float[][] input = numbers(9, 50);
+      assertClose(
+          "bf16 linear to " + outputSize,
+          linear(
+              new ScalarBackend(Precision.BF16),
+              input,
+              List.of(weight),
+              List.of(),
+              Activation.IDENTITY),
+          linear(backend(Precision.BF16), input, List.of(weight), List.of(), Activation.IDENTITY),
+          2e-5);
+    }
+  }
+
+  @Test
+  void stackedLinearsFollowEachOther() {
+    List<Tensor> weights = List.of(tensor(5, 12), tensor(33, 12), tensor(1, 12));
+    List<Tensor> biases = List.of(tensor(5), tensor(33), tensor(1));
+    float[][] input = numbers(4, 12);
+    assertClose(
+        "stacked",
+        linear(oracle, input, weights, biases, Activation.IDENTITY),
+        linear(backend(Precision.FP32), input, weights, biases, Activation.IDENTITY),
+        1e-5);
+  }
+
+  private float[][] linear(
+      Backend backend,
+      float[][] input,
+      List<Tensor> weights,
+      List<Tensor> biases,
+      Activation activation) {
+    LinearWeight weight = backend.prepareLinear(arena, weights, biases);
+    Matrix output = backend.allocate(arena, input.length, weight.outputSize());
+    backend.linear(matrix(backend, input), weight, activation, output);
+    return read(backend, output);
+  }
+
+  @Test
+  void activationsHoldAtExtremes() {
+    float[] extremes = {
+      0f, -0f, 1e-30f, -1e-30f, 0.5f, -0.5f, 3f, -3f, 5.3f, -5.3f, 5.5f, -5.5f, 20f, -20f, 90f,
+      -90f, 1e4f, -1e4f
+    };
+    // A weight of ones makes the input the activation's argument.
+    Tensor one = tensor(new float[] {1}, 1, 1);
+    float[][] input = new float[extremes.length][];
+    for (int i = 0; i < input.length; i++) {
+      input[i] = new float[] {extremes[i]};
+    }
+    for (Activation activation : Activation.values()) {
+      float[][] expected = linear(oracle, input, List.of(one), List.of(), activation);
+      float[][] actual =
+          linear(backend(Precision.FP32), input, List.of(one), List.of(), activation);
+      for (int i = 0; i < input.length; i++) {
+        assertEquals(
+            expected[i][0],
+            actual[i][0],
+            2e-6 + 1e-6 * Math.abs(expected[i][0]),
+            activation + " of " + extremes[i]);
+      }
+    }
+  }
+
+  @Test
+  void addNormNormalisesTheSum() {
+    for (int size : SIZES) {
+      for (int rows : new int[] {1, 3, 65}) {
+        Tensor weight = tensor(size);
+        Tensor bias = tensor(size);
+        float[][] left = numbers(rows, size);
+        float[][] right = numbers(rows, size);
+        assertClose(
+            "addNorm of " + size,
+            addNorm(oracle, left, right, weight, bias),
+            addNorm(backend(Precision.FP32), left, right, weight, bias),
+            // A row of two close numbers is divided by their tiny difference.
+            size < 4 ? 2e-3 : 2e-5);
+      }
+    }
+  }
+
+  @Test
+  void addNormOfARowFarFromZeroKeepsItsDigits() {
+    float[][] left = numbers(2, 50);
+    for (float[] row : left) {
+      for (int i = 0; i < row.length; i++) {
+        row[i] += 1000;
+      }
+    }
+    float[][] zeros = new float[2][50];
+    Tensor weight = tensor(50);
+    Tensor bias = tensor(50);
+    assertClose(
+        "addNorm at 1000",
+        addNorm(oracle, left, zeros, weight, bias),
+        addNorm(backend(Precision.FP32), left, zeros, weight, bias),
+        5e-4);
+  }
+
+  private float[][] addNorm(
+      Backend backend, float[][] left, float[][] right, Tensor weight, Tensor bias) {
+    NormWeight norm = backend.prepareNorm(arena, weight, bias, 1e-12f);
+    Matrix residual = matrix(backend, right);
+    backend.addNorm(matrix(backend, left), residual, norm, residual);
+    return read(backend, residual);
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = DataType.class,
+      names = {"F32", "F16", "BF16"})
+  void embedSumsThreeLookups(DataType type) {
+    for (int size : SIZES) {
+      EmbeddingTables tables =
+          new EmbeddingTables(table(type, 9, size), table(type, 40, size), table(type, 2, size));
+      PackedBatch batch = batch(5, 1, 33);
+      Tensor weight = tensor(size);
+      Tensor bias = tensor(size);
+      float[][][] answers = new float[2][][];
+      Backend[] both = {oracle, backend(Precision.FP32)};
+      for (int i = 0; i < 2; i++) {
+        Matrix hidden = both[i].allocate(arena, batch.tokens(), size);
+        both[i].embed(batch, tables, both[i].prepareNorm(arena, weight, bias, 1e-5f), hidden);
+        answers[i] = read(both[i], hidden);
+      }
+      assertClose("embed of " + size, answers[0], answers[1], size < 4 ? 2e-3 : 2e-5);
+    }
+  }
+
+  @Test
+  void attentionStaysWithinItsSequence() {
+    for (int headSize : new int[] {1, 3, 7, 16, 20, 32, 64}) {
+      for (int heads : new int[] {1, 3}) {
+        compareAttention(heads, headSize, 1f, 1, 2, 5, 6, 7, 12, 13, 31, 32, 33, 70);
+      }
+    }
+    compareAttention(2, 32, 1f, 300);
+  }
+
+  @Test
+  void attentionHoldsWhereScoresAreExtreme() {
+    compareAttention(2, 8, 60f, 1, 9, 40);
+  }
+
+  private void compareAttention(int heads, int headSize, float spread, int... lengths) {
+    PackedBatch batch = batch(lengths);
+    int hiddenSize = heads * headSize;
+    float[][] queryKeyValue = numbers(batch.tokens(), 3 * hiddenSize);
+    for (float[] row : queryKeyValue) {
+      for (int i = 0; i < 2 * hiddenSize; i++) {
+        row[i] *= spread;
+      }
+    }
+    float[][][] answers = new float[2][][];
+    Backend[] both = {oracle, backend(Precision.FP32)};
+    for (int i = 0; i < 2; i++) {
+      Matrix context = both[i].allocate(arena, batch.tokens(), hiddenSize);
+      both[i].attention(matrix(both[i], queryKeyValue), batch, heads, context);
+      answers[i] = read(both[i], context);
+    }
+    // Scores of size s carry errors of s * 2^-24, and the softmax turns them into relative ones.
+    double tolerance = 2e-5 + 3e-6 * spread * spread;
+    String what = "attention " + heads + "x" + headSize + " over " + Arrays.toString(lengths);
+    assertClose(what, answers[0], answers[1], tolerance);
+  }
+
+  @ParameterizedTest
+  @EnumSource(PoolingMode.class)
+  void poolReducesThePooledTokens(PoolingMode mode) {
+    PackedBatch whole = batch(1, 4, 33);
+    PackedBatch partial =
+        new PackedBatch(
+            whole.ids(),
+            whole.typeIds(),
+            whole.positions(),
+            whole.sequenceStarts(),
+            new int[] {0, 3, 20});
+    for (PackedBatch batch : List.of(whole, partial)) {
+      float[][] hidden = numbers(batch.tokens(), 17);
+      float[][][] answers = new float[2][][];
+      Backend[] both = {oracle, backend(Precision.FP32)};
+      for (int i = 0; i < 2; i++) {
+        Matrix vectors = both[i].allocate(arena, 3, 20);
+        both[i].pool(matrix(both[i], hidden), batch, mode, vectors, 3);
+        both[i].normalize(vectors);
+        answers[i] = read(both[i], vectors);
+      }
+      assertClose("pool " + mode, answers[0], answers[1], 1e-6);
+    }
+  }
+
+  @Test
+  void aRowOfZerosStaysZeroWhenNormalised() {
+    Backend backend = backend(Precision.FP32);
+    Matrix vectors = matrix(backend, new float[2][5]);
+    backend.normalize(vectors);
+    assertEquals(0f, backend.read(vectors, 1, 5)[4]);
+  }
+
+  private PackedBatch batch(int... lengths) {
+    List<Tokens> sequences = new ArrayList<>();
+    for (int length : lengths) {
+      int[] ids = IntStream.range(0, length).map(i -> random.nextInt(9)).toArray();
+      int[] typeIds = IntStream.range(0, length).map(i -> random.nextInt(2)).toArray();
+      int[] offsets = new int[length];
+      sequences.add(
+          new Tokens(ids, typeIds, offsets, offsets, new boolean[length], false, List.of()));
+    }
+    return PackedBatch.pack(sequences);
+  }
+
+  private float[][] numbers(int rows, int columns) {
+    float[][] numbers = new float[rows][columns];
+    for (float[] row : numbers) {
+      for (int i = 0; i < columns; i++) {
+        row[i] = (float) random.nextGaussian();
+      }
+    }
+    return numbers;
+  }
+
+  private Tensor tensor(long... shape) {
+    int elements = Math.toIntExact(Arrays.stream(shape).reduce(1, (a, b) -> a * b));
+    return tensor(numbers(1, elements)[0], shape);
+  }
+
+  private Tensor tensor(float[] numbers, long... shape) {
+    MemorySegment data = arena.allocateFrom(ValueLayout.JAVA_FLOAT, numbers);
+    return new Tensor("test", DataType.F32, shape, data);
+  }
+
+  /** A table at the very end of its memory and at an odd address, as files have them. */
+  private Tensor table(DataType type, int rows, int size) {
+    MemorySegment memory = arena.allocate((long) rows * size * type.bytes() + 1);
+    MemorySegment data = memory.asSlice(1);
+    for (int i = 0; i < rows * size; i++) {
+      float value = (float) random.nextGaussian();
+      switch (type) {
+        case F32 -> data.set(ValueLayout.JAVA_FLOAT_UNALIGNED, i * 4L, value);
+        case F16 -> data.set(ValueLayout.JAVA_SHORT_UNALIGNED, i * 2L, Float.floatToFloat16(value));
+        case BF16 ->
+            data.set(ValueLayout.JAVA_SHORT_UNALIGNED, i * 2L, (short) BFloat16.bits(value));
+        case I64, I32, U8 -> throw new IllegalArgumentException("no table of " + type);
+      }
+    }
+    return new Tensor("table", type, new long[] {rows, size}, data);
+  }
+
+  private Matrix matrix(Backend backend, float[][] numbers) {
+    Matrix matrix = backend.allocate(arena, numbers.length, numbers[0].length);
+    for (int row = 0; row < numbers.length; row++) {
+      for (int i = 0; i < numbers[row].length; i++) {
+        matrix.set(row, i, numbers[row][i]);
+      }
+    }
+    return matrix;
+  }
+
+  private static float[][] read(Backend backend, Matrix matrix) {
+    float[][] numbers = new float[matrix.rows()][];
+    for (int row = 0; row < numbers.length; row++) {
+      numbers[row] = backend.read(matrix, row, matrix.columns());
+    }
+    return numbers;
+  }
+
+  private static void assertClose(
+      String what, float[][] expected, float[][] actual, double tolerance) {
+    assertEquals(expected.length, actual.length, what);
+    for (int row = 0; row < expected.length; row++) {
+      for (int i = 0; i < expected[row].length; i++) {
+        double error = Math.abs(expected[row][i] - actual[row][i]);
+        double allowed = tolerance * (1 + Math.abs(expected[row][i]));
+        String where = what + " [" + row + ", " + i + "], seed " + SEED + ": ";
+        assertTrue(error <= allowed, () -> where + "error " + error + ", allowed " + allowed);
+      }
+    }
+  }
+}

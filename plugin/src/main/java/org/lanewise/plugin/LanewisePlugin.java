@@ -1,0 +1,148 @@
+package org.lanewise.plugin;
+
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Predicate;
+import java.util.function.Supplier;
+import org.elasticsearch.cluster.node.DiscoveryNodes;
+import org.elasticsearch.common.settings.Setting;
+import org.elasticsearch.common.settings.Settings;
+import org.elasticsearch.common.util.concurrent.EsExecutors;
+import org.elasticsearch.common.util.concurrent.EsExecutors.TaskTrackingConfig;
+import org.elasticsearch.features.NodeFeature;
+import org.elasticsearch.ingest.Processor;
+import org.elasticsearch.logging.LogManager;
+import org.elasticsearch.logging.Logger;
+import org.elasticsearch.plugins.ActionPlugin;
+import org.elasticsearch.plugins.IngestPlugin;
+import org.elasticsearch.plugins.Plugin;
+import org.elasticsearch.plugins.SearchPlugin;
+import org.elasticsearch.rest.RestHandler;
+import org.elasticsearch.threadpool.ExecutorBuilder;
+import org.elasticsearch.threadpool.FixedExecutorBuilder;
+import org.lanewise.plugin.action.EmbedAction;
+import org.lanewise.plugin.action.ModelsAction;
+import org.lanewise.plugin.action.StatsAction;
+import org.lanewise.plugin.encode.EncodeService;
+import org.lanewise.plugin.ingest.ClusterMappings;
+import org.lanewise.plugin.ingest.EmbedProcessor;
+import org.lanewise.plugin.ingest.MappedDimensions;
+import org.lanewise.plugin.models.Encoder;
+import org.lanewise.plugin.models.LibraryEncoder;
+import org.lanewise.plugin.models.ModelRegistry;
+import org.lanewise.plugin.rest.RestEmbed;
+import org.lanewise.plugin.rest.RestModels;
+import org.lanewise.plugin.rest.RestStats;
+import org.lanewise.plugin.search.LanewiseQueryVectorBuilder;
+
+/** What Elasticsearch loads: registers everything that the plugin adds and owns its service. */
+public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin, ActionPlugin {
+  private static final Logger logger = LogManager.getLogger(LanewisePlugin.class);
+
+  private static final String NAME = "lanewise";
+  private static final String VECTOR_MODULE = "jdk.incubator.vector";
+
+  private volatile EncodeService service;
+  private volatile MappedDimensions mappings;
+
+  /** Called by Elasticsearch. */
+  public LanewisePlugin() {}
+
+  @Override
+  public List<Setting<?>> getSettings() {
+    return LanewiseSettings.all();
+  }
+
+  @Override
+  public List<ExecutorBuilder<?>> getExecutorBuilders(Settings settings) {
+    int processors = EsExecutors.allocatedProcessors(settings);
+    return List.of(
+        pool(settings, EncodeService.BULK_POOL, LanewiseSettings.of(settings).threads()),
+        pool(settings, EncodeService.SEARCH_POOL, Math.min(2, processors)),
+        pool(settings, EncodeService.REPLY_POOL, processors));
+  }
+
+  /** Unbounded: what waits is bounded by {@code lanewise.queue_capacity}, and answers must run. */
+  private static ExecutorBuilder<?> pool(Settings settings, String name, int threads) {
+    return new FixedExecutorBuilder(
+        settings, name, threads, -1, "thread_pool." + name, TaskTrackingConfig.DO_NOT_TRACK);
+  }
+
+  @Override
+  public Collection<?> createComponents(PluginServices services) {
+    LanewiseSettings settings = LanewiseSettings.of(services.environment().settings());
+    checkVectorModule(ModuleLayer.boot().findModule(VECTOR_MODULE).isPresent(), settings.backend());
+    ModelRegistry registry =
+        new ModelRegistry(
+            services.environment().configDir().resolve(NAME).resolve("models"),
+            services.environment().pluginsDir().resolve(NAME).resolve("models"),
+            opener(settings),
+            services.threadPool().generic());
+    mappings = new ClusterMappings(services.clusterService());
+    service = new EncodeService(registry, settings, services.threadPool());
+    return List.of(registry, service);
+  }
+
+  /** Returns what opens model directories: the library, unless a test brings its own. */
+  protected Encoder.Opener opener(LanewiseSettings settings) {
+    return directory -> LibraryEncoder.open(directory, settings);
+  }
+
+  /** Warns, or stops the node where the vector backend was asked for by name. */
+  static void checkVectorModule(boolean present, String backend) {
+    if (present || backend.equals("scalar")) {
+      return;
+    }
+    String cure =
+        "Add --add-modules=" + VECTOR_MODULE + " to config/jvm.options.d/lanewise.options";
+    if (backend.equals("vector")) {
+      throw new IllegalArgumentException(
+          "[lanewise.backend] is [vector] but the JVM runs without the Vector API. " + cure);
+    }
+    logger.warn(
+        "the JVM runs without the Vector API, so Lanewise encodes with its scalar backend, which"
+            + " is many times slower. {}",
+        cure);
+  }
+
+  @Override
+  public Map<String, Processor.Factory> getProcessors(Processor.Parameters parameters) {
+    return Map.of(EmbedProcessor.TYPE, new EmbedProcessor.Factory(
+            () -> service, (project, index, path) -> mappings.of(project, index, path)));
+  }
+
+  @Override
+  public List<QueryVectorBuilderSpec<?>> getQueryVectorBuilders() {
+    return List.of(
+        new QueryVectorBuilderSpec<>(
+            LanewiseQueryVectorBuilder.NAME,
+            LanewiseQueryVectorBuilder::new,
+            (parser, ignored) -> LanewiseQueryVectorBuilder.parse(parser)));
+  }
+
+  @Override
+  public Collection<ActionHandler> getActions() {
+    return List.of(
+        new ActionHandler(EmbedAction.TYPE, EmbedAction.class),
+        new ActionHandler(ModelsAction.TYPE, ModelsAction.class),
+        new ActionHandler(StatsAction.TYPE, StatsAction.class));
+  }
+
+  @Override
+  public Collection<RestHandler> getRestHandlers(
+      RestHandlersServices services,
+      Supplier<DiscoveryNodes> nodesInCluster,
+      Predicate<NodeFeature> clusterSupportsFeature) {
+    return List.of(new RestEmbed(), new RestModels(), new RestStats());
+  }
+
+  /** Rejects what waits and closes the models. */
+  @Override
+  public void close() {
+    EncodeService created = service;
+    if (created != null) {
+      created.close();
+    }
+  }
+}

@@ -1,0 +1,74 @@
+package org.lanewise.plugin;
+
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import org.elasticsearch.common.settings.Setting;
+import org.elasticsearch.common.settings.Setting.Property;
+import org.elasticsearch.common.settings.Settings;
+import org.elasticsearch.common.util.concurrent.EsExecutors;
+import org.lanewise.encoder.backend.Precision;
+
+/**
+ * The node settings of the plugin, read and checked once at start.
+ *
+ * @param backend {@code auto}, {@code vector}, {@code scalar} or {@code cuda}
+ * @param precision number format of the weights; empty lets the backend choose
+ * @param threads bulk batches that are computed at once, each on one thread
+ * @param batchTokens most tokens of one batch, unless a single text has more
+ * @param queueCapacity most texts that may wait in each lane
+ */
+public record LanewiseSettings(
+    String backend,
+    Optional<Precision> precision,
+    int threads,
+    int batchTokens,
+    int queueCapacity) {
+
+  static final Setting<String> BACKEND =
+      choice("lanewise.backend", List.of("auto", "vector", "scalar", "cuda"));
+  static final Setting<String> PRECISION =
+      choice("lanewise.precision", List.of("auto", "fp32", "bf16", "int8"));
+  static final Setting<Integer> THREADS =
+      new Setting<>(
+          "lanewise.threads",
+          settings -> Integer.toString(EsExecutors.allocatedProcessors(settings)),
+          value -> Setting.parseInt(value, 1, 1024, "lanewise.threads"),
+          Property.NodeScope);
+  static final Setting<Integer> BATCH_TOKENS =
+      Setting.intSetting("lanewise.batch_tokens", 512, 16, 65_536, Property.NodeScope);
+  static final Setting<Integer> QUEUE_CAPACITY =
+      Setting.intSetting("lanewise.queue_capacity", 10_000, 1, 1_000_000, Property.NodeScope);
+
+  /** Returns the values of a node; an {@code IllegalArgumentException} names a bad one. */
+  public static LanewiseSettings of(Settings settings) {
+    String precision = PRECISION.get(settings);
+    return new LanewiseSettings(
+        BACKEND.get(settings),
+        precision.equals("auto")
+            ? Optional.empty()
+            : Optional.of(Precision.valueOf(precision.toUpperCase(Locale.ROOT))),
+        THREADS.get(settings),
+        BATCH_TOKENS.get(settings),
+        QUEUE_CAPACITY.get(settings));
+  }
+
+  static List<Setting<?>> all() {
+    return List.of(BACKEND, PRECISION, THREADS, BATCH_TOKENS, QUEUE_CAPACITY);
+  }
+
+  /** The first choice is the default. */
+  private static Setting<String> choice(String key, List<String> choices) {
+    return new Setting<>(
+        key,
+        choices.getFirst(),
+        value -> {
+          if (!choices.contains(value)) {
+            throw new IllegalArgumentException(
+                "[" + key + "] must be one of " + choices + " but was [" + value + "]");
+          }
+          return value;
+        },
+        Property.NodeScope);
+  }
+}

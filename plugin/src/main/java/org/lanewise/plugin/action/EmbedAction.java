@@ -1,0 +1,133 @@
+package org.lanewise.plugin.action;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.Optional;
+import org.elasticsearch.action.ActionListener;
+import org.elasticsearch.action.ActionRequest;
+import org.elasticsearch.action.ActionRequestValidationException;
+import org.elasticsearch.action.ActionResponse;
+import org.elasticsearch.action.ActionType;
+import org.elasticsearch.action.ValidateActions;
+import org.elasticsearch.action.support.ActionFilters;
+import org.elasticsearch.action.support.TransportAction;
+import org.elasticsearch.common.io.stream.StreamOutput;
+import org.elasticsearch.common.util.concurrent.EsExecutors;
+import org.elasticsearch.injection.guice.Inject;
+import org.elasticsearch.tasks.Task;
+import org.elasticsearch.transport.TransportService;
+import org.elasticsearch.xcontent.ToXContentObject;
+import org.elasticsearch.xcontent.XContentBuilder;
+import org.lanewise.encoder.Embedding;
+import org.lanewise.plugin.encode.EncodeRequest;
+import org.lanewise.plugin.encode.EncodeRequest.Side;
+import org.lanewise.plugin.encode.EncodeRequest.Truncate;
+import org.lanewise.plugin.encode.EncodeService;
+
+/** Embeds texts on the node that is asked; requests and responses never travel. */
+public final class EmbedAction extends TransportAction<EmbedAction.Request, EmbedAction.Response> {
+  /** The action; its name asks for the {@code monitor} privilege where security is on. */
+  public static final ActionType<Response> TYPE =
+      new ActionType<>("cluster:monitor/lanewise/embed");
+
+  /** Most texts of one request. */
+  public static final int MAX_TEXTS = 1000;
+
+  private final EncodeService service;
+
+  /** Called by Elasticsearch. */
+  @Inject
+  public EmbedAction(
+      TransportService transportService, ActionFilters filters, EncodeService service) {
+    super(
+        TYPE.name(),
+        filters,
+        transportService.getTaskManager(),
+        EsExecutors.DIRECT_EXECUTOR_SERVICE);
+    this.service = service;
+  }
+
+  @Override
+  protected void doExecute(Task task, Request request, ActionListener<Response> listener) {
+    service.embed(
+        new EncodeRequest(
+            request.modelId, request.texts, request.side, request.promptName, Truncate.FIRST),
+        listener.map(embeddings -> new Response(request.modelId, embeddings)));
+  }
+
+  /** The texts to embed. */
+  public static final class Request extends ActionRequest {
+    private final String modelId;
+    private final List<String> texts;
+    private final Side side;
+    private final Optional<String> promptName;
+
+    /** Creates a request; see {@link EncodeRequest} for the parameters. */
+    public Request(String modelId, List<String> texts, Side side, Optional<String> promptName) {
+      this.modelId = modelId;
+      this.texts = List.copyOf(texts);
+      this.side = side;
+      this.promptName = promptName;
+    }
+
+    @Override
+    public ActionRequestValidationException validate() {
+      if (texts.isEmpty()) {
+        return ValidateActions.addValidationError("[input] must have at least one text", null);
+      }
+      if (texts.size() > MAX_TEXTS) {
+        return ValidateActions.addValidationError(
+            "[input] has [" + texts.size() + "] texts but one request takes [" + MAX_TEXTS + "]",
+            null);
+      }
+      ActionRequestValidationException errors = null;
+      for (int i = 0; i < texts.size(); i++) {
+        if (!EncodeRequest.hasText(texts.get(i))) {
+          errors =
+              ValidateActions.addValidationError(
+                  "[input] has no text at position [" + i + "]", errors);
+        }
+      }
+      return errors;
+    }
+
+    @Override
+    public void writeTo(StreamOutput out) {
+      TransportAction.localOnly();
+    }
+  }
+
+  /** The vectors, in the order of the texts. */
+  public static final class Response extends ActionResponse implements ToXContentObject {
+    private final String modelId;
+    private final List<Embedding> embeddings;
+
+    Response(String modelId, List<Embedding> embeddings) {
+      this.modelId = modelId;
+      this.embeddings = embeddings;
+    }
+
+    /** Returns one embedding for each text, in order. */
+    public List<Embedding> embeddings() {
+      return embeddings;
+    }
+
+    @Override
+    public void writeTo(StreamOutput out) {
+      TransportAction.localOnly();
+    }
+
+    @Override
+    public XContentBuilder toXContent(XContentBuilder builder, Params params) throws IOException {
+      builder.startObject().field("model_id", modelId).startArray("text_embedding");
+      for (Embedding embedding : embeddings) {
+        builder.startObject();
+        builder.array("embedding", embedding.vector());
+        builder.field("tokens", embedding.tokens());
+        builder.field("is_truncated", embedding.truncated());
+        builder.endObject();
+      }
+      return builder.endArray().endObject();
+    }
+  }
+}

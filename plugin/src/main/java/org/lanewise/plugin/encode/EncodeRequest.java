@@ -1,0 +1,69 @@
+package org.lanewise.plugin.encode;
+
+import java.util.List;
+import java.util.Optional;
+import org.lanewise.encoder.Prompts;
+
+/**
+ * Texts that want vectors.
+ *
+ * @param modelId the model to use
+ * @param texts what to encode, each with a character that {@linkplain #hasText is text}
+ * @param side which of the model's prompts goes in front
+ * @param promptName the prompt to use instead of that of the side; the model must have it
+ * @param truncate what to do with texts longer than the model takes
+ */
+public record EncodeRequest(
+    String modelId, List<String> texts, Side side, Optional<String> promptName, Truncate truncate) {
+
+  /** What a text is, which decides the prompt; the names are those of sentence-transformers. */
+  public enum Side {
+    /** A text to be found. */
+    INGEST,
+    /** A question. */
+    SEARCH;
+
+    private List<String> prompts() {
+      return switch (this) {
+        case INGEST -> List.of("document", "passage", "corpus");
+        case SEARCH -> List.of("query");
+      };
+    }
+  }
+
+  /** What becomes of a text longer than the model takes. */
+  public enum Truncate {
+    /** Its end is cut away, and the cut is counted. */
+    FIRST,
+    /** It is refused. */
+    NONE
+  }
+
+  public EncodeRequest {
+    texts = List.copyOf(texts);
+  }
+
+  /** Returns whether the text has anything to encode: a character neither blank nor invisible. */
+  public static boolean hasText(String text) {
+    return text.codePoints()
+        .anyMatch(
+            c ->
+                !Character.isWhitespace(c)
+                    && !Character.isSpaceChar(c)
+                    && !Character.isISOControl(c)
+                    && Character.getType(c) != Character.FORMAT);
+  }
+
+  /** Returns whether the request is one question, for which the search lane is kept free. */
+  boolean isQuery() {
+    return side == Side.SEARCH && texts.size() == 1;
+  }
+
+  /** Returns the text to put in front, or throws naming the prompts there are. */
+  String prompt(Prompts prompts) {
+    return promptName
+        .or(() -> side.prompts().stream().filter(prompts.byName()::containsKey).findFirst())
+        .map(prompts::named)
+        .orElseGet(prompts::byDefault);
+  }
+}

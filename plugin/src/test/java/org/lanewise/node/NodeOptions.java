@@ -1,0 +1,41 @@
+package org.lanewise.node;
+
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * How a node is started.
+ *
+ * @param httpPort port on 127.0.0.1, or 0 for a free one
+ * @param vectorModule whether the JVM gets {@code --add-modules=jdk.incubator.vector}, as
+ *     Elasticsearch's own jvm.options say
+ * @param settings further lines for elasticsearch.yml
+ */
+public record NodeOptions(int httpPort, boolean vectorModule, Map<String, String> settings) {
+  /** Copies the settings. */
+  public NodeOptions {
+    settings = Map.copyOf(settings);
+  }
+
+  /** Returns a free port, the vector module and no further settings. */
+  public static NodeOptions defaults() {
+    return new NodeOptions(0, true, Map.of());
+  }
+
+  /** Returns these options with the port. */
+  public NodeOptions withHttpPort(int port) {
+    return new NodeOptions(port, vectorModule, settings);
+  }
+
+  /** Returns these options without the vector module. */
+  public NodeOptions withoutVectorModule() {
+    return new NodeOptions(httpPort, false, settings);
+  }
+
+  /** Returns these options with one more line for elasticsearch.yml. */
+  public NodeOptions withSetting(String name, String value) {
+    Map<String, String> more = new TreeMap<>(settings);
+    more.put(name, value);
+    return new NodeOptions(httpPort, vectorModule, more);
+  }
+}

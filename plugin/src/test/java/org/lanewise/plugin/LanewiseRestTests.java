@@ -1,0 +1,370 @@
+package org.lanewise.plugin;
+
+import static org.hamcrest.Matchers.aMapWithSize;
+import static org.hamcrest.Matchers.containsString;
+import static org.hamcrest.Matchers.equalTo;
+import static org.hamcrest.Matchers.hasEntry;
+import static org.hamcrest.Matchers.hasKey;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import org.apache.http.util.EntityUtils;
+import org.apache.lucene.tests.util.LuceneTestCase;
+import org.elasticsearch.client.Request;
+import org.elasticsearch.client.Response;
+import org.elasticsearch.client.ResponseException;
+import org.elasticsearch.common.settings.Settings;
+import org.elasticsearch.common.xcontent.XContentHelper;
+import org.elasticsearch.common.xcontent.support.XContentMapValues;
+import org.elasticsearch.plugins.Plugin;
+import org.elasticsearch.test.ESIntegTestCase;
+import org.elasticsearch.transport.netty4.Netty4Plugin;
+import org.elasticsearch.xcontent.json.JsonXContent;
+
+/** The plugin over HTTP, in a cluster of two nodes. */
+@ESIntegTestCase.ClusterScope(
+    scope = ESIntegTestCase.Scope.SUITE,
+    numDataNodes = 2,
+    numClientNodes = 0,
+    supportsDedicatedMasters = false)
+@LuceneTestCase.SuppressFileSystems("ExtrasFS") // it adds directories, which are models here
+public class LanewiseRestTests extends ESIntegTestCase {
+  private static final String MODEL = "lanewise-mini-en";
+  private static final Map<Integer, Path> CONFIGS = new ConcurrentHashMap<>();
+
+  @Override
+  protected boolean addMockHttpTransport() {
+    return false;
+  }
+
+  @Override
+  protected Collection<Class<? extends Plugin>> nodePlugins() {
+    return List.of(TestPlugin.class, Netty4Plugin.class);
+  }
+
+  @Override
+  protected Settings nodeSettings(int nodeOrdinal, Settings otherSettings) {
+    return Settings.builder()
+        .put(super.nodeSettings(nodeOrdinal, otherSettings))
+        .put("http.type", "netty4")
+        .build();
+  }
+
+  @Override
+  protected Path nodeConfigPath(int nodeOrdinal) {
+    return CONFIGS.computeIfAbsent(
+        nodeOrdinal,
+        node -> {
+          Path config = createTempDir();
+          Path models = config.resolve("lanewise").resolve("models");
+          try {
+            TestEncoder.create(models, MODEL, 64, 8, Map.of("query", "asked "));
+            Files.createDirectories(models.resolve("broken"));
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+          return config;
+        });
+  }
+
+  private static Map<String, Object> call(String method, String path, String body)
+      throws IOException {
+    Request request = new Request(method, path);
+    if (body != null) {
+      request.setJsonEntity(body);
+    }
+    Response response = getRestClient().performRequest(request);
+    return XContentHelper.convertToMap(
+        JsonXContent.jsonXContent, response.getEntity().getContent(), true);
+  }
+
+  private static void assertError(
+      int status, String reason, String method, String path, String body) {
+    ResponseException e = expectThrows(ResponseException.class, () -> call(method, path, body));
+    try {
+      String answer = EntityUtils.toString(e.getResponse().getEntity());
+      assertEquals(answer, status, e.getResponse().getStatusLine().getStatusCode());
+      assertThat(answer.replace("\\\"", "\""), containsString(reason));
+    } catch (IOException impossible) {
+      throw new UncheckedIOException(impossible);
+    }
+  }
+
+  private static Object at(Map<String, Object> answer, String path) {
+    return XContentMapValues.extractValue(path, answer);
+  }
+
+  private static List<?> embeddings(Map<String, Object> answer) {
+    return (List<?>) answer.get("text_embedding");
+  }
+
+  public void testEmbed() throws Exception {
+    Map<String, Object> answer =
+        call(
+            "POST", "/_lanewise/embed/" + MODEL, "{\"input\":[\"red fox\",\"1 2 3 4 5 6 7\"]}");
+    assertEquals(MODEL, answer.get("model_id"));
+    assertThat(answer, aMapWithSize(2));
+    assertEquals(2, embeddings(answer).size());
+    Map<?, ?> first = (Map<?, ?>) embeddings(answer).get(0);
+    assertEquals(64, ((List<?>) first.get("embedding")).size());
+    assertEquals(4, first.get("tokens"));
+    assertEquals(false, first.get("is_truncated"));
+    Map<?, ?> second = (Map<?, ?>) embeddings(answer).get(1);
+    assertEquals(8, second.get("tokens"));
+    assertEquals(true, second.get("is_truncated"));
+
+    Map<String, Object> one = call("POST", "/_lanewise/embed", "{\"input\":\"red fox\"}");
+    assertEquals(List.of(first), embeddings(one));
+    Map<String, Object> question =
+        call("POST", "/_lanewise/embed", "{\"input\":\"red fox\",\"input_type\":\"search\"}");
+    assertEquals(5, ((Map<?, ?>) embeddings(question).get(0)).get("tokens"));
+    assertEquals(
+        embeddings(question),
+        embeddings(
+            call(
+                "POST",
+                "/_lanewise/embed",
+                "{\"input\":\"red fox\",\"input_type\":\"ingest\",\"prompt_name\":\"query\"}")));
+    assertEquals(
+        Map.of("text_embedding", List.of(Map.of("tokens", 4))),
+        call("POST", "/_lanewise/embed?filter_path=**.tokens", "{\"input\":\"red fox\"}"));
+  }
+
+  public void testEmbedErrors() {
+    String path = "/_lanewise/embed";
+    assertError(400, "request body is required", "POST", path, null);
+    assertError(400, "Required [input]", "POST", path, "{}");
+    assertError(400, "unknown field [inputs]", "POST", path, "{\"inputs\":\"a\"}");
+    assertError(400, "[input] must be a text or an array", "POST", path, "{\"input\":[1]}");
+    assertError(400, "input", "POST", path, "{\"input\":{\"a\":1}}");
+    assertError(400, "[lanewise_embed]", "POST", path, "{\"input\":null}");
+    assertError(400, "[input] must be a text or an array", "POST", path, "{\"input\":[null]}");
+    assertError(400, "Unexpected", "POST", path, "{\"input\":\"a\"");
+    assertError(400, "at least one text", "POST", path, "{\"input\":[]}");
+    assertError(
+        400, "[input] has no text at position [1]", "POST", path, "{\"input\":[\"a\",\" \"]}");
+    assertError(
+        400,
+        "[input_type] must be [ingest] or [search] but was [x]",
+        "POST",
+        path,
+        "{\"input\":\"a\",\"input_type\":\"x\"}");
+    assertError(
+        400,
+        "prompt [x] is not one of the model's prompts [query]",
+        "POST",
+        path,
+        "{\"input\":\"a\",\"prompt_name\":\"x\"}");
+    assertError(
+        400,
+        "[input] has [1001] texts but one request takes [1000]",
+        "POST",
+        path,
+        "{\"input\":[\"" + String.join("\",\"", Collections.nCopies(1001, "a")) + "\"]}");
+    assertError(400, "model id [A] must have", "POST", path + "/A", "{\"input\":\"a\"}");
+    assertError(
+        404, "Could not find model [zz]", "POST", path + "/zz", "{\"input\":\"a\"}");
+    assertError(
+        409, "Could not open model [broken]", "POST", path + "/broken", "{\"input\":\"a\"}");
+    assertError(500, "this text is poisonous", "POST", path, "{\"input\":\"poison\"}");
+    assertError(
+        400, "unrecognized parameter: [x]", "POST", path + "?x=1", "{\"input\":\"a\"}");
+    assertError(405, "Incorrect HTTP method", "GET", path, null);
+  }
+
+  public void testModels() throws Exception {
+    Map<String, Object> one = call("GET", "/_lanewise/models/" + MODEL, null);
+    assertEquals(
+        Map.of(
+            "count",
+            1,
+            "models",
+            List.of(
+                Map.of(
+                    "model_id", MODEL,
+                    "source", "config",
+                    "state", "open",
+                    "family", "test",
+                    "dimensions", 64,
+                    "max_length", 8,
+                    "backend", "scalar",
+                    "precision", "fp32",
+                    "prompts", List.of("query")))),
+        one);
+    Map<String, Object> broken = call("GET", "/_lanewise/models/broken", null);
+    assertThat(at(broken, "models.state"), equalTo(List.of("failed")));
+    assertThat(at(broken, "models.reason").toString(), containsString("is missing"));
+    Map<String, Object> all = call("GET", "/_lanewise/models", null);
+    assertEquals(2, all.get("count"));
+    assertEquals(List.of("broken", MODEL), at(all, "models.model_id"));
+    assertError(404, "Could not find model [zz]", "GET", "/_lanewise/models/zz", null);
+    assertError(400, "model id [A] must have", "GET", "/_lanewise/models/A", null);
+  }
+
+  /** Sums a counter of the model over the nodes, which must be two. */
+  private static long sum(String path) throws IOException {
+    Map<String, Object> stats = call("GET", "/_lanewise/stats", null);
+    assertEquals(Map.of("total", 2, "successful", 2, "failed", 0), stats.get("_nodes"));
+    assertThat(stats, hasKey("cluster_name"));
+    Map<?, ?> nodes = (Map<?, ?>) stats.get("nodes");
+    assertEquals(2, nodes.size());
+    long sum = 0;
+    for (Object node : nodes.values()) {
+      Object value = XContentMapValues.extractValue(path, (Map<?, ?>) node);
+      sum += value == null ? 0 : ((Number) value).longValue();
+    }
+    return sum;
+  }
+
+  public void testStats() throws Exception {
+    String model = "models." + MODEL + ".";
+    long texts = sum("texts");
+    long modelTexts = sum(model + "texts");
+    long tokens = sum(model + "tokens");
+    long truncated = sum("truncated");
+    long batches = sum(model + "lanes.bulk.batches");
+    long searches = sum(model + "lanes.search.texts");
+    long failures = sum("failures");
+    call("POST", "/_lanewise/embed", "{\"input\":[\"red fox\",\"1 2 3 4 5 6 7\"]}");
+    call("POST", "/_lanewise/embed", "{\"input\":\"red\",\"input_type\":\"search\"}");
+    assertError(500, "poison", "POST", "/_lanewise/embed", "{\"input\":\"poison\"}");
+    assertEquals(texts + 3, sum("texts"));
+    assertEquals(modelTexts + 3, sum(model + "texts"));
+    assertEquals(tokens + 4 + 8 + 4, sum(model + "tokens"));
+    assertEquals(truncated + 1, sum("truncated"));
+    assertEquals(batches + 1, sum(model + "lanes.bulk.batches"));
+    assertEquals(searches + 1, sum(model + "lanes.search.texts"));
+    assertEquals(failures + 1, sum("failures"));
+    assertEquals(0, sum("queue"));
+    assertEquals(0, sum("lanes.bulk.rejected"));
+    assertEquals(20_000, sum("queue_capacity"));
+    for (Object node :
+        ((Map<?, ?>) call("GET", "/_lanewise/stats?human", null).get("nodes")).values()) {
+      Map<?, ?> open = (Map<?, ?>) ((Map<?, ?>) node).get("models");
+      if (open.get(MODEL) instanceof Map<?, ?> used) {
+        assertEquals("scalar", used.get("backend"));
+        assertEquals("fp32", used.get("precision"));
+        assertTrue(used.containsKey("encode_time") && used.containsKey("encode_time_in_millis"));
+      }
+    }
+  }
+
+  public void testSimulate() throws Exception {
+    String pipeline =
+        "{\"pipeline\":{\"processors\":[{\"lanewise_embed\":{\"field\":\"body\"}}]},\"docs\":["
+            + "{\"_source\":{\"body\":\"red fox\"}},{\"_source\":{\"body\":1}}]}";
+    List<?> docs = (List<?>) call("POST", "/_ingest/pipeline/_simulate", pipeline).get("docs");
+    Map<?, ?> first = (Map<?, ?>) docs.get(0);
+    assertEquals(
+        64, ((List<?>) XContentMapValues.extractValue("doc._source.body_vector", first)).size());
+    assertEquals(
+        "input field [body] cannot be processed because it is not a text field",
+        XContentMapValues.extractValue("error.reason", (Map<?, ?>) docs.get(1)));
+  }
+
+  public void testBadPipeline() {
+    assertError(
+        400,
+        "\"property_name\":\"target_field\",\"processor_type\":\"lanewise_embed\"",
+        "PUT",
+        "/_ingest/pipeline/bad",
+        "{\"processors\":[{\"lanewise_embed\":{\"target_field\":\"a\",\"input_output\":"
+            + "{\"input_field\":\"a\",\"output_field\":\"b\"}}}]}");
+    assertError(
+        400,
+        "doesn't support one or more provided configuration parameters [modelid]",
+        "PUT",
+        "/_ingest/pipeline/bad",
+        "{\"processors\":[{\"lanewise_embed\":{\"field\":\"a\",\"modelid\":\"b\"}}]}");
+  }
+
+  private static List<?> ids(Map<String, Object> found) {
+    return (List<?>) at(found, "hits.hits._id");
+  }
+
+  public void testAllFormsOfKnn() throws Exception {
+    call(
+        "PUT",
+        "/animals",
+        """
+        {"settings": {"number_of_shards": 2, "number_of_replicas": 1}, "mappings": {"properties": {
+          "body": {"type": "text"},
+          "vector": {"type": "dense_vector", "dims": 64, "similarity": "cosine"},
+          "parts": {"type": "nested", "properties": {
+            "vector": {"type": "dense_vector", "dims": 64, "similarity": "cosine"}}}}}}""");
+    call(
+        "PUT",
+        "/_ingest/pipeline/animals",
+        """
+        {"processors": [{"lanewise_embed": {"ignore_missing": true, "input_output": [
+          {"input_field": "body", "output_field": "vector"},
+          {"input_field": "parts.text", "output_field": "parts.vector"}]}}]}""");
+    Request bulk = new Request("POST", "/animals/_bulk?pipeline=animals&refresh=true");
+    bulk.setJsonEntity(
+        """
+        {"index": {"_id": "fox"}}
+        {"body": "red fox"}
+        {"index": {"_id": "whale"}}
+        {"body": "blue whale", "parts": [{"text": "a fluke"}, {"text": "the blowhole"}]}
+        {"index": {"_id": "frog"}}
+        {"body": "green frog", "parts": [{"text": "long legs"}]}
+        {"index": {"_id": "bad"}}
+        {"body": 17}
+        """);
+    Map<String, Object> indexed =
+        XContentHelper.convertToMap(
+            JsonXContent.jsonXContent,
+            getRestClient().performRequest(bulk).getEntity().getContent(),
+            true);
+    assertEquals(List.of(201, 201, 201, 400), at(indexed, "items.index.status"));
+    assertThat(
+        (Map<?, ?>) ((List<?>) at(indexed, "items.index.error")).getFirst(),
+        hasEntry(
+            "reason", "input field [body] cannot be processed because it is not a text field"));
+
+    String knn =
+        "{\"field\":\"vector\",\"k\":1,\"num_candidates\":10,\"query_vector_builder\":"
+            + "{\"lanewise\":{\"model_id\":\"lanewise-mini-en\",\"model_text\":\"whale\"}}}";
+    for (String search :
+        List.of(
+            "{\"knn\":" + knn + "}",
+            "{\"query\":{\"knn\":" + knn + "},\"size\":1}",
+            "{\"retriever\":{\"knn\":" + knn + "}}")) {
+      assertEquals(search, List.of("whale"), ids(call("POST", "/animals/_search", search)));
+    }
+    assertEquals(
+        List.of("frog"),
+        ids(
+            call(
+                "POST",
+                "/animals/_search",
+                "{\"knn\":"
+                    + knn.replace("vector\",\"k", "parts.vector\",\"k").replace("whale", "legs")
+                    + "}")));
+    assertError(
+        400,
+        "[model_text] must not be empty.",
+        "POST",
+        "/animals/_search",
+        "{\"knn\":" + knn.replace("whale", " ") + "}");
+    assertError(
+        400,
+        "[model_text] must not be null.",
+        "POST",
+        "/animals/_search",
+        "{\"knn\":" + knn.replace(",\"model_text\":\"whale\"", "") + "}");
+    assertError(
+        404,
+        "Could not find model [zz]",
+        "POST",
+        "/animals/_search",
+        "{\"knn\":" + knn.replace("lanewise-mini-en", "zz") + "}");
+  }
+}

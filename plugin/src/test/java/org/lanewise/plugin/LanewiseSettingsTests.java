@@ -1,0 +1,62 @@
+package org.lanewise.plugin;
+
+import static org.hamcrest.Matchers.containsString;
+
+import java.util.Optional;
+import org.apache.logging.log4j.Level;
+import org.elasticsearch.common.settings.Settings;
+import org.elasticsearch.test.ESTestCase;
+import org.elasticsearch.test.MockLog;
+import org.lanewise.encoder.backend.Precision;
+
+public class LanewiseSettingsTests extends ESTestCase {
+  private static LanewiseSettings of(String key, Object value) {
+    return LanewiseSettings.of(Settings.builder().put(key, value.toString()).build());
+  }
+
+  public void testDefaults() {
+    assertEquals(
+        new LanewiseSettings("auto", Optional.empty(), 1, 512, 10_000), of("node.processors", 1));
+  }
+
+  public void testValues() {
+    assertEquals("scalar", of("lanewise.backend", "scalar").backend());
+    assertEquals(Optional.of(Precision.INT8), of("lanewise.precision", "int8").precision());
+    assertEquals(7, of("lanewise.threads", 7).threads());
+    assertEquals(16, of("lanewise.batch_tokens", 16).batchTokens());
+    assertEquals(1, of("lanewise.queue_capacity", 1).queueCapacity());
+  }
+
+  public void testBounds() {
+    assertBad("lanewise.backend", "gpu", "must be one of [auto, vector, scalar, cuda]");
+    assertBad("lanewise.precision", "FP32", "must be one of [auto, fp32, bf16, int8]");
+    assertBad("lanewise.threads", 0, "must be >= 1");
+    assertBad("lanewise.threads", 1025, "must be <= 1024");
+    assertBad("lanewise.batch_tokens", 15, "must be >= 16");
+    assertBad("lanewise.batch_tokens", 65_537, "must be <= 65536");
+    assertBad("lanewise.queue_capacity", 0, "must be >= 1");
+    assertBad("lanewise.queue_capacity", 1_000_001, "must be <= 1000000");
+  }
+
+  private static void assertBad(String key, Object value, String message) {
+    Exception e = expectThrows(IllegalArgumentException.class, () -> of(key, value));
+    assertThat(e.getMessage(), containsString(key));
+    assertThat(e.getMessage(), containsString(message));
+  }
+
+  public void testWithoutTheVectorApi() {
+    String cure = "Add --add-modules=jdk.incubator.vector to config/jvm.options.d/lanewise.options";
+    MockLog.assertThatLogger(
+        () -> LanewisePlugin.checkVectorModule(false, "auto"),
+        LanewisePlugin.class,
+        new MockLog.SeenEventExpectation(
+            "warning", LanewisePlugin.class.getName(), Level.WARN, "*scalar backend*" + cure));
+    LanewisePlugin.checkVectorModule(false, "scalar");
+    LanewisePlugin.checkVectorModule(true, "vector");
+    Exception e =
+        expectThrows(
+            IllegalArgumentException.class,
+            () -> LanewisePlugin.checkVectorModule(false, "vector"));
+    assertThat(e.getMessage(), containsString(cure));
+  }
+}

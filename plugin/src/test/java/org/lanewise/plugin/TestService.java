@@ -1,0 +1,74 @@
+package org.lanewise.plugin;
+
+import java.io.Closeable;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
+import org.elasticsearch.action.support.PlainActionFuture;
+import org.elasticsearch.common.settings.Settings;
+import org.elasticsearch.threadpool.ExecutorBuilder;
+import org.elasticsearch.threadpool.TestThreadPool;
+import org.elasticsearch.threadpool.ThreadPool;
+import org.lanewise.encoder.Embedding;
+import org.lanewise.plugin.encode.EncodeRequest;
+import org.lanewise.plugin.encode.EncodeRequest.Side;
+import org.lanewise.plugin.encode.EncodeRequest.Truncate;
+import org.lanewise.plugin.encode.EncodeService;
+import org.lanewise.plugin.encode.ModelStats;
+import org.lanewise.plugin.models.ModelRegistry;
+
+/** An encode service with the plugin's own pools over the models of one directory, no node. */
+public final class TestService implements Closeable {
+  public final ThreadPool threadPool;
+  public final EncodeService service;
+  public final List<TestEncoder> opened = new CopyOnWriteArrayList<>();
+
+  public TestService(Path models, Settings settings) {
+    LanewiseSettings lanewise = LanewiseSettings.of(settings);
+    threadPool =
+        new TestThreadPool(
+            "lanewise-test",
+            settings,
+            new TestPlugin().getExecutorBuilders(settings).toArray(ExecutorBuilder<?>[]::new));
+    service =
+        new EncodeService(
+            new ModelRegistry(
+                models,
+                models.resolve("bundled"),
+                directory -> {
+                  TestEncoder encoder = TestEncoder.open(directory);
+                  opened.add(encoder);
+                  return encoder;
+                },
+                threadPool.generic()),
+            lanewise,
+            threadPool);
+  }
+
+  public static EncodeRequest request(String model, Side side, List<String> texts) {
+    return new EncodeRequest(model, texts, side, Optional.empty(), Truncate.FIRST);
+  }
+
+  /** Starts a request; the future holds the answer. */
+  public PlainActionFuture<List<Embedding>> start(String model, Side side, String... texts) {
+    PlainActionFuture<List<Embedding>> future = new PlainActionFuture<>();
+    service.embed(request(model, side, List.of(texts)), future);
+    return future;
+  }
+
+  public List<Embedding> embed(String model, Side side, String... texts) {
+    return start(model, side, texts).actionGet(10, TimeUnit.SECONDS);
+  }
+
+  public ModelStats stats(String model) {
+    return service.stats().models().get(model);
+  }
+
+  @Override
+  public void close() {
+    service.close();
+    ThreadPool.terminate(threadPool, 10, TimeUnit.SECONDS);
+  }
+}

@@ -1,0 +1,345 @@
+package org.lanewise.plugin.encode;
+
+import static org.hamcrest.Matchers.containsString;
+import static org.hamcrest.Matchers.equalTo;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import org.elasticsearch.ExceptionsHelper;
+import org.elasticsearch.ResourceNotFoundException;
+import org.elasticsearch.action.ActionListener;
+import org.elasticsearch.action.support.PlainActionFuture;
+import org.elasticsearch.common.settings.Settings;
+import org.elasticsearch.common.util.concurrent.EsRejectedExecutionException;
+import org.elasticsearch.common.util.concurrent.ThreadContext;
+import org.elasticsearch.rest.RestStatus;
+import org.elasticsearch.test.ESTestCase;
+import org.junit.After;
+import org.junit.Before;
+import org.lanewise.encoder.Embedding;
+import org.lanewise.plugin.TestEncoder;
+import org.lanewise.plugin.TestService;
+import org.lanewise.plugin.encode.EncodeRequest.Side;
+import org.lanewise.plugin.encode.EncodeRequest.Truncate;
+
+public class EncodeServiceTests extends ESTestCase {
+  private TestService test;
+
+  @Before
+  public void createService() throws Exception {
+    start(
+        Settings.builder()
+            .put("lanewise.threads", 1)
+            .put("lanewise.queue_capacity", 200)
+            .put("lanewise.batch_tokens", 100)
+            .build());
+  }
+
+  private void start(Settings settings) throws Exception {
+    Path models = createTempDir();
+    TestEncoder.create(models, "m", 64, 12, Map.of("query", "asked ", "document", "told "));
+    TestEncoder.create(models, "other", 8, 12, Map.of());
+    test = new TestService(models, settings);
+  }
+
+  @After
+  public void closeService() {
+    TestEncoder.GATE.release(1000);
+    test.close();
+    TestEncoder.GATE.drainPermits();
+  }
+
+  /** Fills the one worker of the bulk lane until a permit is given. */
+  private PlainActionFuture<List<Embedding>> block() throws Exception {
+    PlainActionFuture<List<Embedding>> blocked = test.start("m", Side.INGEST, "blocked");
+    assertBusy(() -> assertEquals(1, TestEncoder.BLOCKED.get()));
+    return blocked;
+  }
+
+  private static Throwable failure(PlainActionFuture<?> future) {
+    ExecutionException e =
+        expectThrows(ExecutionException.class, () -> future.get(10, TimeUnit.SECONDS));
+    return ExceptionsHelper.unwrapCause(e.getCause());
+  }
+
+  public void testEachSideHasItsPrompt() {
+    List<Embedding> told = test.embed("m", Side.INGEST, "a b");
+    List<Embedding> asked = test.embed("m", Side.SEARCH, "a b");
+    assertEquals(5, told.getFirst().tokens());
+    assertArrayEquals(
+        test.embed("other", Side.SEARCH, "told a b").getFirst().vector(),
+        test.embed("other", Side.INGEST, "told a b").getFirst().vector(),
+        0);
+    assertFalse(
+        Arrays.equals(told.getFirst().vector(), asked.getFirst().vector()));
+  }
+
+  public void testPromptByName() {
+    PlainActionFuture<List<Embedding>> named = new PlainActionFuture<>();
+    test.service.embed(
+        new EncodeRequest("m", List.of("a"), Side.INGEST, Optional.of("query"), Truncate.FIRST),
+        named);
+    assertArrayEquals(
+        test.embed("m", Side.SEARCH, "a").getFirst().vector(),
+        named.actionGet().getFirst().vector(),
+        0);
+    PlainActionFuture<List<Embedding>> unknown = new PlainActionFuture<>();
+    test.service.embed(
+        new EncodeRequest("m", List.of("a"), Side.INGEST, Optional.of("zz"), Truncate.FIRST),
+        unknown);
+    assertThat(failure(unknown).getMessage(), containsString("prompt [zz] is not one of"));
+    assertThat(test.service.stats().bulk().queue(), equalTo(0L));
+  }
+
+  public void testTextsOfManyCallsShareBatches() throws Exception {
+    PlainActionFuture<List<Embedding>> blocked = block();
+    List<PlainActionFuture<List<Embedding>>> calls = new ArrayList<>();
+    for (int i = 0; i < 100; i++) {
+      calls.add(test.start("m", Side.INGEST, "text number n" + i));
+    }
+    assertEquals(100, test.service.stats().bulk().queue());
+    TestEncoder.GATE.release();
+    blocked.actionGet(10, TimeUnit.SECONDS);
+    calls.forEach(call -> call.actionGet(10, TimeUnit.SECONDS));
+    for (int i = 0; i < 100; i++) {
+      float[] vector = calls.get(i).actionGet().getFirst().vector();
+      assertArrayEquals(
+          test.embed("m", Side.INGEST, "text number n" + i).getFirst().vector(), vector, 0);
+    }
+    // 6 tokens each, 16 texts to a batch of 100: 7 batches, then the 100 single ones above
+    WorkStats work = test.stats("m").bulk();
+    assertEquals(201, work.texts());
+    assertEquals(1 + 7 + 100, work.batches());
+    assertEquals(0, test.service.stats().bulk().queue());
+  }
+
+  public void testOneCallOfManyTextsIsSplit() {
+    String[] texts = new String[150];
+    for (int i = 0; i < texts.length; i++) {
+      texts[i] = "n" + i;
+    }
+    List<Embedding> embeddings = test.embed("m", Side.INGEST, texts);
+    assertEquals(150, embeddings.size());
+    for (int i = 0; i < texts.length; i += 30) {
+      assertArrayEquals(
+          test.embed("m", Side.INGEST, texts[i]).getFirst().vector(),
+          embeddings.get(i).vector(),
+          0);
+    }
+    assertEquals(6 + 5, test.stats("m").bulk().batches());
+  }
+
+  public void testBatchesStayWithinTheBudgetAndNobodyOvertakes() throws Exception {
+    test.close();
+    start(Settings.builder().put("lanewise.threads", 1).put("lanewise.batch_tokens", 16).build());
+    PlainActionFuture<List<Embedding>> blocked = block();
+    List<PlainActionFuture<List<Embedding>>> calls = new ArrayList<>();
+    for (String text : List.of("a b c d e f g h", "a b c d e f g h", "a b c d", "a b c d")) {
+      calls.add(test.start("other", Side.INGEST, text));
+    }
+    TestEncoder.GATE.release();
+    blocked.actionGet(10, TimeUnit.SECONDS);
+    calls.forEach(call -> call.actionGet(10, TimeUnit.SECONDS));
+    // 10 | 10 + 6 | 6; with overtaking it would be 10 + 6 | 10 + 6
+    assertEquals(3, test.stats("other").bulk().batches());
+    assertEquals(32, test.stats("other").bulk().tokens());
+  }
+
+  public void testFullQueueRejectsAndAnswersEverybodyOnce() throws Exception {
+    PlainActionFuture<List<Embedding>> blocked = block();
+    AtomicInteger vectors = new AtomicInteger();
+    AtomicInteger rejections = new AtomicInteger();
+    CountDownLatch answers = new CountDownLatch(300);
+    for (int i = 0; i < 300; i++) {
+      test.service.embed(
+          TestService.request("m", Side.INGEST, List.of("n" + i)),
+          new ActionListener<>() {
+            @Override
+            public void onResponse(List<Embedding> embeddings) {
+              vectors.incrementAndGet();
+              answers.countDown();
+            }
+
+            @Override
+            public void onFailure(Exception e) {
+              assertEquals(RestStatus.TOO_MANY_REQUESTS, ExceptionsHelper.status(e));
+              assertThat(e.getMessage(), containsString("[lanewise.queue_capacity] is [200]"));
+              rejections.incrementAndGet();
+              answers.countDown();
+            }
+          });
+    }
+    TestEncoder.GATE.release();
+    assertTrue(answers.await(10, TimeUnit.SECONDS));
+    blocked.actionGet(10, TimeUnit.SECONDS);
+    assertEquals(200, vectors.get());
+    assertEquals(100, rejections.get());
+    assertEquals(100, test.service.stats().bulk().rejected());
+    assertEquals(0, test.service.stats().bulk().queue());
+  }
+
+  public void testMoreTextsThanTheQueueCanEverHold() {
+    String[] texts = new String[201];
+    Arrays.fill(texts, "a");
+    Throwable e = failure(test.start("m", Side.INGEST, texts));
+    assertEquals(RestStatus.BAD_REQUEST, ExceptionsHelper.status(e));
+    assertThat(e.getMessage(), containsString("[201] texts at once can never be queued"));
+  }
+
+  public void testPoisonousTextsHurtOnlyTheirOwnCall() throws Exception {
+    PlainActionFuture<List<Embedding>> blocked = block();
+    PlainActionFuture<List<Embedding>> poison = test.start("m", Side.INGEST, "good", "poison");
+    PlainActionFuture<List<Embedding>> bad = test.start("m", Side.INGEST, "untokenizable");
+    PlainActionFuture<List<Embedding>> infinite = test.start("m", Side.INGEST, "unlimited");
+    PlainActionFuture<List<Embedding>> zero = test.start("m", Side.INGEST, "nothing");
+    PlainActionFuture<List<Embedding>> good = test.start("m", Side.INGEST, "fine", "well");
+    TestEncoder.GATE.release();
+    blocked.actionGet(10, TimeUnit.SECONDS);
+    assertEquals(2, good.actionGet(10, TimeUnit.SECONDS).size());
+    assertThat(failure(poison).getMessage(), equalTo("this text is poisonous"));
+    assertThat(failure(bad).getMessage(), equalTo("cannot tokenize this"));
+    for (PlainActionFuture<List<Embedding>> unusable : List.of(infinite, zero)) {
+      assertThat(
+          failure(unusable).getMessage(),
+          containsString("model [m] made no usable vector of a text of [4] tokens"));
+    }
+    assertEquals(4, test.stats("m").bulk().failures());
+    assertEquals(4, test.stats("m").bulk().texts());
+  }
+
+  public void testSearchesPassABlockedBulkLane() throws Exception {
+    PlainActionFuture<List<Embedding>> blocked = block();
+    PlainActionFuture<List<Embedding>> waiting = test.start("m", Side.INGEST, "a");
+    assertEquals(1, test.embed("m", Side.SEARCH, "a").size());
+    assertFalse(blocked.isDone());
+    assertFalse(waiting.isDone());
+    assertEquals(1, test.stats("m").search().texts());
+    TestEncoder.GATE.release();
+    waiting.actionGet(10, TimeUnit.SECONDS);
+  }
+
+  public void testSlowReceiversDoNotStallEncoding() throws Exception {
+    CountDownLatch hold = new CountDownLatch(1);
+    int replies = test.threadPool.info(EncodeService.REPLY_POOL).getMax();
+    CountDownLatch held = new CountDownLatch(replies);
+    for (int i = 0; i < replies; i++) {
+      test.service.embed(
+          TestService.request("m", Side.INGEST, List.of("a")),
+          ActionListener.running(
+              () -> {
+                held.countDown();
+                safeAwait(hold);
+              }));
+    }
+    safeAwait(held);
+    PlainActionFuture<List<Embedding>> next = test.start("m", Side.INGEST, "b");
+    assertBusy(() -> assertEquals(replies + 1, test.stats("m").bulk().texts()));
+    assertFalse(next.isDone());
+    hold.countDown();
+    next.actionGet(10, TimeUnit.SECONDS);
+  }
+
+  public void testClosingAnswersWhoeverWaits() throws Exception {
+    PlainActionFuture<List<Embedding>> running = block();
+    PlainActionFuture<List<Embedding>> waiting = test.start("m", Side.INGEST, "a", "b");
+    test.service.close();
+    Throwable e = failure(waiting);
+    assertThat(e.getMessage(), equalTo("the node is closing"));
+    assertEquals(RestStatus.TOO_MANY_REQUESTS, ExceptionsHelper.status(e));
+    assertTrue(test.opened.getFirst().closed);
+    TestEncoder.GATE.release();
+    assertEquals(1, running.actionGet(10, TimeUnit.SECONDS).size());
+    assertTrue(
+        failure(test.start("m", Side.INGEST, "late")) instanceof EsRejectedExecutionException);
+    assertTrue(
+        failure(test.start("other", Side.INGEST, "late")) instanceof EsRejectedExecutionException);
+    assertEquals(0, test.service.stats().bulk().queue());
+  }
+
+  public void testClosedThreadPoolAnswersTooAndLeavesNobodyWaiting() {
+    test.embed("m", Side.INGEST, "a");
+    test.threadPool.shutdown();
+    assertTrue(
+        failure(test.start("m", Side.INGEST, "late")) instanceof EsRejectedExecutionException);
+    PlainActionFuture<List<Embedding>> unopened = test.start("other", Side.INGEST, "late");
+    test.service.close();
+    assertTrue(failure(unopened) instanceof EsRejectedExecutionException);
+    assertEquals(0, test.service.stats().bulk().queue());
+  }
+
+  public void testAnswersComeInTheContextOfTheCaller() throws Exception {
+    test.embed("m", Side.INGEST, "open");
+    ThreadContext context = test.threadPool.getThreadContext();
+    AtomicReference<String> seen = new AtomicReference<>();
+    CountDownLatch done = new CountDownLatch(1);
+    try (ThreadContext.StoredContext _ = context.stashContext()) {
+      context.putHeader("who", "alice");
+      test.service.embed(
+          TestService.request("m", Side.INGEST, List.of("a")),
+          ActionListener.running(
+              () -> {
+                seen.set(context.getHeader("who"));
+                done.countDown();
+              }));
+    }
+    assertTrue(done.await(10, TimeUnit.SECONDS));
+    assertEquals("alice", seen.get());
+  }
+
+  public void testTooLong() {
+    String longText = "a b c d e f g h i j k";
+    Embedding cut = test.embed("other", Side.INGEST, longText).getFirst();
+    assertTrue(cut.truncated());
+    assertEquals(12, cut.tokens());
+    assertEquals(1, test.stats("other").bulk().truncated());
+    PlainActionFuture<List<Embedding>> refused = new PlainActionFuture<>();
+    test.service.embed(
+        new EncodeRequest(
+            "other", List.of(longText), Side.INGEST, Optional.empty(), Truncate.NONE),
+        refused);
+    Throwable e = failure(refused);
+    assertEquals(RestStatus.BAD_REQUEST, ExceptionsHelper.status(e));
+    assertThat(
+        e.getMessage(),
+        equalTo(
+            "Input too large. The tokenized input length [13] exceeds the maximum sequence length"
+                + " [12]"));
+  }
+
+  public void testUnknownModelLeavesNothingBehind() {
+    Throwable e = failure(test.start("missing", Side.INGEST, "a"));
+    assertTrue(e instanceof ResourceNotFoundException);
+    assertThat(test.service.stats().bulk().queue(), equalTo(0L));
+    assertThat(test.service.stats().models().size(), equalTo(0));
+  }
+
+  public void testModelsShareTheThreads() throws Exception {
+    test.embed("other", Side.INGEST, "open");
+    PlainActionFuture<List<Embedding>> blocked = block();
+    PlainActionFuture<List<Embedding>> next = test.start("m", Side.INGEST, "blocked");
+    PlainActionFuture<List<Embedding>> other = test.start("other", Side.INGEST, "a");
+    TestEncoder.GATE.release();
+    assertEquals(1, other.actionGet(10, TimeUnit.SECONDS).size());
+    blocked.actionGet(10, TimeUnit.SECONDS);
+    assertFalse(next.isDone());
+    TestEncoder.GATE.release();
+    next.actionGet(10, TimeUnit.SECONDS);
+  }
+
+  public void testHasText() {
+    assertTrue(EncodeRequest.hasText(" a "));
+    assertTrue(EncodeRequest.hasText("\uD83D\uDE00"));
+    for (String empty : List.of("", " \t\n", "\u00a0\u3000", "\u200b\ufeff", "\u0000")) {
+      assertFalse(EncodeRequest.hasText(empty));
+    }
+  }
+}

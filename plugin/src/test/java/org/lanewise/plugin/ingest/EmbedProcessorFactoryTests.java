@@ -1,0 +1,131 @@
+package org.lanewise.plugin.ingest;
+
+import static org.hamcrest.Matchers.containsString;
+
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.elasticsearch.ElasticsearchException;
+import org.elasticsearch.ElasticsearchParseException;
+import org.elasticsearch.cluster.metadata.ProjectId;
+import org.elasticsearch.common.xcontent.XContentHelper;
+import org.elasticsearch.ingest.ConfigurationUtils;
+import org.elasticsearch.rest.RestStatus;
+import org.elasticsearch.test.ESTestCase;
+import org.elasticsearch.xcontent.json.JsonXContent;
+
+public class EmbedProcessorFactoryTests extends ESTestCase {
+  private static final EmbedProcessor.Factory FACTORY =
+      new EmbedProcessor.Factory(
+          () -> {
+            throw new AssertionError("no service is needed to read options");
+          },
+          (project, index, path) -> {
+            throw new AssertionError("no mapping is needed to read options");
+          });
+
+  private static EmbedProcessor create(String json) throws Exception {
+    return (EmbedProcessor)
+        ConfigurationUtils.readProcessor(
+            Map.of(EmbedProcessor.TYPE, FACTORY),
+            null,
+            EmbedProcessor.TYPE,
+            new HashMap<>(XContentHelper.convertToMap(JsonXContent.jsonXContent, json, true)),
+            ProjectId.DEFAULT);
+  }
+
+  public void testInputOutputAsObjectAndAsList() throws Exception {
+    EmbedProcessor one =
+        create("{\"input_output\":{\"input_field\":\"a\",\"output_field\":\"b\"},\"tag\":\"t\"}");
+    assertEquals(List.of(new FieldPair("a", "b")), one.fields());
+    assertEquals("lanewise-mini-en", one.modelId());
+    assertEquals("t", one.getTag());
+    assertTrue(one.isAsync());
+    EmbedProcessor two =
+        create(
+            "{\"model_id\":\"m\",\"truncate\":\"none\",\"ignore_missing\":true,"
+                + "\"truncated_field\":\"cut\",\"prompt_name\":\"p\",\"input_output\":["
+                + "{\"input_field\":\"a\",\"output_field\":\"b\"},"
+                + "{\"input_field\":\"c.d\",\"output_field\":\"c.e\"}]}");
+    assertEquals(List.of(new FieldPair("a", "b"), new FieldPair("c.d", "c.e")), two.fields());
+    assertEquals("m", two.modelId());
+  }
+
+  public void testFieldAndTargetField() throws Exception {
+    assertEquals(
+        List.of(new FieldPair("a.b", "a.b_vector")), create("{\"field\":\"a.b\"}").fields());
+    assertEquals(
+        List.of(new FieldPair("a", "v")),
+        create("{\"field\":\"a\",\"target_field\":\"v\"}").fields());
+  }
+
+  public void testBadOptions() {
+    assertBad("{}", "input_output", "[input_output] required property is missing");
+    assertBad("{\"target_field\":\"a\"}", "field", "[field] required property is missing");
+    assertBad("{\"field\":\"\"}", "field", "[field] must not be empty");
+    assertBad("{\"field\":1}", "field", "[field] property isn't a string, but of type");
+    assertBad("{\"input_output\":[]}", "input_output", "[input_output] cannot be empty");
+    assertBad(
+        "{\"input_output\":\"a\"}",
+        "input_output",
+        "[input_output] must hold objects with [input_field] and [output_field] but holds [a]");
+    assertBad(
+        "{\"input_output\":{\"output_field\":\"b\"}}",
+        "input_field",
+        "[input_field] required property is missing");
+    assertBad(
+        "{\"input_output\":{\"input_field\":\"a\"}}",
+        "output_field",
+        "[output_field] required property is missing");
+    assertBad(
+        "{\"input_output\":{\"input_field\":\"a\",\"output_field\":\"b\",\"x\":1}}",
+        "input_output",
+        "[input_output] has unknown options [x]");
+    assertBad(
+        "{\"field\":\"a\",\"input_output\":{\"input_field\":\"a\",\"output_field\":\"b\"}}",
+        "field",
+        "[field] option is incompatible with [input_output]. Use the [input_field] option");
+    assertBad(
+        "{\"target_field\":\"a\",\"input_output\":{\"input_field\":\"a\",\"output_field\":\"b\"}}",
+        "target_field",
+        "[target_field] option is incompatible with [input_output]. Use the [output_field] option"
+            + " to specify where to write the inference results to.");
+    assertBad(
+        "{\"input_output\":[{\"input_field\":\"a\",\"output_field\":\"b\"},"
+            + "{\"input_field\":\"c\",\"output_field\":\"b\"}]}",
+        "input_output",
+        "[input_output] writes [b] twice");
+    assertBad(
+        "{\"field\":\"a\",\"target_field\":\"a\"}",
+        "input_output",
+        "[input_output] reads and writes [a]");
+    assertBad(
+        "{\"field\":\"a\",\"truncate\":\"second\"}",
+        "truncate",
+        "[truncate] must be [first] or [none] but was [second]");
+    assertBad(
+        "{\"field\":\"a\",\"ignore_missing\":\"yes\"}",
+        "ignore_missing",
+        "[ignore_missing] property isn't a boolean");
+    assertBad("{\"field\":\"a\",\"model_id\":\"../x\"}", "model_id", "model id [../x] must have");
+    assertBad("{\"field\":\"a\",\"prompt_name\":\"\"}", "prompt_name", "must not be empty");
+  }
+
+  public void testUnknownOption() {
+    Exception e =
+        expectThrows(
+            ElasticsearchException.class, () -> create("{\"field\":\"a\",\"modelid\":\"b\"}"));
+    assertThat(
+        e.getMessage(),
+        containsString("doesn't support one or more provided configuration parameters [modelid]"));
+  }
+
+  private static void assertBad(String json, String property, String message) {
+    ElasticsearchParseException e =
+        expectThrows(ElasticsearchParseException.class, () -> create(json));
+    assertThat(e.getMessage(), containsString(message));
+    assertEquals(RestStatus.BAD_REQUEST, e.status());
+    assertEquals(List.of(property), e.getMetadata("es.property_name"));
+    assertEquals(List.of(EmbedProcessor.TYPE), e.getMetadata("es.processor_type"));
+  }
+}
