@@ -19,7 +19,7 @@ class BundledModelTest {
   void idsAndVectorsAreSentenceTransformers(String precision) throws IOException {
     JsonNode items =
         Run.JSON
-            .readTree(BundledModelTest.class.getResource("/models/lanewise-mini-en/expected.json"))
+            .readTree(BundledModels.locate("lanewise-mini-en").resolve("expected.json").toFile())
             .get("items");
     assertEquals(20, items.size());
     StringBuilder lines = new StringBuilder();

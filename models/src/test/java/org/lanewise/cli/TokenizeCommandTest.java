@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -28,7 +29,7 @@ class TokenizeCommandTest {
     for (Path tokenizer : GoldenModels.in(directory, "bert_")) {
       // One call for each set of options.
       Map<List<String>, List<JsonNode>> calls =
-          new TreeMap<>(java.util.Comparator.comparing(Object::toString));
+          new TreeMap<>(Comparator.comparing(Object::toString));
       for (String line : Files.readAllLines(tokenizer.resolve("cases.jsonl"))) {
         JsonNode golden = Run.JSON.readTree(line);
         JsonNode truncation = golden.get("truncation");
