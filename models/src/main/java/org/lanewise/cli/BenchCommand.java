@@ -26,8 +26,10 @@ import picocli.CommandLine.Option;
           + "\"backend\",\"precision\"}"
     })
 final class BenchCommand implements Callable<Integer> {
-  /** Texts of one bulk call: a few batches for each thread. */
-  private static final int BULK = 1024;
+  /** Texts of one bulk call: found while warming up, so that a call takes about half a second. */
+  private static final int FEWEST_TEXTS = 16;
+
+  private static final int MOST_TEXTS = 4096;
 
   /** Below a hundred single texts the 99th percentile would be the slowest one. */
   private static final int FEWEST_SINGLES = 100;
@@ -79,12 +81,13 @@ final class BenchCommand implements Callable<Integer> {
     try (TextEmbedder embedder = TextEmbedder.open(directory, options);
         JsonGenerator json = streams.json()) {
       streams.progress("warming up");
-      bulk(embedder, sample, Math.min(seconds, 3));
-      singles(embedder, sample, Math.min(seconds, 3) / 3);
+      double warmUp = Math.min(seconds, 3);
+      int atOnce = bulk(embedder, sample, FEWEST_TEXTS, warmUp).textsAtOnce();
+      singles(embedder, sample, 1, warmUp / 3);
       streams.progress("measuring throughput");
-      Throughput throughput = bulk(embedder, sample, seconds);
+      Throughput throughput = bulk(embedder, sample, atOnce, seconds);
       streams.progress("measuring latency");
-      long[] nanos = singles(embedder, sample, seconds / 2);
+      long[] nanos = singles(embedder, sample, FEWEST_SINGLES, seconds / 2);
       streams.progress("");
       json.writeStartObject();
       json.writeNumberField("tokens_per_second", rounded(throughput.tokensPerSecond()));
@@ -102,34 +105,43 @@ final class BenchCommand implements Callable<Integer> {
     }
   }
 
-  private record Throughput(double tokensPerSecond, double textsPerSecond) {}
+  /**
+   * How fast bulk calls were.
+   *
+   * @param textsAtOnce texts of one call that takes about half a second
+   */
+  private record Throughput(double tokensPerSecond, double textsPerSecond, int textsAtOnce) {}
 
-  private static Throughput bulk(TextEmbedder embedder, List<String> sample, double seconds) {
+  private static Throughput bulk(
+      TextEmbedder embedder, List<String> sample, int textsAtOnce, double seconds) {
     long tokens = 0;
     long count = 0;
-    int next = 0;
     long start = System.nanoTime();
     double elapsed = 0;
     while (elapsed < seconds) {
-      List<String> chunk = new ArrayList<>(BULK);
-      while (chunk.size() < BULK) {
-        chunk.add(sample.get(next++ % sample.size()));
+      List<String> texts = new ArrayList<>(textsAtOnce);
+      for (int i = 0; i < textsAtOnce; i++) {
+        texts.add(sample.get((int) ((count + i) % sample.size())));
       }
-      next %= sample.size();
-      tokens += embedder.embed(chunk).stream().mapToInt(Embedding::tokens).sum();
-      count += chunk.size();
+      tokens += embedder.embed(texts).stream().mapToInt(Embedding::tokens).sum();
+      count += texts.size();
+      double before = elapsed;
       elapsed = (System.nanoTime() - start) / NANOS;
+      if (elapsed - before < 0.25) {
+        textsAtOnce = Math.min(2 * textsAtOnce, MOST_TEXTS);
+      }
     }
-    return new Throughput(tokens / elapsed, count / elapsed);
+    return new Throughput(tokens / elapsed, count / elapsed, textsAtOnce);
   }
 
   /** Returns how long each single text took, sorted. */
-  private static long[] singles(TextEmbedder embedder, List<String> sample, double seconds) {
+  private static long[] singles(
+      TextEmbedder embedder, List<String> sample, int fewest, double seconds) {
     long[] nanos = new long[1024];
     int count = 0;
     long start = System.nanoTime();
     while (count < MOST_SINGLES
-        && (count < FEWEST_SINGLES || (System.nanoTime() - start) / NANOS < seconds)) {
+        && (count < fewest || (System.nanoTime() - start) / NANOS < seconds)) {
       List<String> single = List.of(sample.get(count % sample.size()));
       long before = System.nanoTime();
       embedder.embed(single);
@@ -159,9 +171,9 @@ final class BenchCommand implements Callable<Integer> {
     }
     List<String> read = new ArrayList<>();
     try (InputLines lines = InputLines.open(texts, false)) {
-      for (List<InputLines.Input> chunk = lines.next(BULK);
+      for (List<InputLines.Input> chunk = lines.next(MOST_TEXTS);
           !chunk.isEmpty();
-          chunk = lines.next(BULK)) {
+          chunk = lines.next(MOST_TEXTS)) {
         chunk.forEach(input -> read.add(input.text()));
       }
     }

@@ -14,7 +14,6 @@ import org.lanewise.encoder.ModelException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
@@ -26,18 +25,12 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "lanewise",
     description = "Text to vectors with BERT encoders on the JVM.",
-    subcommands = {})
+    mixinStandardHelpOptions = true,
+    scope = ScopeType.INHERIT)
 public final class Main implements Runnable {
   private static final int BAD = 2;
 
   @Spec private CommandSpec spec;
-
-  @Option(
-      names = {"-h", "--help"},
-      usageHelp = true,
-      scope = ScopeType.INHERIT,
-      description = "Prints this help.")
-  private boolean help;
 
   private Main() {}
 
@@ -81,6 +74,8 @@ public final class Main implements Runnable {
                     default -> throw e;
                   };
                 });
+    String version = Main.class.getPackage().getImplementationVersion();
+    line.getCommandSpec().version("lanewise " + (version == null ? "(not packaged)" : version));
     try {
       return line.execute(args);
     } catch (OutOfMemoryError e) {

@@ -1,7 +1,9 @@
 package org.lanewise.cli;
 
 import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonFactoryBuilder;
 import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.StreamWriteFeature;
 import com.fasterxml.jackson.core.json.JsonWriteFeature;
 import java.io.IOException;
 import java.io.InputStream;
@@ -15,10 +17,10 @@ import java.io.PrintStream;
 record Streams(InputStream in, PrintStream out, PrintStream err, boolean terminal) {
   // ASCII only: no reader of lines takes U+2028 or U+0085 in an answer for the end of a line.
   private static final JsonFactory JSON =
-      JsonFactory.builder()
-          .enable(JsonWriteFeature.ESCAPE_NON_ASCII)
-          .disable(JsonGenerator.Feature.AUTO_CLOSE_TARGET)
+      new JsonFactoryBuilder()
           .rootValueSeparator((String) null)
+          .enable(JsonWriteFeature.ESCAPE_NON_ASCII)
+          .disable(StreamWriteFeature.AUTO_CLOSE_TARGET, StreamWriteFeature.AUTO_CLOSE_CONTENT)
           .build();
 
   /** Returns a generator on stdout; {@link #endLine} ends each of its objects. */
