@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.util.List;
+import java.util.Locale;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -45,7 +46,10 @@ class BundledModelTest {
               cosine(Run.floats(item.get("vector")), Run.floats(vectors.get(i).get("embedding"))));
     }
     System.out.printf(
-        "lanewise-mini-en in %s: smallest cosine to the fp32 weights %.6f%n", precision, smallest);
+        Locale.ROOT,
+        "lanewise-mini-en in %s: smallest cosine to the fp32 weights %.6f%n",
+        precision,
+        smallest);
     assertTrue(smallest >= SMALLEST, "smallest cosine " + smallest);
   }
 
