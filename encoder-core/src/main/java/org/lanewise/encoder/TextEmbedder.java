@@ -44,6 +44,9 @@ import org.lanewise.encoder.tokenizer.Truncation;
  * IllegalStateException}.
  */
 public final class TextEmbedder implements AutoCloseable {
+  /** Tokens that activations hold at least, unless batches are smaller by choice. */
+  private static final int LEAST_CAPACITY = 512;
+
   private final ModelDirectory directory;
   private final EmbedderOptions options;
   private final Workers workers;
@@ -53,12 +56,9 @@ public final class TextEmbedder implements AutoCloseable {
   private final BertEncoder encoder;
   private final Optional<SentenceHead> head;
   private final int dimensions;
-  private final ConcurrentLinkedDeque<State> idle = new ConcurrentLinkedDeque<>();
+  private final ConcurrentLinkedDeque<Activations> idle = new ConcurrentLinkedDeque<>();
   private final ReadWriteLock lock = new ReentrantReadWriteLock();
   private boolean closed;
-
-  /** The activations of one forward pass at a time. */
-  private record State(Arena arena, Activations activations) {}
 
   private TextEmbedder(ModelDirectory directory, EmbedderOptions options) {
     this.directory = directory;
@@ -243,17 +243,18 @@ public final class TextEmbedder implements AutoCloseable {
         backend,
         texts,
         (batch, hidden) -> {
+          // A few rows: not worth sharing, and their memory belongs to this thread.
           try (Arena call = Arena.ofConfined()) {
-            Matrix vectors = sentenceHead.forward(backend, call, hidden, batch);
+            Matrix vectors = sentenceHead.forward(alone, call, hidden, batch);
             float[][] answers = new float[texts.size()][];
             boolean normalize = options.normalize().orElse(false);
             if (normalize) {
               // After the cut, as encode(normalize_embeddings=True) does.
               vectors = new Matrix(vectors.data(), vectors.rows(), dimensions, vectors.stride());
-              backend.normalize(vectors);
+              alone.normalize(vectors);
             }
             for (int i = 0; i < answers.length; i++) {
-              answers[i] = backend.read(vectors, i, dimensions);
+              answers[i] = alone.read(vectors, i, dimensions);
             }
             return answers;
           }
@@ -293,10 +294,10 @@ public final class TextEmbedder implements AutoCloseable {
       if (closed) {
         throw new IllegalStateException("the embedder of [" + directory.path() + "] is closed");
       }
-      State state = borrow(batch.tokens());
+      Activations state = borrow(batch.tokens());
       try {
-        Activations activations = state.activations().forTokens(batch.tokens());
-        return body.apply(batch, encoder.forward(backend, batch, activations));
+        Matrix hidden = encoder.forward(backend, batch, state.forTokens(batch.tokens()));
+        return body.apply(batch, hidden);
       } finally {
         idle.addFirst(state);
       }
@@ -305,17 +306,21 @@ public final class TextEmbedder implements AutoCloseable {
     }
   }
 
-  private State borrow(int tokens) {
-    State state = idle.pollFirst();
-    if (state != null && state.activations().capacity() >= tokens) {
+  /**
+   * Returns activations that nobody uses. Those that are too small are left to {@link #close()}:
+   * closing shared memory throws running kernels of other threads back into the interpreter, and as
+   * the next ones are twice as large, all that is left together is no larger than the last.
+   */
+  private Activations borrow(int tokens) {
+    Activations state = idle.pollFirst();
+    if (state != null && state.capacity() >= tokens) {
       return state;
     }
-    if (state != null) {
-      state.arena().close();
+    int capacity = Math.min(options.batchTokens(), LEAST_CAPACITY);
+    while (capacity < tokens) {
+      capacity *= 2;
     }
-    Arena memory = Arena.ofShared();
-    int capacity = Math.max(tokens, Math.min(options.batchTokens(), 512));
-    return new State(memory, Activations.allocate(alone, memory, directory.config(), capacity));
+    return Activations.allocate(alone, arena, directory.config(), capacity);
   }
 
   /** Returns the vectors of the texts, in order, with the model's default prompt. */
@@ -415,9 +420,7 @@ public final class TextEmbedder implements AutoCloseable {
       }
       closed = true;
       workers.close();
-      for (State state = idle.pollFirst(); state != null; state = idle.pollFirst()) {
-        state.arena().close();
-      }
+      idle.clear();
       arena.close();
       directory.close();
     } finally {

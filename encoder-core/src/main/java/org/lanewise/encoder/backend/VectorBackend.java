@@ -35,7 +35,7 @@ public final class VectorBackend implements Backend {
               ? jdk.incubator.vector.VectorShape.S_64_BIT
               : jdk.incubator.vector.VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
   private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
-  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
+  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
 
   /** Packed left side of one task: what leaves room for a panel in a 1 MB L2 cache. */
@@ -219,7 +219,8 @@ public final class VectorBackend implements Backend {
     int depth = weight.inputSize();
     try (ScratchPool.Scratch scratch = scratches.borrow()) {
       MemorySegment left = scratch.floats((long) Matrix.roundUp(rows, Matrix.ROW_BLOCK) * depth);
-      packLeft(input.data(), input.rowOffset(firstRow), input.stride() * 4L, rows, depth, 1f, left);
+      LeftPacking.pack(
+          input.data(), input.rowOffset(firstRow), input.stride() * 4L, rows, depth, left);
       for (int panel = firstPanel; panel < endPanel; panel++) {
         long leftAt = 0;
         int block;
@@ -243,49 +244,6 @@ public final class VectorBackend implements Backend {
           leftAt += 4L * block * depth;
         }
       }
-    }
-  }
-
-  /**
-   * Packs rows into blocks with the depth outermost: packed[k * block + r] = scale * row r at k.
-   * Rows beyond the last are zeros.
-   */
-  private static void packLeft(
-      MemorySegment source,
-      long at,
-      long rowBytes,
-      int rows,
-      int depth,
-      float scale,
-      MemorySegment packed) {
-    long blockAt = 0;
-    int block;
-    for (int row = 0; row < rows; row += block) {
-      block = ProductKernels.block(rows - row);
-      for (int r = 0; r < block; r++) {
-        if (row + r < rows) {
-          interleave(
-              source, at + (row + r) * rowBytes, depth, scale, packed, blockAt + 4L * r, 4 * block);
-        } else {
-          for (int k = 0; k < depth; k++) {
-            packed.set(FLOAT, blockAt + 4L * r + 4L * k * block, 0f);
-          }
-        }
-      }
-      blockAt += 4L * block * depth;
-    }
-  }
-
-  private static void interleave(
-      MemorySegment source,
-      long from,
-      int count,
-      float scale,
-      MemorySegment target,
-      long to,
-      int step) {
-    for (int k = 0; k < count; k++) {
-      target.set(FLOAT, to + (long) k * step, source.get(FLOAT, from + k * 4L) * scale);
     }
   }
 
@@ -476,15 +434,15 @@ public final class VectorBackend implements Backend {
       MemorySegment scores = scratch.floats((long) paddedLength * PANEL);
       MemorySegment sums = scratch.floats((long) paddedSize * PANEL);
       MemorySegment noBias = scratch.zeros(PANEL);
-      packLeft(source, keyAt, rowBytes, length, headSize, 1f, keys);
-      packValues(source, valueAt, rowBytes, length, headSize, values);
+      LeftPacking.pack(source, keyAt, rowBytes, length, headSize, keys);
+      LeftPacking.packTransposed(source, valueAt, rowBytes, length, headSize, values);
       // The softmax below is a power of two: its base goes into the queries.
       float scale = (float) (VectorMath.LOG2_E / Math.sqrt(headSize));
       for (int first = 0; first < length; first += PANEL) {
         int count = Math.min(PANEL, length - first);
         for (int query = 0; query < count; query++) {
           long from = queryAt + (first + query) * rowBytes;
-          interleave(source, from, headSize, scale, queries, query * 4L, PANEL * 4);
+          LeftPacking.spread(source, from, headSize, scale, queries, query * 4L, PANEL_BYTES);
         }
         product(keys, length, queries, headSize, noBias, scores);
         FloatVector scale0 = softmax(scores, length, 0);
@@ -532,35 +490,6 @@ public final class VectorBackend implements Backend {
           row * PANEL_BYTES,
           PANEL_BYTES);
       leftAt += 4L * block * depth;
-    }
-  }
-
-  /**
-   * Packs values as the left side whose rows are the head's dimensions and whose depth the keys.
-   */
-  private static void packValues(
-      MemorySegment source,
-      long at,
-      long rowBytes,
-      int length,
-      int headSize,
-      MemorySegment packed) {
-    long blockAt = 0;
-    int block;
-    for (int row = 0; row < headSize; row += block) {
-      block = ProductKernels.block(headSize - row);
-      int present = Math.min(block, headSize - row);
-      for (int key = 0; key < length; key++) {
-        long from = at + key * rowBytes + row * 4L;
-        long to = blockAt + 4L * block * key;
-        for (int i = 0; i < present; i++) {
-          packed.set(FLOAT, to + i * 4L, source.get(FLOAT, from + i * 4L));
-        }
-        for (int i = present; i < block; i++) {
-          packed.set(FLOAT, to + i * 4L, 0f);
-        }
-      }
-      blockAt += 4L * block * length;
     }
   }
 
