@@ -323,6 +323,14 @@ public final class TextEmbedder implements AutoCloseable {
     return Activations.allocate(alone, arena, directory.config(), capacity);
   }
 
+  /**
+   * Makes the first texts as fast as later ones; for servers, before they answer. Takes about a
+   * second in a fresh JVM and next to nothing after that.
+   */
+  public void warmUp() {
+    alone.warmUp();
+  }
+
   /** Returns the vectors of the texts, in order, with the model's default prompt. */
   public List<Embedding> embed(List<String> texts) {
     return embed(texts, prompts().byDefault());

@@ -81,6 +81,7 @@ final class BenchCommand implements Callable<Integer> {
     try (TextEmbedder embedder = TextEmbedder.open(directory, options);
         JsonGenerator json = streams.json()) {
       streams.progress("warming up");
+      embedder.warmUp();
       double warmUp = Math.min(seconds, 3);
       int atOnce = bulk(embedder, sample, FEWEST_TEXTS, warmUp).textsAtOnce();
       singles(embedder, sample, 1, warmUp / 3);

@@ -62,6 +62,12 @@ public interface Backend {
   /** Scales every row to Euclidean length 1; a row of zeros stays as it is. */
   void normalize(Matrix vectors);
 
+  /**
+   * Makes the operations fast before they are needed, where that takes time: on the Vector API the
+   * JIT compiles them while they work on small matrices. Takes about a second, once per JVM.
+   */
+  default void warmUp() {}
+
   /** Returns the first {@code columns} numbers of a row, in host memory. */
   float[] read(Matrix matrix, int row, int columns);
 }

@@ -50,7 +50,9 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride) {
 
   /** Returns a copy of the first {@code columns} numbers of a row. */
   float[] row(int row, int columns) {
-    return data.asSlice(rowOffset(row), (long) columns * Float.BYTES).toArray(FLOAT);
+    float[] numbers = new float[columns];
+    MemorySegment.copy(data, FLOAT, rowOffset(row), numbers, 0, columns);
+    return numbers;
   }
 
   float get(int row, int column) {

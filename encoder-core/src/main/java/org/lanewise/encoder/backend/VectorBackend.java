@@ -44,6 +44,11 @@ public final class VectorBackend implements Backend {
   /** Rows of one task of the operations that only stream through memory. */
   private static final int STREAM_ROWS = 64;
 
+  /**
+   * Calls after which the JIT's second compiler has taken every kernel: it asks for 600 of each.
+   */
+  private static final int WARM_UP_ROUNDS = 400;
+
   private final Precision precision;
   private final Workers workers;
   private final ScalarBackend scalar = new ScalarBackend(Precision.FP32);
@@ -507,6 +512,64 @@ public final class VectorBackend implements Backend {
       sum = sum.add(power);
     }
     return FloatVector.broadcast(FLOATS, 1f).div(sum);
+  }
+
+  /**
+   * Small matrices on purpose: loops that are not compiled yet take microseconds for every step,
+   * and the JIT counts calls and steps, not their size.
+   */
+  @Override
+  public void warmUp() {
+    loadSegmentClasses();
+    int size = 2 * PANEL;
+    // Whole blocks, the rest of a block and the tails of vectors.
+    PackedBatch batch =
+        new PackedBatch(new int[9], new int[9], new int[9], new int[] {0, 9}, new int[] {0});
+    try (Arena arena = Arena.ofConfined()) {
+      Tensor weight = zeros(arena, 3L * size, size);
+      LinearWeight linear = prepareLinear(arena, List.of(weight), List.of());
+      NormWeight norm = prepareNorm(arena, zeros(arena, size), zeros(arena, size), 1e-12f);
+      Tensor table = zeros(arena, 1, size);
+      Matrix hidden = allocate(arena, 9, size);
+      Matrix output = allocate(arena, 9, 3 * size);
+      VectorBackend alone = new VectorBackend(precision, new Workers(1));
+      for (int i = 0; i < WARM_UP_ROUNDS; i++) {
+        alone.embed(batch, new EmbeddingTables(table, table, table), norm, hidden);
+        alone.linear(hidden, linear, Activation.IDENTITY, output);
+        alone.attention(output, batch, 2, hidden);
+        alone.linear(hidden, linear, Activation.GELU, output);
+        alone.addNorm(hidden, hidden, norm, hidden);
+      }
+    }
+  }
+
+  /**
+   * Code that the JIT compiled while one kind of memory segment was known is thrown away when
+   * another kind is loaded: a second of slow kernels, whoever causes it. So all are loaded first.
+   */
+  private static void loadSegmentClasses() {
+    List<MemorySegment> kinds =
+        List.of(
+            MemorySegment.ofArray(new byte[1]),
+            MemorySegment.ofArray(new char[1]),
+            MemorySegment.ofArray(new short[1]),
+            MemorySegment.ofArray(new int[1]),
+            MemorySegment.ofArray(new long[1]),
+            MemorySegment.ofArray(new float[1]),
+            MemorySegment.ofArray(new double[1]),
+            Arena.ofAuto().allocate(1),
+            Arena.global().allocate(1));
+    for (MemorySegment kind : kinds) {
+      kind.fill((byte) 0);
+    }
+  }
+
+  private static Tensor zeros(Arena arena, long... shape) {
+    long elements = 1;
+    for (long size : shape) {
+      elements *= size;
+    }
+    return new Tensor("zeros", DataType.F32, shape, arena.allocate(elements * Float.BYTES, 64));
   }
 
   @Override

@@ -35,6 +35,7 @@ public final class LibraryEncoder implements Encoder {
     try {
       // Throws where the directory states no pooling: better now than at each text.
       embedder.dimensions();
+      embedder.warmUp();
     } catch (RuntimeException e) {
       embedder.close();
       throw e;
