@@ -438,6 +438,7 @@ public final class VectorBackend implements Backend {
       MemorySegment queries = scratch.floats((long) headSize * PANEL);
       MemorySegment scores = scratch.floats((long) paddedLength * PANEL);
       MemorySegment sums = scratch.floats((long) paddedSize * PANEL);
+      MemorySegment inverses = scratch.floats(PANEL);
       MemorySegment noBias = scratch.zeros(PANEL);
       LeftPacking.pack(source, keyAt, rowBytes, length, headSize, keys);
       LeftPacking.packTransposed(source, valueAt, rowBytes, length, headSize, values);
@@ -450,22 +451,23 @@ public final class VectorBackend implements Backend {
           LeftPacking.spread(source, from, headSize, scale, queries, query * 4L, PANEL_BYTES);
         }
         product(keys, length, queries, headSize, noBias, scores);
-        FloatVector scale0 = softmax(scores, length, 0);
-        FloatVector scale1 = softmax(scores, length, BYTES);
+        softmax(scores, length, 0, inverses);
+        softmax(scores, length, BYTES, inverses);
         product(values, headSize, scores, length, noBias, sums);
-        for (int i = 0; i < headSize; i++) {
-          long at = i * PANEL_BYTES;
-          load(sums, at).mul(scale0).intoMemorySegment(sums, at, NATIVE);
-          load(sums, at + BYTES).mul(scale1).intoMemorySegment(sums, at + BYTES, NATIVE);
-        }
         for (int query = 0; query < count; query++) {
           long to = context.rowOffset(start + first + query) + 4L * head * headSize;
-          for (int i = 0; i < headSize; i++) {
-            float value = sums.get(FLOAT, i * PANEL_BYTES + query * 4L);
-            context.data().set(FLOAT, to + i * 4L, value);
-          }
+          float inverse = inverses.getAtIndex(FLOAT, query);
+          gather(sums, query * 4L, headSize, inverse, context.data(), to);
         }
       }
+    }
+  }
+
+  /** Writes a column of an fp32 panel as consecutive numbers, scaled. */
+  private static void gather(
+      MemorySegment panel, long at, int count, float scale, MemorySegment target, long to) {
+    for (int i = 0; i < count; i++) {
+      target.set(FLOAT, to + i * 4L, panel.get(FLOAT, at + i * PANEL_BYTES) * scale);
     }
   }
 
@@ -498,8 +500,8 @@ public final class VectorBackend implements Backend {
     }
   }
 
-  /** Replaces a column of vectors by 2^(score - largest) and returns 1 / their sum. */
-  private static FloatVector softmax(MemorySegment scores, int length, long at) {
+  /** Replaces a column of vectors by 2^(score - largest) and writes 1 / their sum. */
+  private static void softmax(MemorySegment scores, int length, long at, MemorySegment inverses) {
     FloatVector largest = load(scores, at);
     for (int key = 1; key < length; key++) {
       largest = largest.max(load(scores, at + key * PANEL_BYTES));
@@ -511,7 +513,7 @@ public final class VectorBackend implements Backend {
       power.intoMemorySegment(scores, offset, NATIVE);
       sum = sum.add(power);
     }
-    return FloatVector.broadcast(FLOATS, 1f).div(sum);
+    FloatVector.broadcast(FLOATS, 1f).div(sum).intoMemorySegment(inverses, at, NATIVE);
   }
 
   /**
