@@ -3,6 +3,7 @@ package org.lanewise.plugin;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.elasticsearch.cluster.node.DiscoveryNodes;
@@ -21,6 +22,9 @@ import org.elasticsearch.plugins.SearchPlugin;
 import org.elasticsearch.rest.RestHandler;
 import org.elasticsearch.threadpool.ExecutorBuilder;
 import org.elasticsearch.threadpool.FixedExecutorBuilder;
+import org.lanewise.encoder.backend.Backends;
+import org.lanewise.encoder.backend.Precision;
+import org.lanewise.encoder.backend.Workers;
 import org.lanewise.plugin.action.EmbedAction;
 import org.lanewise.plugin.action.ModelsAction;
 import org.lanewise.plugin.action.StatsAction;
@@ -72,7 +76,8 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
   @Override
   public Collection<?> createComponents(PluginServices services) {
     LanewiseSettings settings = LanewiseSettings.of(services.environment().settings());
-    checkVectorModule(ModuleLayer.boot().findModule(VECTOR_MODULE).isPresent(), settings.backend());
+    checkVectorModule(Backends.vectorApiPresent(), settings.backend());
+    checkBackend(settings);
     ModelRegistry registry =
         new ModelRegistry(
             services.environment().configDir().resolve(NAME).resolve("models"),
@@ -104,6 +109,33 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
         "the JVM runs without the Vector API, so Lanewise encodes with its scalar backend, which"
             + " is many times slower. {}",
         cure);
+  }
+
+  /**
+   * Stops the node where the library cannot run what the settings ask for by name; found out at the
+   * first text, it would be a surprise to users who cannot change the settings.
+   */
+  static void checkBackend(LanewiseSettings settings) {
+    require("lanewise.backend", settings.backend(), settings.backend(), Optional.empty());
+    settings
+        .precision()
+        .ifPresent(
+            precision ->
+                require(
+                    "lanewise.precision",
+                    precision.label(),
+                    settings.backend(),
+                    settings.precision()));
+  }
+
+  private static void require(
+      String setting, String value, String backend, Optional<Precision> precision) {
+    try (Workers workers = new Workers(1)) {
+      Backends.create(backend, precision, workers);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "[" + setting + "] is [" + value + "]: " + e.getMessage(), e);
+    }
   }
 
   @Override

@@ -1,7 +1,9 @@
 package org.lanewise.plugin;
 
 import static org.hamcrest.Matchers.containsString;
+import static org.hamcrest.Matchers.startsWith;
 
+import java.util.List;
 import java.util.Optional;
 import org.apache.logging.log4j.Level;
 import org.elasticsearch.common.settings.Settings;
@@ -58,5 +60,24 @@ public class LanewiseSettingsTests extends ESTestCase {
             IllegalArgumentException.class,
             () -> LanewisePlugin.checkVectorModule(false, "vector"));
     assertThat(e.getMessage(), containsString(cure));
+  }
+
+  public void testWhatCannotRunIsRefused() {
+    assertRefused(
+        "lanewise.backend", "cuda", "backend [cuda] is not part of this version; available: ");
+    assertRefused("lanewise.precision", "int8", "precision [int8] is not available on backend [");
+    for (String backend : List.of("auto", "scalar", "vector")) {
+      LanewisePlugin.checkBackend(of("lanewise.backend", backend));
+    }
+    for (String precision : List.of("auto", "fp32", "bf16")) {
+      LanewisePlugin.checkBackend(of("lanewise.precision", precision));
+    }
+  }
+
+  private static void assertRefused(String key, String value, String reason) {
+    Exception e =
+        expectThrows(
+            IllegalArgumentException.class, () -> LanewisePlugin.checkBackend(of(key, value)));
+    assertThat(e.getMessage(), startsWith("[" + key + "] is [" + value + "]: " + reason));
   }
 }
