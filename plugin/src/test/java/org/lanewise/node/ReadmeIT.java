@@ -1,0 +1,71 @@
+package org.lanewise.node;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+
+/** Every curl command of the README, in its order, on a real node. */
+final class ReadmeIT {
+  private static final Path README = Path.of("..", "README.md");
+  private static final int REQUESTS = 7;
+
+  /**
+   * A block of one curl command: method, path, content type and body, all but the path optional.
+   */
+  private static final Pattern CURL =
+      Pattern.compile(
+          "```bash\\ncurl (?:-X (\\w+) )?'localhost:9200(/[^']*)'"
+              + "(?: -H 'Content-Type: ([^']+)' (?:-d|--data-binary) '([^']*)')?\\n```");
+
+  @Test
+  void everyRequestIsAnswered() throws IOException {
+    String readme = Files.readString(README);
+    assertEquals(
+        REQUESTS,
+        Pattern.compile("```bash").matcher(readme).results().count(),
+        "blocks of the README");
+    List<JsonNode> searches = new ArrayList<>();
+    int requests = 0;
+    try (NodeHome home = NodeHome.assemble("readme");
+        ElasticsearchNode node = ElasticsearchNode.start(home, NodeOptions.defaults())) {
+      Matcher curl = CURL.matcher(readme);
+      while (curl.find()) {
+        requests++;
+        JsonNode answer = send(node.http(), curl).orThrow().json();
+        assertTrue(!answer.path("errors").asBoolean(false), answer::toString);
+        if (curl.group(2).contains("_search")) {
+          searches.add(answer);
+        }
+      }
+    }
+    assertEquals(REQUESTS, requests, "requests that could be read");
+    List<String> best =
+        searches.stream()
+            .map(answer -> answer.at("/hits/hits/0/_source/body").asText())
+            .map(body -> body.substring(0, body.indexOf(' ')))
+            .toList();
+    assertEquals(List.of("Hypertension", "Solar"), best);
+  }
+
+  private static Http.Response send(Http http, Matcher curl) {
+    String path = curl.group(2);
+    if (curl.group(1) == null) {
+      return http.get(path);
+    }
+    if (curl.group(1).equals("PUT")) {
+      return http.put(path, curl.group(4));
+    }
+    return curl.group(3).equals("application/json")
+        ? http.post(path, curl.group(4))
+        : http.postLines(path, curl.group(4).stripLeading());
+  }
+}
