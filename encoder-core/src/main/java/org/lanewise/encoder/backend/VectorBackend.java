@@ -13,6 +13,7 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 import org.lanewise.encoder.batch.PackedBatch;
 import org.lanewise.encoder.weights.DataType;
@@ -28,12 +29,10 @@ import org.lanewise.encoder.weights.Tensor;
 public final class VectorBackend implements Backend {
   static final VectorSpecies<Float> FLOATS = species();
 
+  /** As many shorts as there are floats in a vector. */
   private static final VectorSpecies<Short> SHORTS =
-      VectorSpecies.of(
-          short.class,
-          FLOATS.vectorBitSize() == 128
-              ? jdk.incubator.vector.VectorShape.S_64_BIT
-              : jdk.incubator.vector.VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
+      VectorSpecies.of(short.class, VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
+
   private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
@@ -406,7 +405,8 @@ public final class VectorBackend implements Backend {
         batch.sequences() * heads,
         task -> {
           int sequence = task / heads;
-          attend(
+          VectorAttention.attend(
+              scratches,
               queryKeyValue,
               batch.sequenceStarts()[sequence],
               batch.length(sequence),
@@ -414,106 +414,6 @@ public final class VectorBackend implements Backend {
               context.columns() / heads,
               context);
         });
-  }
-
-  /**
-   * One head of one sequence, a panel of queries at a time, everything transposed: scores lie as
-   * (keys, queries), so that the softmax runs along whole vectors without a horizontal step, and
-   * they are already the panel that the values are multiplied with. Memory grows with the length,
-   * not with its square.
-   */
-  private void attend(
-      Matrix queryKeyValue, int start, int length, int head, int headSize, Matrix context) {
-    int hiddenSize = context.columns();
-    long rowBytes = queryKeyValue.stride() * 4L;
-    long queryAt = queryKeyValue.rowOffset(start) + 4L * head * headSize;
-    long keyAt = queryAt + 4L * hiddenSize;
-    long valueAt = keyAt + 4L * hiddenSize;
-    MemorySegment source = queryKeyValue.data();
-    int paddedLength = Matrix.roundUp(length, Matrix.ROW_BLOCK);
-    int paddedSize = Matrix.roundUp(headSize, Matrix.ROW_BLOCK);
-    try (ScratchPool.Scratch scratch = scratches.borrow()) {
-      MemorySegment keys = scratch.floats((long) paddedLength * headSize);
-      MemorySegment values = scratch.floats((long) paddedSize * length);
-      MemorySegment queries = scratch.floats((long) headSize * PANEL);
-      MemorySegment scores = scratch.floats((long) paddedLength * PANEL);
-      MemorySegment sums = scratch.floats((long) paddedSize * PANEL);
-      MemorySegment inverses = scratch.floats(PANEL);
-      MemorySegment noBias = scratch.zeros(PANEL);
-      LeftPacking.pack(source, keyAt, rowBytes, length, headSize, keys);
-      LeftPacking.packTransposed(source, valueAt, rowBytes, length, headSize, values);
-      // The softmax below is a power of two: its base goes into the queries.
-      float scale = (float) (VectorMath.LOG2_E / Math.sqrt(headSize));
-      for (int first = 0; first < length; first += PANEL) {
-        int count = Math.min(PANEL, length - first);
-        for (int query = 0; query < count; query++) {
-          long from = queryAt + (first + query) * rowBytes;
-          LeftPacking.spread(source, from, headSize, scale, queries, query * 4L, PANEL_BYTES);
-        }
-        product(keys, length, queries, headSize, noBias, scores);
-        softmax(scores, length, 0, inverses);
-        softmax(scores, length, BYTES, inverses);
-        product(values, headSize, scores, length, noBias, sums);
-        for (int query = 0; query < count; query++) {
-          long to = context.rowOffset(start + first + query) + 4L * head * headSize;
-          float inverse = inverses.getAtIndex(FLOAT, query);
-          gather(sums, query * 4L, headSize, inverse, context.data(), to);
-        }
-      }
-    }
-  }
-
-  /** Writes a column of an fp32 panel as consecutive numbers, scaled. */
-  private static void gather(
-      MemorySegment panel, long at, int count, float scale, MemorySegment target, long to) {
-    for (int i = 0; i < count; i++) {
-      target.set(FLOAT, to + i * 4L, panel.get(FLOAT, at + i * PANEL_BYTES) * scale);
-    }
-  }
-
-  /** output (rows, PANEL) = packed left (rows, depth) * panel (depth, PANEL). */
-  private static void product(
-      MemorySegment left,
-      int rows,
-      MemorySegment panel,
-      int depth,
-      MemorySegment noBias,
-      MemorySegment output) {
-    long leftAt = 0;
-    int block;
-    for (int row = 0; row < rows; row += block) {
-      block = ProductKernels.block(rows - row);
-      ProductKernels.multiply(
-          block,
-          false,
-          left,
-          leftAt,
-          panel,
-          0,
-          depth,
-          noBias,
-          0,
-          output,
-          row * PANEL_BYTES,
-          PANEL_BYTES);
-      leftAt += 4L * block * depth;
-    }
-  }
-
-  /** Replaces a column of vectors by 2^(score - largest) and writes 1 / their sum. */
-  private static void softmax(MemorySegment scores, int length, long at, MemorySegment inverses) {
-    FloatVector largest = load(scores, at);
-    for (int key = 1; key < length; key++) {
-      largest = largest.max(load(scores, at + key * PANEL_BYTES));
-    }
-    FloatVector sum = FloatVector.zero(FLOATS);
-    for (int key = 0; key < length; key++) {
-      long offset = at + key * PANEL_BYTES;
-      FloatVector power = VectorMath.exp2(load(scores, offset).sub(largest));
-      power.intoMemorySegment(scores, offset, NATIVE);
-      sum = sum.add(power);
-    }
-    FloatVector.broadcast(FLOATS, 1f).div(sum).intoMemorySegment(inverses, at, NATIVE);
   }
 
   /**
