@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import org.lanewise.encoder.ModelDirectory;
 import org.lanewise.encoder.tokenizer.Tokenizer;
@@ -48,7 +49,7 @@ final class TokenizeCommand implements Callable<Integer> {
       paramLabel = "N",
       description =
           "With --max-length: answers the further windows too, as overflow, each repeating N tokens"
-              + " of the one before; 0 gives none.")
+              + " of the one before.")
   private Integer stride;
 
   @Option(names = "--no-special", description = "Adds no special tokens.")
@@ -69,7 +70,7 @@ final class TokenizeCommand implements Callable<Integer> {
                 length ->
                     new Truncation(
                         length,
-                        stride == null ? 0 : stride,
+                        stride == null ? OptionalInt.empty() : OptionalInt.of(stride),
                         Truncation.Strategy.LONGEST_FIRST,
                         Truncation.Direction.RIGHT));
     try (InputLines lines = input.open(streams);

@@ -59,7 +59,7 @@ final class PipelineTokenizer implements Tokenizer {
       second.map(Windows::whole).ifPresent(texts::add);
     }
     boolean truncated = texts.stream().anyMatch(windows -> windows.count() > 1);
-    if (truncated && truncation.get().stride() == 0) {
+    if (truncated && truncation.get().stride().isEmpty()) {
       texts.replaceAll(Windows::kept);
     }
     List<TokenBuffer> sequences = postProcessor.assemble(texts, addSpecialTokens);

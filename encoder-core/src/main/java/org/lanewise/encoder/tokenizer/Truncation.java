@@ -3,17 +3,19 @@ package org.lanewise.encoder.tokenizer;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * How a text that is too long is cut.
  *
  * @param maxLength most tokens to keep, special tokens included
- * @param stride tokens of each further window that repeat the end of the one before; 0 asks for no
- *     further windows
+ * @param stride tokens of each further window that repeat the end of the one before; empty asks for
+ *     no further windows
  * @param strategy which text of a pair loses tokens
  * @param direction which end loses tokens
  */
-public record Truncation(int maxLength, int stride, Strategy strategy, Direction direction) {
+public record Truncation(
+    int maxLength, OptionalInt stride, Strategy strategy, Direction direction) {
   /** Which text of a pair is cut. */
   public enum Strategy {
     LONGEST_FIRST,
@@ -29,19 +31,19 @@ public record Truncation(int maxLength, int stride, Strategy strategy, Direction
 
   /** Refuses lengths below 0. */
   public Truncation {
-    if (maxLength < 0 || stride < 0) {
+    if (maxLength < 0 || stride.orElse(0) < 0) {
       throw new IllegalArgumentException(
           String.format(
               Locale.ROOT,
               "[max_length] is %d and [stride] is %d, expected both to be 0 or more",
               maxLength,
-              stride));
+              stride.orElse(0)));
     }
   }
 
   /** Returns the usual cut: the longer text first, from its end, no further windows. */
   public static Truncation to(int maxLength) {
-    return new Truncation(maxLength, 0, Strategy.LONGEST_FIRST, Direction.RIGHT);
+    return new Truncation(maxLength, OptionalInt.empty(), Strategy.LONGEST_FIRST, Direction.RIGHT);
   }
 
   /** Returns the windows of one text or two so that they fit beside {@code added} tokens. */
@@ -55,13 +57,14 @@ public record Truncation(int maxLength, int stride, Strategy strategy, Direction
               maxLength,
               added));
     }
-    if (stride > room) {
+    int repeated = stride.orElse(0);
+    if (repeated > room) {
       throw new IllegalArgumentException(
           String.format(
               Locale.ROOT,
               "[stride] is %d, expected no more than the %d tokens that [max_length] leaves for"
                   + " text",
-              stride,
+              repeated,
               room));
     }
     int firstLength = first.length();
@@ -87,12 +90,12 @@ public record Truncation(int maxLength, int stride, Strategy strategy, Direction
         case ONLY_SECOND -> secondLength = shorten("second", secondLength, excess, room);
       }
     }
-    Windows firstWindows = Windows.cut(first, firstLength, stride, direction);
+    Windows firstWindows = Windows.cut(first, firstLength, repeated, direction);
     if (second.isEmpty()) {
       return List.of(firstWindows);
     }
-    Windows secondWindows = Windows.cut(second.get(), secondLength, stride, direction);
-    if (stride > 0) {
+    Windows secondWindows = Windows.cut(second.get(), secondLength, repeated, direction);
+    if (stride.isPresent()) {
       Windows.requireRoom((long) firstWindows.count() * secondWindows.count() * maxLength);
     }
     return List.of(firstWindows, secondWindows);

@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -48,7 +49,7 @@ class TokenizerGoldenTest {
       assertTokens(golden, tokens, tokenizer, text, pair, context);
       assertEquals(golden.path("overflow_count").asInt(0) > 0, tokens.truncated(), context);
       JsonNode overflow = golden.path("overflow");
-      assertEquals(overflow.size(), tokens.overflow().size(), context);
+      assertEquals(golden.path("overflow_count").asInt(0), tokens.overflow().size(), context);
       for (int i = 0; i < overflow.size(); i++, windows++) {
         assertTokens(overflow.get(i), tokens.overflow().get(i), tokenizer, text, pair, context);
       }
@@ -95,7 +96,7 @@ class TokenizerGoldenTest {
     return Optional.of(
         new Truncation(
             cut.get("max_length").intValue(),
-            cut.get("stride").intValue(),
+            OptionalInt.of(cut.get("stride").intValue()),
             Truncation.Strategy.valueOf(cut.get("strategy").textValue().toUpperCase(Locale.ROOT)),
             Truncation.Direction.valueOf(
                 cut.get("direction").textValue().toUpperCase(Locale.ROOT))));

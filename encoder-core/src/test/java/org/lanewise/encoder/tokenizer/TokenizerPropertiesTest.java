@@ -15,6 +15,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Random;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -89,10 +90,13 @@ class TokenizerPropertiesTest {
       String text = text(random, 200);
       Tokens all = REAL.encode(text, Optional.empty(), false, Optional.empty());
       int length = 2 + random.nextInt(9);
-      int stride = 1 + random.nextInt(length - 1);
+      int stride = random.nextInt(length);
       Truncation truncation =
           new Truncation(
-              length, stride, Truncation.Strategy.LONGEST_FIRST, Truncation.Direction.RIGHT);
+              length,
+              OptionalInt.of(stride),
+              Truncation.Strategy.LONGEST_FIRST,
+              Truncation.Direction.RIGHT);
       Tokens cut = REAL.encode(text, Optional.empty(), false, Optional.of(truncation));
       List<Integer> ids = new ArrayList<>(ints(cut.ids()));
       for (Tokens window : cut.overflow()) {
@@ -219,7 +223,8 @@ class TokenizerPropertiesTest {
       int stride,
       Truncation.Strategy strategy,
       String expected) {
-    Truncation truncation = new Truncation(length, stride, strategy, Truncation.Direction.RIGHT);
+    Truncation truncation =
+        new Truncation(length, OptionalInt.of(stride), strategy, Truncation.Direction.RIGHT);
     IllegalArgumentException refusal =
         assertThrows(
             IllegalArgumentException.class,
