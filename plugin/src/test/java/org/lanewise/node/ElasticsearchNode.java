@@ -104,6 +104,11 @@ public final class ElasticsearchNode implements AutoCloseable {
     return process.isAlive();
   }
 
+  /** Returns the processor time that the process has used. */
+  Duration processorTime() {
+    return process.info().totalCpuDuration().orElseThrow();
+  }
+
   /** Returns when the process has ended, for whatever reason. */
   public void waitUntilStopped() {
     try {

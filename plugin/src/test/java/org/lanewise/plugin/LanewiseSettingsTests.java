@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Optional;
 import org.apache.logging.log4j.Level;
 import org.elasticsearch.common.settings.Settings;
+import org.elasticsearch.common.util.concurrent.EsExecutors;
 import org.elasticsearch.test.ESTestCase;
 import org.elasticsearch.test.MockLog;
 import org.lanewise.encoder.backend.Precision;
@@ -19,6 +20,15 @@ public class LanewiseSettingsTests extends ESTestCase {
   public void testDefaults() {
     assertEquals(
         new LanewiseSettings("auto", Optional.empty(), 1, 512, 10_000), of("node.processors", 1));
+  }
+
+  public void testOneProcessorIsLeftToSearches() {
+    assertEquals(1, LanewiseSettings.defaultThreads(1));
+    assertEquals(1, LanewiseSettings.defaultThreads(2));
+    assertEquals(15, LanewiseSettings.defaultThreads(16));
+    int processors = EsExecutors.allocatedProcessors(Settings.EMPTY);
+    assertEquals(
+        LanewiseSettings.defaultThreads(processors), LanewiseSettings.of(Settings.EMPTY).threads());
   }
 
   public void testValues() {
