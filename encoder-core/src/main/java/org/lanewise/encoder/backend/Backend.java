@@ -84,8 +84,9 @@ public interface Backend {
   void normalize(Matrix vectors);
 
   /**
-   * Makes the operations fast before they are needed, where that takes time: on the Vector API the
-   * JIT compiles them while they work on small matrices. Takes about a second, once per JVM.
+   * Makes an encoder's operations fast before they are needed, where that takes time: on the Vector
+   * API the JIT compiles them while they work on small matrices. Takes about a second, once per
+   * JVM.
    */
   default void warmUp() {}
 
