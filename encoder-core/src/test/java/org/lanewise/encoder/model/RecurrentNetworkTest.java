@@ -162,6 +162,32 @@ final class RecurrentNetworkTest {
   }
 
   @Test
+  void anEvenNumberOfLayersRunsOneAfterTheOther() {
+    RecurrentConfig both = config(RecurrentCell.GRU, 2, true);
+    Map<String, Tensor> weights = weights(both);
+    Map<String, Tensor> secondWeights = new HashMap<>();
+    for (String name : List.of("weight_ih", "weight_hh", "bias_ih", "bias_hh")) {
+      for (String end : List.of("", "_reverse")) {
+        secondWeights.put(name + "_l0" + end, weights.get(name + "_l1" + end));
+      }
+    }
+    Matrix input = matrix(new float[][] {{1, 2, 3, 4, 5}, {5, 4, 3, 2, 1}, {-1, 1, 0, 1, -1}});
+    Matrix first = forward(weights, config(RecurrentCell.GRU, 1, true), input);
+    RecurrentConfig second = new RecurrentConfig(RecurrentCell.GRU, 2 * HIDDEN, HIDDEN, 1, true);
+    float[] expected = lastRow(forward(secondWeights, second, first));
+    assertArrayEquals(expected, lastRow(forward(weights, both, input)));
+    assertFalse(Arrays.equals(expected, lastRow(first)));
+  }
+
+  private Matrix forward(Map<String, Tensor> weights, RecurrentConfig config, Matrix input) {
+    RecurrentNetwork network = new RecurrentNetwork(backend, arena, Weights.of(weights), config);
+    int tokens = input.rows();
+    int[] starts = {0, 1, tokens};
+    return network.forward(
+        backend, input, starts, RecurrentActivations.allocate(backend, arena, config, tokens, 2));
+  }
+
+  @Test
   void peepholesOfFurtherDirectionsAndLayersEndAsPyTorchsNamesDo() {
     RecurrentConfig config = config(RecurrentCell.LSTM_PEEPHOLE, 2, true);
     Map<String, Tensor> weights = weights(config);
