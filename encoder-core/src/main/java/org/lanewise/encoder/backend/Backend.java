@@ -34,6 +34,14 @@ public interface Backend {
   /** Returns a layer normalisation over rows of {@code weight}'s length. */
   NormWeight prepareNorm(Arena arena, Tensor weight, Tensor bias, float epsilon);
 
+  /**
+   * Returns the recurrent part of a layer.
+   *
+   * @param directions forward, then backward where there is one
+   */
+  RecurrentWeight prepareRecurrent(
+      Arena arena, RecurrentCell cell, List<RecurrentTensors> directions);
+
   /** hidden[t] = norm(words[ids[t]] + types[typeIds[t]] + positions[positions[t]]). */
   void embed(PackedBatch batch, EmbeddingTables tables, NormWeight norm, Matrix hidden);
 
@@ -52,6 +60,19 @@ public interface Backend {
   void attention(Matrix queryKeyValue, PackedBatch batch, int heads, Matrix context);
 
   /**
+   * Runs a recurrent layer over each sequence: forward from its first token to its last, backward
+   * from its last to its first. Numbers of different sequences never meet.
+   *
+   * @param projected (tokens, directions * gates * hiddenSize): the projected input of every token
+   * @param sequenceStarts n + 1 ascending offsets, the first 0, the last the number of tokens
+   * @param state (directions * n, states * hiddenSize), all sequences of a direction, then of the
+   *     next: the states before the first step, replaced by those after the last
+   * @param output (tokens, directions * hiddenSize): the hidden state after each token
+   */
+  void recur(
+      Matrix projected, int[] sequenceStarts, RecurrentWeight weight, Matrix state, Matrix output);
+
+  /**
    * Reduces the pooled tokens of each sequence to one row.
    *
    * @param hidden (tokens, hiddenSize)
@@ -63,10 +84,14 @@ public interface Backend {
   void normalize(Matrix vectors);
 
   /**
-   * Makes the operations fast before they are needed, where that takes time: on the Vector API the
-   * JIT compiles them while they work on small matrices. Takes about a second, once per JVM.
+   * Makes an encoder's operations fast before they are needed, where that takes time: on the Vector
+   * API the JIT compiles them while they work on small matrices. Takes about a second, once per
+   * JVM.
    */
   default void warmUp() {}
+
+  /** Copies numbers from host memory into a row, from {@code column} on. */
+  void write(float[] numbers, Matrix matrix, int row, int column);
 
   /** Returns the first {@code columns} numbers of a row, in host memory. */
   float[] read(Matrix matrix, int row, int columns);

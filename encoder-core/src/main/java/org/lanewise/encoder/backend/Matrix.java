@@ -23,11 +23,14 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride) {
 
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
 
+  /** A kernel may read the largest vector from any number of the matrix on. */
+  private static final long VECTOR_BYTES = 64;
+
   /** Returns a matrix in host memory of the arena, filled with zeros. */
   static Matrix allocate(Arena arena, int rows, int columns) {
     int stride = roundUp(columns, COLUMN_BLOCK);
-    long bytes = (long) roundUp(rows, ROW_BLOCK) * stride * Float.BYTES;
-    return new Matrix(arena.allocate(Math.max(bytes, 64), 64), rows, columns, stride);
+    long bytes = (long) roundUp(rows, ROW_BLOCK) * stride * Float.BYTES + VECTOR_BYTES;
+    return new Matrix(arena.allocate(bytes, 64), rows, columns, stride);
   }
 
   static int roundUp(int n, int multiple) {
@@ -53,6 +56,13 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride) {
     float[] numbers = new float[columns];
     MemorySegment.copy(data, FLOAT, rowOffset(row), numbers, 0, columns);
     return numbers;
+  }
+
+  /** Copies numbers into a row, from {@code column} on. */
+  void write(float[] numbers, int row, int column) {
+    assert row < rows && column + numbers.length <= columns;
+    long at = rowOffset(row) + (long) column * Float.BYTES;
+    MemorySegment.copy(numbers, 0, data, FLOAT, at, numbers.length);
   }
 
   float get(int row, int column) {

@@ -29,8 +29,12 @@ public final class ScalarBackend implements Backend {
   }
 
   /** A weight as rows of the output. (outputSize, inputSize) and (outputSize). */
-  private record RowWeight(MemorySegment rows, MemorySegment bias, int inputSize, int outputSize)
-      implements LinearWeight {}
+  record RowWeight(MemorySegment rows, MemorySegment bias, int inputSize, int outputSize)
+      implements LinearWeight {
+    float get(int output, int input) {
+      return rows.getAtIndex(FLOAT, (long) output * inputSize + input);
+    }
+  }
 
   @Override
   public String name() {
@@ -82,6 +86,12 @@ public final class ScalarBackend implements Backend {
       biases.setAtIndex(FLOAT, i, bias.get(i));
     }
     return new NormWeight(weights, biases, size, epsilon);
+  }
+
+  @Override
+  public RecurrentWeight prepareRecurrent(
+      Arena arena, RecurrentCell cell, List<RecurrentTensors> directions) {
+    return ScalarRecurrence.prepare(this, arena, cell, directions);
   }
 
   @Override
@@ -238,6 +248,13 @@ public final class ScalarBackend implements Backend {
   }
 
   @Override
+  public void recur(
+      Matrix projected, int[] sequenceStarts, RecurrentWeight weight, Matrix state, Matrix output) {
+    ScalarRecurrence.Weight rows = (ScalarRecurrence.Weight) weight;
+    ScalarRecurrence.recur(projected, sequenceStarts, rows, state, output);
+  }
+
+  @Override
   public void pool(Matrix hidden, PackedBatch batch, PoolingMode mode, Matrix vectors, int column) {
     for (int sequence = 0; sequence < batch.sequences(); sequence++) {
       int first = batch.pooledStarts()[sequence];
@@ -295,6 +312,11 @@ public final class ScalarBackend implements Backend {
         vectors.set(row, i, (float) (vectors.get(row, i) / length));
       }
     }
+  }
+
+  @Override
+  public void write(float[] numbers, Matrix matrix, int row, int column) {
+    matrix.write(numbers, row, column);
   }
 
   @Override

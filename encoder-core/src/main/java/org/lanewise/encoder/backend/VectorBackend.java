@@ -141,7 +141,8 @@ public final class VectorBackend implements Backend {
     return new PanelWeight(packed, bias, inputSize, outputSize, bf16, panelBytes);
   }
 
-  private static void packColumn(
+  /** Writes a row of the weight to a column of the panels. */
+  static void packColumn(
       Tensor weight,
       int row,
       int depth,
@@ -168,6 +169,12 @@ public final class VectorBackend implements Backend {
   @Override
   public NormWeight prepareNorm(Arena arena, Tensor weight, Tensor bias, float epsilon) {
     return scalar.prepareNorm(arena, weight, bias, epsilon);
+  }
+
+  @Override
+  public RecurrentWeight prepareRecurrent(
+      Arena arena, RecurrentCell cell, List<RecurrentTensors> directions) {
+    return VectorRecurrence.prepare(arena, precision == Precision.BF16, cell, directions);
   }
 
   @Override
@@ -416,6 +423,13 @@ public final class VectorBackend implements Backend {
         });
   }
 
+  @Override
+  public void recur(
+      Matrix projected, int[] sequenceStarts, RecurrentWeight weight, Matrix state, Matrix output) {
+    VectorRecurrence.Weight panels = (VectorRecurrence.Weight) weight;
+    VectorRecurrence.recur(workers, scratches, projected, sequenceStarts, panels, state, output);
+  }
+
   /**
    * Small matrices on purpose: loops that are not compiled yet take microseconds for every step,
    * and the JIT counts calls and steps, not their size.
@@ -482,6 +496,11 @@ public final class VectorBackend implements Backend {
   @Override
   public void normalize(Matrix vectors) {
     scalar.normalize(vectors);
+  }
+
+  @Override
+  public void write(float[] numbers, Matrix matrix, int row, int column) {
+    matrix.write(numbers, row, column);
   }
 
   @Override

@@ -1,8 +1,9 @@
 /**
- * What is computed: the encoder as blocks that each load their weights and run forward, side by
- * side in one small class, on whatever backend they are given. One definition for every device.
+ * What is computed: the encoder and the recurrent networks as blocks that each load their weights
+ * and run forward, side by side in one small class, on whatever backend they are given. One
+ * definition for every device.
  *
- * <p>Prepared blocks are immutable; the state of a pass is in {@code Activations}, never in a
- * field.
+ * <p>Prepared blocks are immutable; the state of a pass is in {@code Activations} or {@code
+ * RecurrentActivations}, never in a field.
  */
 package org.lanewise.encoder.model;

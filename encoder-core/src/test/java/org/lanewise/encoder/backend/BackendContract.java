@@ -1,5 +1,6 @@
 package org.lanewise.encoder.backend;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -243,6 +244,137 @@ abstract class BackendContract {
     double tolerance = 2e-5 + 3e-6 * spread * spread;
     String what = "attention " + heads + "x" + headSize + " over " + Arrays.toString(lengths);
     assertClose(what, answers[0], answers[1], tolerance);
+  }
+
+  @ParameterizedTest
+  @EnumSource(RecurrentCell.class)
+  void recurHandsStatesAlongEachSequence(RecurrentCell cell) {
+    for (int hiddenSize : new int[] {1, 3, 4, 8, 16, 33}) {
+      for (int directions : new int[] {1, 2}) {
+        compareRecurrence(cell, hiddenSize, directions, 1);
+        compareRecurrence(cell, hiddenSize, directions, 11);
+        // 36 tokens are whole blocks of rows: nothing follows them that could be read by mistake.
+        compareRecurrence(cell, hiddenSize, directions, 2, 7, 1, 7, 4, 12, 3);
+      }
+    }
+    // More sequences than one group of rows holds, and lengths in no order.
+    int[] lengths = new int[113];
+    for (int i = 0; i < lengths.length; i++) {
+      lengths[i] = 1 + i * 37 % 10;
+    }
+    compareRecurrence(cell, 17, 2, lengths);
+  }
+
+  private void compareRecurrence(
+      RecurrentCell cell, int hiddenSize, int directions, int... lengths) {
+    Recurrence recurrence = new Recurrence(cell, hiddenSize, directions, lengths);
+    float[][] expected = recurrence.run(oracle);
+    float[][] actual = recurrence.run(backend(Precision.FP32));
+    String what = cell + " " + directions + "x" + hiddenSize + " over " + Arrays.toString(lengths);
+    assertClose(what, expected, actual, 1e-5);
+  }
+
+  @ParameterizedTest
+  @EnumSource(RecurrentCell.class)
+  void recurGivesASequenceTheSameNumbersInAnyCompany(RecurrentCell cell) {
+    Recurrence together = new Recurrence(cell, 19, 2, 5, 3, 9, 9, 1, 4, 6, 2, 12);
+    Backend backend = backend(Precision.FP32);
+    float[][] expected = together.run(backend);
+    int tokens = together.starts[9];
+    for (int sequence = 0; sequence < 9; sequence++) {
+      float[][] alone = together.only(sequence).run(backend);
+      int length = alone.length - 2;
+      for (int i = 0; i < length; i++) {
+        int token = together.starts[sequence] + i;
+        assertArrayEquals(expected[token], alone[i], cell + " of token " + token);
+      }
+      assertArrayEquals(expected[tokens + sequence], alone[length], cell + " forward state");
+      assertArrayEquals(expected[tokens + 9 + sequence], alone[length + 1], cell + " backward");
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(RecurrentCell.class)
+  void recurRoundsWeightsToBf16AndNothingElse(RecurrentCell cell) {
+    Recurrence recurrence = new Recurrence(cell, 21, 2, 3, 8, 5, 1);
+    float[][] expected = recurrence.run(new ScalarBackend(Precision.BF16));
+    assertClose("bf16 " + cell, expected, recurrence.run(backend(Precision.BF16)), 2e-5);
+  }
+
+  /** A recurrent layer with its input and initial states. */
+  private final class Recurrence {
+    private final RecurrentCell cell;
+    private final List<RecurrentTensors> directions = new ArrayList<>();
+    private final int[] starts;
+    private final float[][] projected;
+    private final float[][] state;
+    private final int outputSize;
+
+    Recurrence(RecurrentCell cell, int hiddenSize, int directions, int... lengths) {
+      this.cell = cell;
+      starts = new int[lengths.length + 1];
+      for (int i = 0; i < lengths.length; i++) {
+        starts[i + 1] = starts[i] + lengths[i];
+      }
+      for (int direction = 0; direction < directions; direction++) {
+        List<Tensor> weights = new ArrayList<>();
+        List<Tensor> peepholes = new ArrayList<>();
+        for (int gate = 0; gate < cell.gates(); gate++) {
+          // Larger weights would make the unbounded network grow with every step.
+          float[] weight = numbers(1, hiddenSize * hiddenSize)[0];
+          for (int i = 0; i < weight.length; i++) {
+            weight[i] *= 0.7f / (float) Math.sqrt(hiddenSize);
+          }
+          weights.add(tensor(weight, hiddenSize, hiddenSize));
+        }
+        for (int i = 0; i < cell.peepholes(); i++) {
+          peepholes.add(tensor(hiddenSize));
+        }
+        List<Tensor> biases = List.of(tensor((long) cell.gates() * hiddenSize));
+        this.directions.add(new RecurrentTensors(weights, biases, peepholes));
+      }
+      outputSize = directions * hiddenSize;
+      projected = numbers(starts[lengths.length], outputSize * cell.gates());
+      state = numbers(directions * lengths.length, cell.states() * hiddenSize);
+    }
+
+    private Recurrence(Recurrence all, int sequence) {
+      cell = all.cell;
+      directions.addAll(all.directions);
+      outputSize = all.outputSize;
+      int first = all.starts[sequence];
+      int end = all.starts[sequence + 1];
+      starts = new int[] {0, end - first};
+      projected = Arrays.copyOfRange(all.projected, first, end);
+      int sequences = all.starts.length - 1;
+      state = new float[][] {all.state[sequence], all.state[sequences + sequence]};
+    }
+
+    /** Returns one sequence of a bidirectional layer alone. */
+    Recurrence only(int sequence) {
+      return new Recurrence(this, sequence);
+    }
+
+    /** Returns the rows of the output, and then those of the states. */
+    float[][] run(Backend backend) {
+      RecurrentWeight weight = backend.prepareRecurrent(arena, cell, directions);
+      assertEquals(directions.size(), weight.directions());
+      Matrix states = matrix(backend, state);
+      Matrix output = backend.allocate(arena, projected.length, outputSize);
+      backend.recur(matrix(backend, projected), starts, weight, states, output);
+      List<float[]> rows = new ArrayList<>(Arrays.asList(read(backend, output)));
+      rows.addAll(Arrays.asList(read(backend, states)));
+      return rows.toArray(float[][]::new);
+    }
+  }
+
+  @Test
+  void whatIsWrittenIsReadAndNothingElse() {
+    Backend backend = backend(Precision.FP32);
+    Matrix matrix = matrix(backend, new float[][] {{1, 2, 3}, {4, 5, 6}});
+    backend.write(new float[] {7, 8}, matrix, 1, 1);
+    assertArrayEquals(new float[] {1, 2, 3}, backend.read(matrix, 0, 3));
+    assertArrayEquals(new float[] {4, 7, 8}, backend.read(matrix, 1, 3));
   }
 
   @ParameterizedTest
