@@ -12,7 +12,8 @@ import java.util.List;
  * <p>A label other than {@code O} continues the span before it if it has the same name, is {@code
  * I-} or {@code E-}, and the label before it is {@code B-} or {@code I-}; otherwise it begins a
  * span. So {@code I-} after {@code O}, after another name, after {@code E-} or after {@code S-}
- * begins one, and a span that lacks its {@code E-} ends where it is interrupted.
+ * begins one, and a span that lacks its {@code E-} ends where it is interrupted. The original
+ * script does not know {@code S-}; here it is a span of its own, as in the script's later ports.
  */
 public final class Spans {
   private Spans() {}

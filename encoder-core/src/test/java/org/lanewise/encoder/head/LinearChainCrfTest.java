@@ -98,7 +98,7 @@ final class LinearChainCrfTest {
   @Test
   void longSequencesNeitherOverflowNorVanish() {
     int tokens = 20_000;
-    LinearChainCrf crf = new LinearChainCrf(weights(new float[3], new float[9], new float[3]), 3);
+    LinearChainCrf crf = new LinearChainCrf(zeros(3), 3);
     float[] emissions = new float[tokens * 3];
     Arrays.fill(emissions, 50);
     int[] starts = {0, tokens};
@@ -111,7 +111,7 @@ final class LinearChainCrfTest {
 
   @Test
   void badInputIsNamed() {
-    LinearChainCrf crf = new LinearChainCrf(weights(new float[2], new float[4], new float[2]), 2);
+    LinearChainCrf crf = new LinearChainCrf(zeros(2), 2);
     refused("[emissions] has 3 numbers, expected 4", () -> crf.viterbi(new float[3], starts(0, 2)));
     refused("sequence [1] has no tokens", () -> crf.viterbi(new float[4], starts(0, 2, 2)));
     refused("[sequenceStarts] must begin with 0", () -> crf.viterbi(new float[4], starts(1, 2)));
@@ -142,6 +142,11 @@ final class LinearChainCrfTest {
   private static void refused(String words, Runnable call) {
     String message = assertThrows(IllegalArgumentException.class, call::run).getMessage();
     assertTrue(message.contains(words), message);
+  }
+
+  /** Returns a field that has no opinion. */
+  static Weights zeros(int labels) {
+    return weights(new float[labels], new float[labels * labels], new float[labels]);
   }
 
   private static Weights weights(float[] start, float[] transitions, float[] end) {

@@ -63,10 +63,6 @@ final class RecurrentGolden {
         .in("param");
   }
 
-  boolean has(String tensor) {
-    return header.has(tensor);
-  }
-
   int size(String tensor, int dimension) {
     return header.at("/" + tensor + "/shape/" + dimension).intValue();
   }
