@@ -12,6 +12,16 @@ import java.util.Set;
  * @param end (labels)
  */
 public record LabelConstraints(boolean[] start, boolean[][] transitions, boolean[] end) {
+  public LabelConstraints {
+    boolean square = transitions.length == start.length && end.length == start.length;
+    for (boolean[] row : transitions) {
+      square &= row.length == start.length;
+    }
+    if (!square) {
+      throw new IllegalArgumentException(
+          "[transitions] and [end] must have as many labels as [start], which has " + start.length);
+    }
+  }
 
   /**
    * Returns the constraints of BIO labels: {@code I-X} only follows {@code B-X} and {@code I-X}.

@@ -75,6 +75,14 @@ public final class TaggingHead {
     if (crf.isPresent()) {
       return crf.get().marginals(emissions, sequenceStarts);
     }
+    if (emissions.length % linear.outputSize() != 0) {
+      throw new IllegalArgumentException(
+          "[emissions] has "
+              + emissions.length
+              + " numbers, expected a multiple of the "
+              + linear.outputSize()
+              + " labels");
+    }
     double[] probabilities = new double[emissions.length];
     double[] row = new double[linear.outputSize()];
     for (int first = 0; first < emissions.length; first += row.length) {

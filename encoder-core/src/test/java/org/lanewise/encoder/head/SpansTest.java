@@ -115,6 +115,9 @@ final class SpansTest {
     refused("label [E-A] is not a BIO label", () -> LabelConstraints.bio(List.of("B-A", "E-A")));
     refused("label [O] is listed twice", () -> LabelConstraints.bio(List.of("O", "O")));
     refused("label [NOUN]", () -> LabelConstraints.bio(List.of("NOUN")));
+    refused(
+        "[transitions] and [end]",
+        () -> new LabelConstraints(new boolean[2], new boolean[2][1], new boolean[2]));
     refused("there are no labels", () -> LabelConstraints.bioes(List.of()));
     refused("label [B-A] needs [E-A]", () -> LabelConstraints.bioes(List.of("O", "B-A")));
     refused("label [E-A] needs [B-A]", () -> LabelConstraints.bioes(List.of("O", "E-A")));
