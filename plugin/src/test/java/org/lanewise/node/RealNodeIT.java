@@ -26,6 +26,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Stream;
@@ -155,16 +156,18 @@ final class RealNodeIT {
   private static void createIndex(String name, int dimensions) {
     http.put(
             "/" + name,
-            """
-            {
-              "settings": {"number_of_replicas": 0},
-              "mappings": {"properties": {
-                "body": {"type": "text"},
-                "body_vector": {"type": "dense_vector", "dims": %d, "similarity": "cosine"}
-              }}
-            }
-            """
-                .formatted(dimensions))
+            String.format(
+                Locale.ROOT,
+                """
+                {
+                  "settings": {"number_of_replicas": 0},
+                  "mappings": {"properties": {
+                    "body": {"type": "text"},
+                    "body_vector": {"type": "dense_vector", "dims": %d, "similarity": "cosine"}
+                  }}
+                }
+                """,
+                dimensions))
         .orThrow();
   }
 
@@ -277,14 +280,16 @@ final class RealNodeIT {
     JsonNode answer =
         search(
             "books",
-            """
-            {"knn": {
-              "field": "passages.vector", "k": 2, "num_candidates": 10,
-              "query_vector_builder": {"lanewise": {"model_text": "%s"}},
-              "inner_hits": {"size": 1, "_source": false, "fields": ["passages.body"]}
-            }}
-            """
-                .formatted(QUESTION));
+            String.format(
+                Locale.ROOT,
+                """
+                {"knn": {
+                  "field": "passages.vector", "k": 2, "num_candidates": 10,
+                  "query_vector_builder": {"lanewise": {"model_text": "%s"}},
+                  "inner_hits": {"size": 1, "_source": false, "fields": ["passages.body"]}
+                }}
+                """,
+                QUESTION));
     assertEquals(List.of("nature", "others"), ids(answer));
     JsonNode passage =
         answer
@@ -374,13 +379,15 @@ final class RealNodeIT {
     JsonNode docs =
         http.post(
                 "/_ingest/pipeline/_simulate",
-                """
-                {
-                  "pipeline": {"processors": [{"lanewise_embed": {"field": "body"}}]},
-                  "docs": [{"_source": {"body": "%s"}}, {"_source": {"title": "no body"}}]
-                }
-                """
-                    .formatted(TEXTS.get("bees")))
+                String.format(
+                    Locale.ROOT,
+                    """
+                    {
+                      "pipeline": {"processors": [{"lanewise_embed": {"field": "body"}}]},
+                      "docs": [{"_source": {"body": "%s"}}, {"_source": {"title": "no body"}}]
+                    }
+                    """,
+                    TEXTS.get("bees")))
             .orThrow()
             .json()
             .path("docs");
@@ -433,7 +440,7 @@ final class RealNodeIT {
         "{\"retriever\": {\"knn\": %s}}"
       })
   void everyKindOfKnnFindsTheNearestTexts(String request) {
-    JsonNode answer = search("texts", request.formatted(knn(QUESTION, "")));
+    JsonNode answer = search("texts", String.format(Locale.ROOT, request, knn(QUESTION, "")));
     List<String> expected =
         TEXTS.keySet().stream()
             .sorted(Comparator.comparingDouble((String id) -> -score(id)))
@@ -445,11 +452,14 @@ final class RealNodeIT {
   }
 
   private static String knn(String question, String more) {
-    return """
-    {"field": "body_vector", "k": 3, "num_candidates": 100%s,
-     "query_vector_builder": {"lanewise": {"model_id": "lanewise-mini-en", "model_text": "%s"}}}\
-    """
-        .formatted(more, question);
+    return String.format(
+        Locale.ROOT,
+        """
+        {"field": "body_vector", "k": 3, "num_candidates": 100%s,
+         "query_vector_builder": {"lanewise": {"model_id": "lanewise-mini-en", "model_text": "%s"}}}\
+        """,
+        more,
+        question);
   }
 
   /** The score of a document as the library's vectors have it. */

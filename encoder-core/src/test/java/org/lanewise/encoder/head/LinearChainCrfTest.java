@@ -1,0 +1,265 @@
+package org.lanewise.encoder.head;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.lanewise.encoder.weights.DataType;
+import org.lanewise.encoder.weights.Tensor;
+import org.lanewise.encoder.weights.Weights;
+
+/** The field against the goldens, and against the enumeration of all paths. */
+final class LinearChainCrfTest {
+  private static final long SEED = Long.getLong("lanewise.seed", System.nanoTime());
+  private static final double TOLERANCE = 1e-10;
+  private static final List<String> BIO = List.of("O", "B-A", "I-A", "B-B", "I-B");
+  private static final List<String> BIOES = List.of("E-A", "S-B", "O", "B-A", "I-A");
+
+  static List<String> files() {
+    return RecurrentGolden.names("crf", 3);
+  }
+
+  @ParameterizedTest
+  @MethodSource("files")
+  void goldensAreMet(String name) {
+    RecurrentGolden golden = RecurrentGolden.open(name);
+    try (Arena arena = Arena.ofConfined()) {
+      Weights weights = golden.parameters(arena);
+      LinearChainCrf crf = new LinearChainCrf(weights, golden.size("param.start", 0));
+      float[] emissions = RecurrentGolden.floats(golden.packed("param.emissions"));
+      int[] starts = golden.sequenceStarts();
+      golden.compare(
+          "log_partition",
+          golden.numbers("log_partition"),
+          crf.logPartition(emissions, starts),
+          TOLERANCE);
+      golden.compare(
+          "gold_score",
+          golden.numbers("gold_score"),
+          crf.pathScore(emissions, starts, integers(golden.packed("labels"))),
+          TOLERANCE);
+      LinearChainCrf.Paths best = crf.viterbi(emissions, starts);
+      assertArrayEquals(integers(golden.packed("viterbi_path")), best.labels(), name);
+      golden.compare("viterbi_score", golden.numbers("viterbi_score"), best.scores(), TOLERANCE);
+      golden.compare(
+          "marginals", golden.packed("marginals"), crf.marginals(emissions, starts), TOLERANCE);
+    }
+    golden.print();
+  }
+
+  private static int[] integers(double[] numbers) {
+    return Arrays.stream(numbers).mapToInt(each -> (int) each).toArray();
+  }
+
+  @Test
+  void agreesWithTheEnumerationOfAllPaths() {
+    System.out.println("LinearChainCrfTest: repeat with -Dlanewise.seed=" + SEED);
+    Random random = new Random(SEED);
+    for (int round = 0; round < 60; round++) {
+      int labels = 1 + random.nextInt(4);
+      Case field = Case.random(random, labels, round % 3 == 0 ? -10_000 : 0);
+      field.check(field.crf(), new boolean[0][], "-Dlanewise.seed=" + SEED + ", round " + round);
+    }
+  }
+
+  @Test
+  void constrainedAgreesWithTheEnumerationOfTheAllowedPaths() {
+    Random random = new Random(SEED);
+    for (int round = 0; round < 30; round++) {
+      boolean bio = round % 2 == 0;
+      LabelConstraints allowed = bio ? LabelConstraints.bio(BIO) : LabelConstraints.bioes(BIOES);
+      Case field = Case.random(random, 5, 0);
+      boolean[][] mask =
+          new boolean[][] {allowed.start(), flat(allowed.transitions()), allowed.end()};
+      field.check(
+          field.crf().constrained(allowed), mask, "-Dlanewise.seed=" + SEED + ", round " + round);
+    }
+  }
+
+  private static boolean[] flat(boolean[][] rows) {
+    boolean[] flat = new boolean[rows.length * rows.length];
+    for (int row = 0; row < rows.length; row++) {
+      System.arraycopy(rows[row], 0, flat, row * rows.length, rows.length);
+    }
+    return flat;
+  }
+
+  @Test
+  void longSequencesNeitherOverflowNorVanish() {
+    int tokens = 20_000;
+    LinearChainCrf crf = new LinearChainCrf(zeros(3), 3);
+    float[] emissions = new float[tokens * 3];
+    Arrays.fill(emissions, 50);
+    int[] starts = {0, tokens};
+    double expected = tokens * (50 + Math.log(3));
+    assertEquals(expected, crf.logPartition(emissions, starts)[0], 1e-10 * expected);
+    for (double marginal : crf.marginals(emissions, starts)) {
+      assertEquals(1.0 / 3, marginal, 1e-6);
+    }
+  }
+
+  @Test
+  void badInputIsNamed() {
+    LinearChainCrf crf = new LinearChainCrf(zeros(2), 2);
+    refused("[emissions] has 3 numbers, expected 4", () -> crf.viterbi(new float[3], starts(0, 2)));
+    refused("sequence [1] has no tokens", () -> crf.viterbi(new float[4], starts(0, 2, 2)));
+    refused("[sequenceStarts] must begin with 0", () -> crf.viterbi(new float[4], starts(1, 2)));
+    refused("[sequenceStarts] must begin with 0", () -> crf.marginals(new float[0], starts()));
+    refused(
+        "token [1] has label 2, expected 0 to 1",
+        () -> crf.pathScore(new float[4], starts(0, 2), starts(0, 2)));
+    refused(
+        "path has 1 labels, expected 2",
+        () -> crf.pathScore(new float[4], starts(0, 2), starts(0)));
+    float[] nan = {0, 0, Float.NaN, Float.NaN};
+    refused("sequence [1] has the score NaN", () -> crf.marginals(nan, starts(0, 1, 2)));
+    refused("sequence [1] has the score NaN", () -> crf.viterbi(nan, starts(0, 1, 2)));
+    refused(
+        "constraints are for 5 labels, expected 2",
+        () -> crf.constrained(LabelConstraints.bio(BIO)));
+    refused(
+        "weight [transitions] has shape [2, 2], expected [3, 3]",
+        () -> new LinearChainCrf(weights(new float[3], new float[4], new float[3]), 3));
+    refused("there are 0 labels", () -> new LinearChainCrf(Weights.of(Map.of()), 0));
+    assertEquals(0, crf.viterbi(new float[0], starts(0)).scores().length);
+  }
+
+  private static int[] starts(int... starts) {
+    return starts;
+  }
+
+  private static void refused(String words, Runnable call) {
+    String message = assertThrows(IllegalArgumentException.class, call::run).getMessage();
+    assertTrue(message.contains(words), message);
+  }
+
+  /** Returns a field that has no opinion. */
+  static Weights zeros(int labels) {
+    return weights(new float[labels], new float[labels * labels], new float[labels]);
+  }
+
+  private static Weights weights(float[] start, float[] transitions, float[] end) {
+    int size = (int) Math.sqrt(transitions.length);
+    return Weights.of(
+        Map.of(
+            "start", tensor("start", start, start.length),
+            "transitions", tensor("transitions", transitions, size, size),
+            "end", tensor("end", end, end.length)));
+  }
+
+  private static Tensor tensor(String name, float[] numbers, long... shape) {
+    return new Tensor(
+        name,
+        DataType.F32,
+        shape,
+        Arena.ofAuto()
+            .allocateFrom(ValueLayout.JAVA_FLOAT.withOrder(ByteOrder.LITTLE_ENDIAN), numbers));
+  }
+
+  /** A random field with sequences of 1 to 5 tokens, and what enumeration says of it. */
+  private record Case(
+      int labels,
+      float[] start,
+      float[] transitions,
+      float[] end,
+      float[] emissions,
+      int[] starts) {
+    static Case random(Random random, int labels, float forbidden) {
+      int[] starts = new int[4];
+      for (int i = 1; i < starts.length; i++) {
+        starts[i] = starts[i - 1] + 1 + random.nextInt(5);
+      }
+      float[] transitions = gauss(random, labels * labels);
+      // From the first label to itself stays free, so that a path without the large number exists.
+      for (int i = 1; i < transitions.length; i++) {
+        transitions[i] = random.nextInt(3) == 0 && forbidden < 0 ? forbidden : transitions[i];
+      }
+      return new Case(
+          labels,
+          gauss(random, labels),
+          transitions,
+          gauss(random, labels),
+          gauss(random, starts[3] * labels),
+          starts);
+    }
+
+    private static float[] gauss(Random random, int size) {
+      float[] numbers = new float[size];
+      for (int i = 0; i < size; i++) {
+        numbers[i] = (float) (2 * random.nextGaussian());
+      }
+      return numbers;
+    }
+
+    LinearChainCrf crf() {
+      return new LinearChainCrf(weights(start, transitions, end), labels);
+    }
+
+    /** Compares everything; the mask is empty or says what is allowed: start, transitions, end. */
+    void check(LinearChainCrf crf, boolean[][] mask, String which) {
+      double[] partitions = crf.logPartition(emissions, starts);
+      double[] marginals = crf.marginals(emissions, starts);
+      LinearChainCrf.Paths best = crf.viterbi(emissions, starts);
+      double[] bestScores = crf.pathScore(emissions, starts, best.labels());
+      for (int sequence = 0; sequence < starts.length - 1; sequence++) {
+        int first = starts[sequence];
+        int tokens = starts[sequence + 1] - first;
+        int paths = (int) Math.pow(labels, tokens);
+        double[] scores = new double[paths];
+        for (int code = 0; code < paths; code++) {
+          scores[code] = score(path(code, tokens), first, mask);
+        }
+        double highest = Arrays.stream(scores).max().orElseThrow();
+        double sum = Arrays.stream(scores).map(score -> Math.exp(score - highest)).sum();
+        double partition = highest + Math.log(sum);
+        String where = which + ", sequence " + sequence;
+        assertEquals(partition, partitions[sequence], TOLERANCE * (1 + Math.abs(partition)), where);
+        assertEquals(highest, best.scores()[sequence], TOLERANCE * (1 + Math.abs(highest)), where);
+        assertEquals(highest, bestScores[sequence], TOLERANCE * (1 + Math.abs(highest)), where);
+        double[] expected = new double[tokens * labels];
+        for (int code = 0; code < paths; code++) {
+          int[] path = path(code, tokens);
+          for (int token = 0; token < tokens; token++) {
+            expected[token * labels + path[token]] += Math.exp(scores[code] - partition);
+          }
+        }
+        double[] actual = Arrays.copyOfRange(marginals, first * labels, (first + tokens) * labels);
+        assertArrayEquals(expected, actual, TOLERANCE, where);
+      }
+    }
+
+    private int[] path(int code, int tokens) {
+      int[] path = new int[tokens];
+      for (int token = 0; token < tokens; token++) {
+        path[token] = code % labels;
+        code /= labels;
+      }
+      return path;
+    }
+
+    private double score(int[] path, int first, boolean[][] mask) {
+      double score = start[path[0]];
+      boolean allowed = mask.length == 0 || mask[0][path[0]] && mask[2][path[path.length - 1]];
+      for (int token = 0; token < path.length; token++) {
+        score += emissions[(first + token) * labels + path[token]];
+        if (token > 0) {
+          int step = path[token - 1] * labels + path[token];
+          score += transitions[step];
+          allowed &= mask.length == 0 || mask[1][step];
+        }
+      }
+      return allowed ? score + end[path[path.length - 1]] : Double.NEGATIVE_INFINITY;
+    }
+  }
+}
