@@ -269,7 +269,7 @@ public class LanewiseRestTests extends ESIntegTestCase {
   public void testBadPipeline() {
     assertError(
         400,
-        "\"property_name\":\"target_field\",\"processor_type\":\"lanewise_embed\"",
+        "\"property_name\":\"target_field\"",
         "PUT",
         "/_ingest/pipeline/bad",
         "{\"processors\":[{\"lanewise_embed\":{\"target_field\":\"a\",\"input_output\":"
