@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -22,7 +23,12 @@ import org.lanewise.encoder.backend.Workers;
 import org.lanewise.encoder.weights.DataType;
 import org.lanewise.encoder.weights.Tensor;
 
-/** What must hold once the JIT is done, with the vectors that the machine prefers. */
+/**
+ * What must hold once the JIT is done, with the vectors that the machine prefers. Slow, and best in
+ * a JVM of its own ({@code -Pslow -Dtest=SteadyStateTest}): after hundreds of other tests the JIT
+ * has been seen to keep a kernel's vectors in boxes.
+ */
+@Tag("slow")
 final class SteadyStateTest {
   /**
    * Bytes of heap that a further token may take: its id, type id and position in the batch are 12,
