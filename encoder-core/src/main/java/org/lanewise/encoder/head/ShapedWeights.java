@@ -1,7 +1,6 @@
 package org.lanewise.encoder.head;
 
 import java.util.Arrays;
-import org.lanewise.encoder.weights.DataType;
 import org.lanewise.encoder.weights.Tensor;
 import org.lanewise.encoder.weights.Weights;
 
@@ -9,27 +8,7 @@ import org.lanewise.encoder.weights.Weights;
 record ShapedWeights(Weights weights) {
   /** Returns the tensor, or an error that names it, the shape or type found and the expected. */
   Tensor tensor(String name, long... shape) {
-    Tensor tensor = weights.tensor(name);
-    if (!Arrays.equals(tensor.shape(), shape)) {
-      throw new IllegalArgumentException(
-          "weight ["
-              + tensor.name()
-              + "] has shape "
-              + Arrays.toString(tensor.shape())
-              + ", expected "
-              + Arrays.toString(shape));
-    }
-    if (tensor.type() != DataType.F32
-        && tensor.type() != DataType.F16
-        && tensor.type() != DataType.BF16) {
-      throw new IllegalArgumentException(
-          "weight ["
-              + tensor.name()
-              + "] has type "
-              + tensor.type()
-              + ", expected F32, F16 or BF16");
-    }
-    return tensor;
+    return weights.tensor(name, shape);
   }
 
   /** Returns the numbers of the tensor in row-major order. */

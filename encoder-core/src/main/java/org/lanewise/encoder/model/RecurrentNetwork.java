@@ -2,7 +2,6 @@ package org.lanewise.encoder.model;
 
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import org.lanewise.encoder.backend.Activation;
 import org.lanewise.encoder.backend.Backend;
@@ -11,7 +10,6 @@ import org.lanewise.encoder.backend.Matrix;
 import org.lanewise.encoder.backend.RecurrentCell;
 import org.lanewise.encoder.backend.RecurrentTensors;
 import org.lanewise.encoder.backend.RecurrentWeight;
-import org.lanewise.encoder.weights.DataType;
 import org.lanewise.encoder.weights.Tensor;
 import org.lanewise.encoder.weights.Weights;
 
@@ -61,17 +59,17 @@ public final class RecurrentNetwork {
                   ofGates(weights, "W_h", suffix, hidden(), hidden()),
                   List.of(),
                   List.of(
-                      checked(weights, "w_ci" + suffix, hidden()),
-                      checked(weights, "w_cf" + suffix, hidden()),
-                      checked(weights, "w_co" + suffix, hidden()))));
+                      weights.tensor("w_ci" + suffix, hidden()),
+                      weights.tensor("w_cf" + suffix, hidden()),
+                      weights.tensor("w_co" + suffix, hidden()))));
         } else {
           long rows = config.cell().gates() * hidden();
-          inputWeights.add(checked(weights, "weight_ih" + name, rows, config.inputSize(layer)));
-          inputBiases.add(checked(weights, "bias_ih" + name, rows));
+          inputWeights.add(weights.tensor("weight_ih" + name, rows, config.inputSize(layer)));
+          inputBiases.add(weights.tensor("bias_ih" + name, rows));
           directions.add(
               new RecurrentTensors(
-                  List.of(checked(weights, "weight_hh" + name, rows, hidden())),
-                  List.of(checked(weights, "bias_hh" + name, rows)),
+                  List.of(weights.tensor("weight_hh" + name, rows, hidden())),
+                  List.of(weights.tensor("bias_hh" + name, rows)),
                   List.of()));
         }
       }
@@ -89,32 +87,8 @@ public final class RecurrentNetwork {
   private static List<Tensor> ofGates(
       Weights weights, String prefix, String suffix, long... shape) {
     return PEEPHOLE_GATES.stream()
-        .map(gate -> checked(weights, prefix + gate + suffix, shape))
+        .map(gate -> weights.tensor(prefix + gate + suffix, shape))
         .toList();
-  }
-
-  private static Tensor checked(Weights weights, String name, long... shape) {
-    Tensor tensor = weights.tensor(name);
-    if (!Arrays.equals(tensor.shape(), shape)) {
-      throw new IllegalArgumentException(
-          "weight ["
-              + tensor.name()
-              + "] has shape "
-              + Arrays.toString(tensor.shape())
-              + ", expected "
-              + Arrays.toString(shape));
-    }
-    if (tensor.type() != DataType.F32
-        && tensor.type() != DataType.F16
-        && tensor.type() != DataType.BF16) {
-      throw new IllegalArgumentException(
-          "weight ["
-              + tensor.name()
-              + "] has dtype ["
-              + tensor.type()
-              + "], expected F32, F16 or BF16");
-    }
-    return tensor;
   }
 
   /** Returns the kind and the sizes of the network. */

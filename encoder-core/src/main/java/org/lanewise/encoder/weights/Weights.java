@@ -1,5 +1,6 @@
 package org.lanewise.encoder.weights;
 
+import java.util.Arrays;
 import java.util.Map;
 
 /** Named tensors, seen from a scope of their names. Immutable. */
@@ -27,6 +28,34 @@ public final class Weights {
     Tensor tensor = tensors.get(scope + name);
     if (tensor == null) {
       throw new IllegalArgumentException("weight [" + scope + name + "] is missing");
+    }
+    return tensor;
+  }
+
+  /**
+   * Returns the tensor of floating-point numbers, or an error that names it, the shape or type
+   * found and the expected.
+   */
+  public Tensor tensor(String name, long... shape) {
+    Tensor tensor = tensor(name);
+    if (!Arrays.equals(tensor.shape(), shape)) {
+      throw new IllegalArgumentException(
+          "weight ["
+              + tensor.name()
+              + "] has shape "
+              + Arrays.toString(tensor.shape())
+              + ", expected "
+              + Arrays.toString(shape));
+    }
+    if (tensor.type() != DataType.F32
+        && tensor.type() != DataType.F16
+        && tensor.type() != DataType.BF16) {
+      throw new IllegalArgumentException(
+          "weight ["
+              + tensor.name()
+              + "] has dtype ["
+              + tensor.type()
+              + "], expected F32, F16 or BF16");
     }
     return tensor;
   }
