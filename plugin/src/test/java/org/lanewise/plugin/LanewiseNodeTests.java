@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import org.apache.lucene.tests.util.LuceneTestCase.SuppressFileSystems;
 import org.elasticsearch.ExceptionsHelper;
 import org.elasticsearch.action.ActionFuture;
 import org.elasticsearch.action.bulk.BulkItemResponse;
@@ -41,6 +42,7 @@ import org.lanewise.plugin.encode.WorkStats;
 import org.lanewise.plugin.search.LanewiseQueryVectorBuilder;
 
 /** The plugin in a node, with a model that the administrator put there and a bundled one. */
+@SuppressFileSystems("ExtrasFS") // it adds directories that would count as models
 public class LanewiseNodeTests extends ESSingleNodeTestCase {
   private static final int CAPACITY = 150;
 
