@@ -1,0 +1,35 @@
+package org.lanewise.encoder;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.function.Function;
+import org.lanewise.encoder.head.ClassScores;
+
+/** Says to which class each text belongs. Thread-safe until it is closed. */
+public final class TextClassifier implements AutoCloseable {
+  /**
+   * Opens a directory.
+   *
+   * @param encoders finds the encoder of an id; what it returns is shared, and closed by its owner
+   * @throws ModelException naming what is wrong and the cure
+   */
+  public static TextClassifier open(
+      Path directory, EmbedderOptions options, Function<String, TextEmbedder> encoders) {
+    throw new UnsupportedOperationException();
+  }
+
+  /** Returns the probabilities of all classes for each text. */
+  public List<ClassScores> classify(List<String> texts) {
+    throw new UnsupportedOperationException();
+  }
+
+  /** Returns the names of the classes. */
+  public List<String> labels() {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public void close() {
+    throw new UnsupportedOperationException();
+  }
+}
