@@ -21,6 +21,18 @@ public sealed interface SequenceInput {
    * names them.
    */
   record Characters(int embeddingSize, RecurrentConfig recurrent) implements SequenceInput {
+    /** Checks that the network reads what the table yields. */
+    public Characters {
+      if (recurrent.inputSize() != embeddingSize) {
+        throw new IllegalArgumentException(
+            "the recurrent network reads "
+                + recurrent.inputSize()
+                + " numbers per character, expected the "
+                + embeddingSize
+                + " of the table");
+      }
+    }
+
     @Override
     public int size() {
       return recurrent.outputSize();

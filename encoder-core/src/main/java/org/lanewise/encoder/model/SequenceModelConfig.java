@@ -1,5 +1,6 @@
 package org.lanewise.encoder.model;
 
+import java.util.HashSet;
 import java.util.List;
 
 /**
@@ -18,10 +19,31 @@ public record SequenceModelConfig(
     RecurrentConfig recurrent,
     Head head,
     List<String> labels) {
-  /** Copies the lists. */
+  /** Copies the lists and checks that the parts fit together. */
   public SequenceModelConfig {
     inputs = List.copyOf(inputs);
     labels = List.copyOf(labels);
+    if (inputs.isEmpty()) {
+      throw new IllegalArgumentException("[inputs] is empty, expected at least 1");
+    }
+    long size = inputs.stream().mapToLong(SequenceInput::size).sum();
+    if (size != recurrent.inputSize()) {
+      throw new IllegalArgumentException(
+          "the recurrent network reads "
+              + recurrent.inputSize()
+              + " numbers per word, expected the "
+              + size
+              + " of all inputs");
+    }
+    if (labels.isEmpty() || new HashSet<>(labels).size() != labels.size()) {
+      throw new IllegalArgumentException(
+          "[labels] are " + labels + ", expected at least one and no two alike");
+    }
+  }
+
+  /** Returns whether the model tags words, where others classify texts. */
+  public boolean tagger() {
+    return head == Head.TAG_SOFTMAX || head == Head.TAG_CRF;
   }
 
   /** What one step of the network reads. */
