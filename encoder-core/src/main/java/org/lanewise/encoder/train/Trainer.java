@@ -1,0 +1,399 @@
+package org.lanewise.encoder.train;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.random.RandomGenerator;
+import java.util.stream.IntStream;
+import org.lanewise.encoder.backend.TrainingBackend;
+import org.lanewise.encoder.model.SequenceInput;
+import org.lanewise.encoder.model.SequenceInputs;
+import org.lanewise.encoder.model.SequenceModelConfig.Head;
+import org.lanewise.encoder.model.SequenceModelDirectory;
+import org.lanewise.encoder.tokenizer.SegmentedText;
+import org.lanewise.encoder.weights.Safetensors;
+import org.lanewise.encoder.weights.Weights;
+
+/**
+ * Trains one tagger or classifier. After every epoch the model is written as it will be used and
+ * judged by what the caller has, and a checkpoint is left: a training that was killed goes on from
+ * there, and ends with the weights, bit for bit, that it would have had. Single-use.
+ */
+public final class Trainer {
+  private static final double NANOS = 1e9;
+
+  private final TrainingBackend backend;
+  private final TrainingOptions options;
+  private final TrainingData data;
+  private final Judge judge;
+  private final Progress progress;
+  private final List<Example> examples;
+  private final SequenceModelPlan plan;
+  private final int[][] labels;
+  private final Minibatches minibatches;
+  private final List<Progress.Epoch> curve = new ArrayList<>();
+  private int best;
+  private Judgement judgement;
+  private int step;
+
+  /** Judges a model on texts that are not trained on. */
+  @FunctionalInterface
+  public interface Judge {
+    /** Returns how good the model in the directory is. */
+    Judgement judge(Path model) throws IOException;
+  }
+
+  /**
+   * How good a model is.
+   *
+   * @param score that is to be high
+   * @param details all scores
+   */
+  public record Judgement(double score, ObjectNode details) {}
+
+  /**
+   * A training that has ended.
+   *
+   * @param judgement of the best model, as it is stored
+   * @param best the epoch that it is from
+   * @param curve all epochs
+   */
+  public record Outcome(Judgement judgement, int best, List<Progress.Epoch> curve) {
+    /** Copies the list. */
+    public Outcome {
+      curve = List.copyOf(curve);
+    }
+
+    /** Returns the seconds of training, without those of judging. */
+    public double seconds() {
+      return curve.stream().mapToDouble(Progress.Epoch::seconds).sum();
+    }
+
+    /** Returns the words that were read for each second of training. */
+    public double wordsPerSecond() {
+      return curve.stream().mapToLong(Progress.Epoch::words).sum() / seconds();
+    }
+  }
+
+  /**
+   * Prepares a training.
+   *
+   * @throws IllegalArgumentException if the data are not what the options need
+   */
+  public Trainer(
+      TrainingBackend backend,
+      TrainingOptions options,
+      TrainingData data,
+      Judge judge,
+      Progress progress) {
+    this.backend = backend;
+    this.options = options;
+    this.data = data;
+    this.judge = judge;
+    this.progress = progress;
+    examples = examples(data.examples(), options);
+    plan = SequenceModelPlan.of(options, data, examples);
+    if (plan.config().labels().size() < 2) {
+      throw new IllegalArgumentException(
+          "the training data have the labels "
+              + plan.config().labels()
+              + " in "
+              + examples.size()
+              + " texts, expected at least 2 labels");
+    }
+    labels = labels();
+    int[] lengths = examples.stream().mapToInt(example -> example.text().words()).toArray();
+    minibatches = new Minibatches(lengths, options);
+  }
+
+  /** The texts that have words, or the share of them that is asked for. */
+  private static List<Example> examples(List<Example> all, TrainingOptions options) {
+    boolean tagger = TrainingOptions.tags(options.head());
+    List<Example> examples = new ArrayList<>();
+    for (Example example : all) {
+      int expected = tagger ? example.text().words() : 1;
+      if (example.labels().size() != expected) {
+        throw new IllegalArgumentException(
+            "text ["
+                + example.text().text()
+                + "] has "
+                + example.labels().size()
+                + " labels, expected "
+                + expected);
+      }
+      if (example.text().words() > 0) {
+        examples.add(example);
+      }
+    }
+    if (options.share() == 1) {
+      return examples;
+    }
+    List<Integer> order = new ArrayList<>(IntStream.range(0, examples.size()).boxed().toList());
+    Collections.shuffle(order, Minibatches.random(options.seed(), 0, 0));
+    int kept = (int) Math.ceil(options.share() * examples.size());
+    return order.subList(0, kept).stream().sorted().map(examples::get).toList();
+  }
+
+  private int[][] labels() {
+    Map<String, Integer> rows = new HashMap<>();
+    plan.config().labels().forEach(label -> rows.put(label, rows.size()));
+    return examples.stream()
+        .map(example -> example.labels().stream().mapToInt(rows::get).toArray())
+        .toArray(int[][]::new);
+  }
+
+  /**
+   * Trains until the dev score has not risen for as long as the options say, or all epochs are
+   * done. The best model is then complete in {@link Outcome#model}, with {@code training.json}
+   * beside it; {@link TrainingDirectory#publish} makes it that of the directory.
+   *
+   * @throws IllegalArgumentException if the directory has the checkpoint of another training, or
+   *     the loss is no number any more
+   */
+  public Outcome train(TrainingDirectory directory) throws IOException {
+    try (TrainableModel model =
+        new TrainableModel(backend, plan.config(), plan.rows(), options.seed())) {
+      Optional<TrainingDirectory.Checkpoint> checkpoint = directory.latest();
+      if (checkpoint.isPresent()) {
+        resume(checkpoint.get(), directory, model);
+      } else {
+        loadStaticVectors(model);
+      }
+      if (!ended()) {
+        run(directory, model);
+      }
+    }
+    Outcome outcome = new Outcome(directory.model(best), judgement, best, curve);
+    TrainingDirectory.write(outcome.model().resolve("training.json"), report());
+    return outcome;
+  }
+
+  private boolean ended() {
+    return curve.size() >= options.schedule().epochs()
+        || curve.size() - best >= options.schedule().patience();
+  }
+
+  private void loadStaticVectors(TrainableModel model) {
+    for (int i = 0; i < plan.config().inputs().size(); i++) {
+      if (plan.config().inputs().get(i) instanceof SequenceInput.StaticVectors) {
+        String name = "inputs." + i + ".weight";
+        try (Arena arena = Arena.ofConfined()) {
+          model.load(
+              Weights.of(Map.of(name, data.staticVectors().orElseThrow().table(name, arena))));
+        }
+      }
+    }
+  }
+
+  private void run(TrainingDirectory directory, TrainableModel model) throws IOException {
+    SequenceInputs inputs =
+        new SequenceInputs(plan.config(), plan.vocabularies(), words().orElse(null));
+    Optimizer optimizer = optimizer();
+    Clock clock = new Clock(optimizer.steps() - step);
+    while (!ended()) {
+      Progress.Epoch trained = epoch(curve.size() + 1, model, inputs, optimizer, clock);
+      Path candidate = directory.candidate();
+      SequenceModelDirectory.write(
+          candidate, plan.config(), plan.vocabularies(), model.weights(), options.store());
+      Judgement judged = judge.judge(candidate);
+      Progress.Epoch epoch =
+          new Progress.Epoch(
+              trained.number(), trained.loss(), judged.score(), trained.words(), trained.seconds());
+      boolean better = best == 0 || judged.score() > judgement.score();
+      curve.add(epoch);
+      if (better) {
+        best = epoch.number();
+        judgement = judged;
+        directory.keep(candidate, best);
+      }
+      directory.save(epoch.number(), best, report(), model.state());
+      progress.epoch(epoch, better);
+    }
+  }
+
+  private Optimizer optimizer() {
+    TrainingOptions.Schedule schedule = options.schedule();
+    int steps = 0;
+    for (int epoch = 1; epoch <= schedule.epochs(); epoch++) {
+      steps = Math.addExact(steps, minibatches.epoch(epoch).size());
+    }
+    return new Optimizer(
+        schedule.learningRate(),
+        (int) Math.round(schedule.warmUpShare() * steps),
+        steps,
+        schedule.weightDecay(),
+        schedule.maxNorm());
+  }
+
+  /** Trains an epoch and returns it, with the score 0. */
+  private Progress.Epoch epoch(
+      int number,
+      TrainableModel model,
+      SequenceInputs inputs,
+      Optimizer optimizer,
+      Clock clock) {
+    RandomGenerator random = Minibatches.random(options.seed(), number, 1);
+    long began = System.nanoTime();
+    double loss = 0;
+    long words = 0;
+    long items = 0;
+    List<List<Minibatches.Piece>> batches = minibatches.epoch(number);
+    for (int i = 0; i < batches.size(); i++) {
+      SequenceInputs.Batch batch = inputs.read(batches.get(i).stream().map(this::text).toList());
+      int[] expected = batches.get(i).stream().flatMapToInt(this::labels).toArray();
+      loss += model.accumulate(batch, expected, options.dropout(), random);
+      if (!Double.isFinite(loss)) {
+        throw new IllegalArgumentException(
+            "the loss is "
+                + loss
+                + " in epoch "
+                + number
+                + "; a lower learning rate than "
+                + options.schedule().learningRate()
+                + " may help");
+      }
+      int scored = options.head() == Head.TAG_SOFTMAX ? batch.words() : batches.get(i).size();
+      step++;
+      model.step(optimizer, step, 1.0 / scored);
+      words += batch.words();
+      items += scored;
+      double seconds = (System.nanoTime() - began) / NANOS;
+      progress.batch(
+          number,
+          loss / items,
+          (i + 1.0) / batches.size(),
+          words / seconds,
+          clock.secondsLeft(optimizer.steps() - step));
+    }
+    return new Progress.Epoch(
+        number, loss / items, 0, words, (System.nanoTime() - began) / NANOS);
+  }
+
+  private SegmentedText text(Minibatches.Piece piece) {
+    SegmentedText text = examples.get(piece.text()).text();
+    if (piece.words() == text.words()) {
+      return text;
+    }
+    int from = text.starts()[piece.from()];
+    int to = text.ends()[piece.to() - 1];
+    int[] starts = Arrays.copyOfRange(text.starts(), piece.from(), piece.to());
+    int[] ends = Arrays.copyOfRange(text.ends(), piece.from(), piece.to());
+    Arrays.setAll(starts, i -> starts[i] - from);
+    Arrays.setAll(ends, i -> ends[i] - from);
+    return new SegmentedText(text.text().substring(from, to), starts, ends);
+  }
+
+  private IntStream labels(Minibatches.Piece piece) {
+    return Arrays.stream(labels[piece.text()]);
+  }
+
+  /** How long steps take, whatever else happens between them. */
+  private static final class Clock {
+    private final long began = System.nanoTime();
+    private final int steps;
+
+    Clock(int steps) {
+      this.steps = steps;
+    }
+
+    double secondsLeft(int stepsLeft) {
+      return (System.nanoTime() - began) / NANOS / (steps - stepsLeft) * stepsLeft;
+    }
+  }
+
+  /** What is known of the training: what it is made from, and its course so far. */
+  private ObjectNode report() {
+    ObjectNode report = JsonNodeFactory.instance.objectNode();
+    report.set("options", options.json());
+    ArrayNode sources = report.putArray("data");
+    for (TrainingData.Source source : data.sources()) {
+      sources
+          .addObject()
+          .put("use", source.use())
+          .put("name", source.name())
+          .put("sha256", source.sha256());
+    }
+    report.put("texts", examples.size());
+    report.put("words", examples.stream().mapToLong(example -> example.text().words()).sum());
+    report.put("step", step);
+    report.put("best_epoch", best);
+    report.put("dev_score", judgement.score());
+    report.set("dev", judgement.details());
+    ArrayNode epochs = report.putArray("epochs");
+    for (Progress.Epoch epoch : curve) {
+      epochs
+          .addObject()
+          .put("epoch", epoch.number())
+          .put("loss", epoch.loss())
+          .put("dev_score", epoch.score())
+          .put("words", epoch.words())
+          .put("seconds", epoch.seconds());
+    }
+    return report;
+  }
+
+  private void resume(
+      TrainingDirectory.Checkpoint checkpoint, TrainingDirectory directory, TrainableModel model) {
+    JsonNode report = checkpoint.report();
+    refuseOthers(report, directory);
+    for (JsonNode epoch : report.path("epochs")) {
+      curve.add(
+          new Progress.Epoch(
+              epoch.path("epoch").intValue(),
+              epoch.path("loss").doubleValue(),
+              epoch.path("dev_score").doubleValue(),
+              epoch.path("words").longValue(),
+              epoch.path("seconds").doubleValue()));
+    }
+    best = report.path("best_epoch").intValue();
+    step = report.path("step").intValue();
+    judgement = new Judgement(report.path("dev_score").doubleValue(), report.withObject("/dev"));
+    if (curve.size() != checkpoint.epoch() || best < 1) {
+      throw new IllegalArgumentException(
+          "the checkpoint in [" + directory.path() + "] is damaged; " + TrainingDirectory.CURE);
+    }
+    if (!ended()) {
+      try (Arena arena = Arena.ofConfined()) {
+        model.loadState(Weights.of(Safetensors.open(checkpoint.state(), arena).tensors()));
+      }
+    }
+    progress.resumed(curve.getLast());
+  }
+
+  private void refuseOthers(JsonNode report, TrainingDirectory directory) {
+    Map<String, String> theirs = facts(report);
+    Map<String, String> ours = facts(madeOf());
+    List<String> differences = new ArrayList<>();
+    TreeSet<String> names = new TreeSet<>(theirs.keySet());
+    names.addAll(ours.keySet());
+    for (String name : names) {
+      String before = theirs.getOrDefault(name, "nothing");
+      String now = ours.getOrDefault(name, "nothing");
+      if (!before.equals(now)) {
+        differences.add("[" + name + "] was " + before + " and is " + now);
+      }
+    }
+    if (!differences.isEmpty()) {
+      throw new IllegalArgumentException(
+          "["
+              + directory.path()
+              + "] has the checkpoint of another training: "
+              + String.join(", ", differences)
+              + "; give the same options and data, or "
+              + TrainingDirectory.CURE);
+    }
+  }
+}
