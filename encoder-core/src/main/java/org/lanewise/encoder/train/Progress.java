@@ -11,7 +11,12 @@ public interface Progress {
    * @param words that were read
    * @param seconds without those of judging the model
    */
-  record Epoch(int number, double loss, double score, long words, double seconds) {}
+  record Epoch(int number, double loss, double score, long words, double seconds) {
+    /** Returns the epoch with another score. */
+    Epoch scored(double other) {
+      return new Epoch(number, loss, other, words, seconds);
+    }
+  }
 
   /** A checkpoint was found, and training goes on after this epoch. */
   void resumed(Epoch last);

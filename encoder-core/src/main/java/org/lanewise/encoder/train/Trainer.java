@@ -1,8 +1,5 @@
 package org.lanewise.encoder.train;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -14,8 +11,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
-import java.util.TreeSet;
 import java.util.random.RandomGenerator;
 import java.util.stream.IntStream;
 import org.lanewise.encoder.backend.TrainingBackend;
@@ -44,10 +39,7 @@ public final class Trainer {
   private final SequenceModelPlan plan;
   private final int[][] labels;
   private final Minibatches minibatches;
-  private final List<Progress.Epoch> curve = new ArrayList<>();
-  private int best;
-  private Judgement judgement;
-  private int step;
+  private final Course course;
 
   /** Judges a model on texts that are not trained on. */
   @FunctionalInterface
@@ -67,24 +59,26 @@ public final class Trainer {
   /**
    * A training that has ended.
    *
-   * @param judgement of the best model, as it is stored
+   * @param model directory of the best model
+   * @param judgement of that model
    * @param best the epoch that it is from
-   * @param curve all epochs
+   * @param epochs the learning curve
    */
-  public record Outcome(Judgement judgement, int best, List<Progress.Epoch> curve) {
+  public record Outcome(
+      Path model, Judgement judgement, int best, List<Progress.Epoch> epochs) {
     /** Copies the list. */
     public Outcome {
-      curve = List.copyOf(curve);
+      epochs = List.copyOf(epochs);
     }
 
     /** Returns the seconds of training, without those of judging. */
     public double seconds() {
-      return curve.stream().mapToDouble(Progress.Epoch::seconds).sum();
+      return epochs.stream().mapToDouble(Progress.Epoch::seconds).sum();
     }
 
     /** Returns the words that were read for each second of training. */
     public double wordsPerSecond() {
-      return curve.stream().mapToLong(Progress.Epoch::words).sum() / seconds();
+      return epochs.stream().mapToLong(Progress.Epoch::words).sum() / seconds();
     }
   }
 
@@ -115,6 +109,7 @@ public final class Trainer {
               + " texts, expected at least 2 labels");
     }
     labels = labels();
+    course = new Course(options, data);
     int[] lengths = examples.stream().mapToInt(example -> example.text().words()).toArray();
     minibatches = new Minibatches(lengths, options);
   }
@@ -168,22 +163,27 @@ public final class Trainer {
         new TrainableModel(backend, plan.config(), plan.rows(), options.seed())) {
       Optional<TrainingDirectory.Checkpoint> checkpoint = directory.latest();
       if (checkpoint.isPresent()) {
-        resume(checkpoint.get(), directory, model);
+        resume(checkpoint.get(), model);
       } else {
         loadStaticVectors(model);
       }
-      if (!ended()) {
+      if (!course.ended()) {
         run(directory, model);
       }
     }
-    Outcome outcome = new Outcome(directory.model(best), judgement, best, curve);
-    TrainingDirectory.write(outcome.model().resolve("training.json"), report());
-    return outcome;
+    Path best = directory.model(course.best());
+    TrainingDirectory.write(best.resolve("training.json"), course.json());
+    return new Outcome(best, course.judgement(), course.best(), course.epochs());
   }
 
-  private boolean ended() {
-    return curve.size() >= options.schedule().epochs()
-        || curve.size() - best >= options.schedule().patience();
+  private void resume(TrainingDirectory.Checkpoint checkpoint, TrainableModel model) {
+    course.resume(checkpoint.course(), "the checkpoint [" + checkpoint.path() + "]");
+    if (!course.ended()) {
+      try (Arena arena = Arena.ofConfined()) {
+        model.loadState(Weights.of(Safetensors.open(checkpoint.state(), arena).tensors()));
+      }
+    }
+    progress.resumed(course.epochs().getLast());
   }
 
   private void loadStaticVectors(TrainableModel model) {
@@ -202,24 +202,21 @@ public final class Trainer {
     SequenceInputs inputs =
         new SequenceInputs(plan.config(), plan.vocabularies(), words().orElse(null));
     Optimizer optimizer = optimizer();
-    Clock clock = new Clock(optimizer.steps() - step);
-    while (!ended()) {
-      Progress.Epoch trained = epoch(curve.size() + 1, model, inputs, optimizer, clock);
+    Clock clock = new Clock(optimizer.steps() - course.step());
+    while (!course.ended()) {
+      int number = course.epochs().size() + 1;
+      List<List<Minibatches.Piece>> batches = minibatches.epoch(number);
+      Progress.Epoch epoch = epoch(number, batches, model, inputs, optimizer, clock);
       Path candidate = directory.candidate();
       SequenceModelDirectory.write(
           candidate, plan.config(), plan.vocabularies(), model.weights(), options.store());
       Judgement judged = judge.judge(candidate);
-      Progress.Epoch epoch =
-          new Progress.Epoch(
-              trained.number(), trained.loss(), judged.score(), trained.words(), trained.seconds());
-      boolean better = best == 0 || judged.score() > judgement.score();
-      curve.add(epoch);
+      epoch = epoch.scored(judged.score());
+      boolean better = course.add(epoch, batches.size(), judged);
       if (better) {
-        best = epoch.number();
-        judgement = judged;
-        directory.keep(candidate, best);
+        directory.keep(candidate, number);
       }
-      directory.save(epoch.number(), best, report(), model.state());
+      directory.save(number, course.best(), course.json(), model.state());
       progress.epoch(epoch, better);
     }
   }
@@ -241,16 +238,17 @@ public final class Trainer {
   /** Trains an epoch and returns it, with the score 0. */
   private Progress.Epoch epoch(
       int number,
+      List<List<Minibatches.Piece>> batches,
       TrainableModel model,
       SequenceInputs inputs,
       Optimizer optimizer,
       Clock clock) {
+    int step = course.step();
     RandomGenerator random = Minibatches.random(options.seed(), number, 1);
     long began = System.nanoTime();
     double loss = 0;
     long words = 0;
     long items = 0;
-    List<List<Minibatches.Piece>> batches = minibatches.epoch(number);
     for (int i = 0; i < batches.size(); i++) {
       SequenceInputs.Batch batch = inputs.read(batches.get(i).stream().map(this::text).toList());
       int[] expected = batches.get(i).stream().flatMapToInt(this::labels).toArray();
@@ -311,89 +309,6 @@ public final class Trainer {
 
     double secondsLeft(int stepsLeft) {
       return (System.nanoTime() - began) / NANOS / (steps - stepsLeft) * stepsLeft;
-    }
-  }
-
-  /** What is known of the training: what it is made from, and its course so far. */
-  private ObjectNode report() {
-    ObjectNode report = JsonNodeFactory.instance.objectNode();
-    report.set("options", options.json());
-    ArrayNode sources = report.putArray("data");
-    for (TrainingData.Source source : data.sources()) {
-      sources
-          .addObject()
-          .put("use", source.use())
-          .put("name", source.name())
-          .put("sha256", source.sha256());
-    }
-    report.put("texts", examples.size());
-    report.put("words", examples.stream().mapToLong(example -> example.text().words()).sum());
-    report.put("step", step);
-    report.put("best_epoch", best);
-    report.put("dev_score", judgement.score());
-    report.set("dev", judgement.details());
-    ArrayNode epochs = report.putArray("epochs");
-    for (Progress.Epoch epoch : curve) {
-      epochs
-          .addObject()
-          .put("epoch", epoch.number())
-          .put("loss", epoch.loss())
-          .put("dev_score", epoch.score())
-          .put("words", epoch.words())
-          .put("seconds", epoch.seconds());
-    }
-    return report;
-  }
-
-  private void resume(
-      TrainingDirectory.Checkpoint checkpoint, TrainingDirectory directory, TrainableModel model) {
-    JsonNode report = checkpoint.report();
-    refuseOthers(report, directory);
-    for (JsonNode epoch : report.path("epochs")) {
-      curve.add(
-          new Progress.Epoch(
-              epoch.path("epoch").intValue(),
-              epoch.path("loss").doubleValue(),
-              epoch.path("dev_score").doubleValue(),
-              epoch.path("words").longValue(),
-              epoch.path("seconds").doubleValue()));
-    }
-    best = report.path("best_epoch").intValue();
-    step = report.path("step").intValue();
-    judgement = new Judgement(report.path("dev_score").doubleValue(), report.withObject("/dev"));
-    if (curve.size() != checkpoint.epoch() || best < 1) {
-      throw new IllegalArgumentException(
-          "the checkpoint in [" + directory.path() + "] is damaged; " + TrainingDirectory.CURE);
-    }
-    if (!ended()) {
-      try (Arena arena = Arena.ofConfined()) {
-        model.loadState(Weights.of(Safetensors.open(checkpoint.state(), arena).tensors()));
-      }
-    }
-    progress.resumed(curve.getLast());
-  }
-
-  private void refuseOthers(JsonNode report, TrainingDirectory directory) {
-    Map<String, String> theirs = facts(report);
-    Map<String, String> ours = facts(madeOf());
-    List<String> differences = new ArrayList<>();
-    TreeSet<String> names = new TreeSet<>(theirs.keySet());
-    names.addAll(ours.keySet());
-    for (String name : names) {
-      String before = theirs.getOrDefault(name, "nothing");
-      String now = ours.getOrDefault(name, "nothing");
-      if (!before.equals(now)) {
-        differences.add("[" + name + "] was " + before + " and is " + now);
-      }
-    }
-    if (!differences.isEmpty()) {
-      throw new IllegalArgumentException(
-          "["
-              + directory.path()
-              + "] has the checkpoint of another training: "
-              + String.join(", ", differences)
-              + "; give the same options and data, or "
-              + TrainingDirectory.CURE);
     }
   }
 }

@@ -31,7 +31,7 @@ import org.lanewise.encoder.weights.Tensor;
 public final class TrainingDirectory {
   private static final String CONFIG = "config.json";
   private static final String STATE = "state.safetensors";
-  private static final String PROGRESS = "progress.json";
+  private static final String COURSE = "course.json";
   private static final String EPOCH = "epoch-";
   private static final String MODEL = "model-";
   private static final Pattern NUMBERED = Pattern.compile("(epoch|model)-\\d{1,9}");
@@ -46,11 +46,11 @@ public final class TrainingDirectory {
   /**
    * What lets a training go on.
    *
-   * @param epoch the last that is done
-   * @param progress as it was given to {@link #save}
-   * @param state safetensors file, as it was given to {@link #save}
+   * @param path its directory
+   * @param course as it was given to {@link #save}
+   * @param state safetensors file of what was given to {@link #save}
    */
-  record Checkpoint(int epoch, JsonNode progress, Path state) {}
+  record Checkpoint(Path path, JsonNode course, Path state) {}
 
   private TrainingDirectory(Path path) {
     this.path = path;
@@ -102,15 +102,15 @@ public final class TrainingDirectory {
       return Optional.empty();
     }
     Path directory = checkpoint.resolve(EPOCH + latest);
+    Path file = directory.resolve(COURSE);
     List<String> problems = new ArrayList<>();
-    Optional<JsonNode> progress =
-        JsonFile.readTree(
-            directory.resolve(PROGRESS), directory.resolve(PROGRESS).toString(), problems);
-    if (progress.isEmpty()) {
-      throw new IllegalArgumentException(
-          problems.getFirst() + "; delete [" + checkpoint + "] to begin anew");
-    }
-    return Optional.of(new Checkpoint(latest, progress.get(), directory.resolve(STATE)));
+    JsonNode course =
+        JsonFile.readTree(file, file.toString(), problems)
+            .orElseThrow(
+                () ->
+                    new IllegalArgumentException(
+                        problems.getFirst() + "; delete [" + checkpoint + "] to begin anew"));
+    return Optional.of(new Checkpoint(directory, course, directory.resolve(STATE)));
   }
 
   /** Returns an empty directory for the model of an epoch, to be kept or dropped. */
@@ -136,13 +136,13 @@ public final class TrainingDirectory {
    *
    * @param best epoch whose model stays
    */
-  void save(int epoch, int best, ObjectNode progress, Map<String, Tensor> state)
+  void save(int epoch, int best, ObjectNode course, Map<String, Tensor> state)
       throws IOException {
     Path unfinished = checkpoint.resolve("unfinished");
     delete(unfinished);
     Files.createDirectories(unfinished);
     SafetensorsWriter.write(unfinished.resolve(STATE), state, DataType.F32);
-    write(unfinished.resolve(PROGRESS), progress);
+    write(unfinished.resolve(COURSE), course);
     Path complete = checkpoint.resolve(EPOCH + epoch);
     Files.move(unfinished, complete, StandardCopyOption.ATOMIC_MOVE);
     for (Path file : numbered()) {
@@ -158,7 +158,7 @@ public final class TrainingDirectory {
   }
 
   /** Moves the files of a model up, which makes this its directory, and deletes the checkpoint. */
-  void publish(Path model) throws IOException {
+  public void publish(Path model) throws IOException {
     // Without the one and with the other it was killed here last time, after the last move.
     boolean moved = Files.notExists(model.resolve(CONFIG)) && Files.exists(path.resolve(CONFIG));
     if (!moved) {
