@@ -1,12 +1,10 @@
 package org.lanewise.encoder.train;
 
-import java.io.BufferedReader;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
-import java.nio.charset.CharacterCodingException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -55,17 +53,13 @@ public record StaticVectors(List<String> words, int size, float[] numbers) {
    * @throws IllegalArgumentException naming file, line and what is wrong
    */
   public static StaticVectors read(Path file, int most) throws IOException {
-    Reader reader = new Reader(file);
-    try (BufferedReader lines = Corpus.reader(file)) {
-      String line = lines.readLine();
+    Reader reader = new Reader();
+    try (CorpusLines lines = CorpusLines.open(file)) {
+      String line = lines.next();
       while (line != null && reader.words.size() < most) {
-        reader.add(line);
-        line = lines.readLine();
+        reader.add(line, lines);
+        line = lines.next();
       }
-    } catch (CharacterCodingException e) {
-      throw new IllegalArgumentException(
-          "line [" + (reader.line + 1) + "] of [" + file + "] or one soon after is not valid UTF-8",
-          e);
     }
     if (reader.words.isEmpty()) {
       throw new IllegalArgumentException("[" + file + "] has no word vectors");
@@ -77,56 +71,52 @@ public record StaticVectors(List<String> words, int size, float[] numbers) {
   }
 
   private static final class Reader {
-    private final Path file;
     private final Set<String> words = new LinkedHashSet<>();
     private float[] numbers = new float[0];
     private int size;
-    private long line;
+    private boolean begun;
 
-    Reader(Path file) {
-      this.file = file;
-    }
-
-    void add(String text) {
-      line++;
+    void add(String text, CorpusLines lines) {
+      boolean first = !begun;
+      begun = true;
       String[] fields = text.strip().split("[ \t]+", -1);
-      if (line == 1 && fields.length == 2) {
-        size = dimensions(fields[1]);
+      if (first && fields.length == 2) {
+        size = dimensions(fields[1], lines);
         return;
       }
       if (size == 0) {
         size = fields.length - 1;
       }
       // Some published files have words of several fields, such as ". . .".
-      int first = fields.length - size;
-      if (first < 1 || size < 1 || size > LARGEST_SIZE) {
-        throw wrong(
+      int spelling = fields.length - size;
+      if (spelling < 1 || size < 1 || size > LARGEST_SIZE) {
+        throw lines.wrong(
             "has "
                 + fields.length
                 + " fields, expected a word and "
                 + (size < 1 ? "its numbers, at most " + LARGEST_SIZE : size + " numbers"));
       }
-      if (!words.add(String.join(" ", Arrays.copyOf(fields, first)))) {
+      if (!words.add(String.join(" ", Arrays.copyOf(fields, spelling)))) {
         return;
       }
       int at = (words.size() - 1) * size;
       if (numbers.length < at + size) {
-        numbers = Arrays.copyOf(numbers, grown(at + size));
+        numbers = Arrays.copyOf(numbers, grown(at + size, lines));
       }
       for (int i = 0; i < size; i++) {
-        numbers[at + i] = number(fields[first + i]);
+        numbers[at + i] = number(fields[spelling + i], lines);
       }
     }
 
-    private int grown(int needed) {
+    private int grown(int needed, CorpusLines lines) {
       int most = Integer.MAX_VALUE - 64;
       if (needed < 0 || needed > most) {
-        throw wrong("is one too many: there are more numbers than one table holds; read fewer words");
+        throw lines.wrong("is one too many: there are more numbers than one table holds; read fewer words");
       }
       return (int) Math.min(most, needed + (needed >> 1) + 1024L * size);
     }
 
-    private int dimensions(String field) {
+    private int dimensions(String field, CorpusLines lines) {
       try {
         int dimensions = Integer.parseInt(field);
         if (dimensions >= 1 && dimensions <= LARGEST_SIZE) {
@@ -135,11 +125,11 @@ public record StaticVectors(List<String> words, int size, float[] numbers) {
       } catch (NumberFormatException e) {
         // Refused below, with the same words.
       }
-      throw wrong(
+      throw lines.wrong(
           "says [" + field + "], expected the numbers of a vector, 1 to " + LARGEST_SIZE);
     }
 
-    private float number(String field) {
+    private float number(String field, CorpusLines lines) {
       try {
         float number = Float.parseFloat(field);
         if (Float.isFinite(number)) {
@@ -148,11 +138,7 @@ public record StaticVectors(List<String> words, int size, float[] numbers) {
       } catch (NumberFormatException e) {
         // Refused below, with the same words.
       }
-      throw wrong("has [" + field + "], expected a number");
-    }
-
-    private IllegalArgumentException wrong(String what) {
-      return new IllegalArgumentException("line [" + line + "] of [" + file + "] " + what);
+      throw lines.wrong("has [" + field + "], expected a number");
     }
   }
 }

@@ -14,6 +14,8 @@ import java.util.Optional;
 import java.util.random.RandomGenerator;
 import java.util.stream.IntStream;
 import org.lanewise.encoder.backend.TrainingBackend;
+import org.lanewise.encoder.head.Span;
+import org.lanewise.encoder.head.Spans;
 import org.lanewise.encoder.model.SequenceInput;
 import org.lanewise.encoder.model.SequenceInputs;
 import org.lanewise.encoder.model.SequenceModelConfig.Head;
@@ -133,6 +135,9 @@ public final class Trainer {
         examples.add(example);
       }
     }
+    if (tagger && examples.stream().allMatch(Trainer::unclosed)) {
+      examples.replaceAll(Trainer::begun);
+    }
     if (options.share() == 1) {
       return examples;
     }
@@ -140,6 +145,20 @@ public final class Trainer {
     Collections.shuffle(order, Minibatches.random(options.seed(), 0, 0));
     int kept = (int) Math.ceil(options.share() * examples.size());
     return order.subList(0, kept).stream().sorted().map(examples::get).toList();
+  }
+
+  private static boolean unclosed(Example example) {
+    return example.labels().stream()
+        .allMatch(label -> label.equals("O") || label.startsWith("B-") || label.startsWith("I-"));
+  }
+
+  /** Writes B- where a span begins with I-, as it does in IOB1: the constraints of BIO ask for it. */
+  private static Example begun(Example example) {
+    List<String> labels = new ArrayList<>(example.labels());
+    for (Span span : Spans.decode(labels)) {
+      labels.set(span.firstToken(), "B-" + span.label());
+    }
+    return new Example(example.text(), labels);
   }
 
   private int[][] labels() {
@@ -156,16 +175,15 @@ public final class Trainer {
    * beside it; {@link TrainingDirectory#publish} makes it that of the directory.
    *
    * @throws IllegalArgumentException if the directory has the checkpoint of another training, or
-   *     the loss is no number any more
+   *     if the gradient is no number any more
    */
   public Outcome train(TrainingDirectory directory) throws IOException {
     try (TrainableModel model =
         new TrainableModel(backend, plan.config(), plan.rows(), options.seed())) {
       Optional<TrainingDirectory.Checkpoint> checkpoint = directory.latest();
+      loadStaticVectors(model);
       if (checkpoint.isPresent()) {
         resume(checkpoint.get(), model);
-      } else {
-        loadStaticVectors(model);
       }
       if (!course.ended()) {
         run(directory, model);
@@ -180,7 +198,7 @@ public final class Trainer {
     course.resume(checkpoint.course(), "the checkpoint [" + checkpoint.path() + "]");
     if (!course.ended()) {
       try (Arena arena = Arena.ofConfined()) {
-        model.loadState(Weights.of(Safetensors.open(checkpoint.state(), arena).tensors()));
+        model.restore(Weights.of(Safetensors.open(checkpoint.state(), arena).tensors()));
       }
     }
     progress.resumed(course.epochs().getLast());
@@ -216,7 +234,7 @@ public final class Trainer {
       if (better) {
         directory.keep(candidate, number);
       }
-      directory.save(number, course.best(), course.json(), model.state());
+      directory.save(number, course.best(), course.json(), model.checkpoint());
       progress.epoch(epoch, better);
     }
   }
@@ -252,20 +270,20 @@ public final class Trainer {
     for (int i = 0; i < batches.size(); i++) {
       SequenceInputs.Batch batch = inputs.read(batches.get(i).stream().map(this::text).toList());
       int[] expected = batches.get(i).stream().flatMapToInt(this::labels).toArray();
-      loss += model.accumulate(batch, expected, options.dropout(), random);
-      if (!Double.isFinite(loss)) {
-        throw new IllegalArgumentException(
-            "the loss is "
-                + loss
-                + " in epoch "
-                + number
-                + "; a lower learning rate than "
-                + options.schedule().learningRate()
-                + " may help");
-      }
       int scored = options.head() == Head.TAG_SOFTMAX ? batch.words() : batches.get(i).size();
       step++;
-      model.step(optimizer, step, 1.0 / scored);
+      try {
+        loss += model.accumulate(batch, expected, options.dropout(), random);
+        model.step(optimizer, step, 1.0 / scored);
+      } catch (ArithmeticException e) {
+        throw new IllegalArgumentException(
+            "training diverged in step "
+                + step
+                + "; a learning rate below "
+                + options.schedule().learningRate()
+                + " may help",
+            e);
+      }
       words += batch.words();
       items += scored;
       double seconds = (System.nanoTime() - began) / NANOS;
