@@ -166,7 +166,8 @@ final class Course {
       return;
     }
     for (Map.Entry<String, JsonNode> field : node.properties()) {
-      flatten(name.isEmpty() ? field.getKey() : name + "." + field.getKey(), field.getValue(), facts);
+      flatten(
+          name.isEmpty() ? field.getKey() : name + "." + field.getKey(), field.getValue(), facts);
     }
   }
 }

@@ -111,7 +111,8 @@ public record StaticVectors(List<String> words, int size, float[] numbers) {
     private int grown(int needed, CorpusLines lines) {
       int most = Integer.MAX_VALUE - 64;
       if (needed < 0 || needed > most) {
-        throw lines.wrong("is one too many: there are more numbers than one table holds; read fewer words");
+        throw lines.wrong(
+            "is one too many: there are more numbers than one table holds; read fewer words");
       }
       return (int) Math.min(most, needed + (needed >> 1) + 1024L * size);
     }

@@ -18,6 +18,7 @@ import org.lanewise.encoder.head.Span;
 import org.lanewise.encoder.head.Spans;
 import org.lanewise.encoder.model.SequenceInput;
 import org.lanewise.encoder.model.SequenceInputs;
+import org.lanewise.encoder.model.SequenceInputs.WordEncoder;
 import org.lanewise.encoder.model.SequenceModelConfig.Head;
 import org.lanewise.encoder.model.SequenceModelDirectory;
 import org.lanewise.encoder.tokenizer.SegmentedText;
@@ -66,8 +67,7 @@ public final class Trainer {
    * @param best the epoch that it is from
    * @param epochs the learning curve
    */
-  public record Outcome(
-      Path model, Judgement judgement, int best, List<Progress.Epoch> epochs) {
+  public record Outcome(Path model, Judgement judgement, int best, List<Progress.Epoch> epochs) {
     /** Copies the list. */
     public Outcome {
       epochs = List.copyOf(epochs);
@@ -152,7 +152,9 @@ public final class Trainer {
         .allMatch(label -> label.equals("O") || label.startsWith("B-") || label.startsWith("I-"));
   }
 
-  /** Writes B- where a span begins with I-, as it does in IOB1: the constraints of BIO ask for it. */
+  /**
+   * Writes B- where a span begins with I-, as it does in IOB1: the constraints of BIO ask for it.
+   */
   private static Example begun(Example example) {
     List<String> labels = new ArrayList<>(example.labels());
     for (Span span : Spans.decode(labels)) {
@@ -174,8 +176,8 @@ public final class Trainer {
    * done. The best model is then complete in {@link Outcome#model}, with {@code training.json}
    * beside it; {@link TrainingDirectory#publish} makes it that of the directory.
    *
-   * @throws IllegalArgumentException if the directory has the checkpoint of another training, or
-   *     if the gradient is no number any more
+   * @throws IllegalArgumentException if the directory has the checkpoint of another training, or if
+   *     the gradient is no number any more
    */
   public Outcome train(TrainingDirectory directory) throws IOException {
     try (TrainableModel model =
@@ -239,6 +241,13 @@ public final class Trainer {
     }
   }
 
+  private Optional<WordEncoder> words() {
+    boolean whole = options.crop().equals(TrainingOptions.Crop.NONE);
+    List<SegmentedText> texts = whole ? examples.stream().map(Example::text).toList() : List.of();
+    long room = Runtime.getRuntime().maxMemory() / 3;
+    return data.encoder().map(encoder -> new KeptVectors(encoder, texts, room));
+  }
+
   private Optimizer optimizer() {
     TrainingOptions.Schedule schedule = options.schedule();
     int steps = 0;
@@ -294,8 +303,7 @@ public final class Trainer {
           words / seconds,
           clock.secondsLeft(optimizer.steps() - step));
     }
-    return new Progress.Epoch(
-        number, loss / items, 0, words, (System.nanoTime() - began) / NANOS);
+    return new Progress.Epoch(number, loss / items, 0, words, (System.nanoTime() - began) / NANOS);
   }
 
   private SegmentedText text(Minibatches.Piece piece) {

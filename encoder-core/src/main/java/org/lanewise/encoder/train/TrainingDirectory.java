@@ -66,7 +66,8 @@ public final class TrainingDirectory {
    */
   public static TrainingDirectory open(Path path, boolean overwrite) throws IOException {
     if (Files.exists(path) && !Files.isDirectory(path)) {
-      throw new IllegalArgumentException("[" + path + "] is a file, expected a directory or nothing");
+      throw new IllegalArgumentException(
+          "[" + path + "] is a file, expected a directory or nothing");
     }
     TrainingDirectory directory = new TrainingDirectory(path);
     if (Files.isDirectory(path) && !overwrite && !Files.isDirectory(directory.checkpoint)) {
@@ -136,8 +137,7 @@ public final class TrainingDirectory {
    *
    * @param best epoch whose model stays
    */
-  void save(int epoch, int best, ObjectNode course, Map<String, Tensor> state)
-      throws IOException {
+  void save(int epoch, int best, ObjectNode course, Map<String, Tensor> state) throws IOException {
     Path unfinished = checkpoint.resolve("unfinished");
     delete(unfinished);
     Files.createDirectories(unfinished);

@@ -153,7 +153,14 @@ public record TrainingOptions(
   private static void check(String name, double value, double least, double most) {
     if (!(value >= least && value <= most)) {
       throw new IllegalArgumentException(
-          "[" + name + "] is " + shown(value) + ", expected " + shown(least) + " to " + shown(most));
+          "["
+              + name
+              + "] is "
+              + shown(value)
+              + ", expected "
+              + shown(least)
+              + " to "
+              + shown(most));
     }
   }
 
