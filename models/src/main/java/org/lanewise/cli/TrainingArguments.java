@@ -242,14 +242,7 @@ final class TrainingArguments {
         head == null ? natural.orElse(defaults.head()) : head(),
         new Dropout(inputDropout, layerDropout, stateDropout, wordDropout),
         new TrainingOptions.Schedule(
-            batchTexts,
-            batchWords,
-            epochs,
-            patience,
-            learningRate,
-            warmUp,
-            weightDecay,
-            maxNorm),
+            batchTexts, batchWords, epochs, patience, learningRate, warmUp, weightDecay, maxNorm),
         crop(),
         share,
         store,
@@ -268,9 +261,7 @@ final class TrainingArguments {
         "--head is ["
             + head
             + "], expected "
-            + (tagger
-                ? "softmax or crf"
-                : "last, mean, max, additive_attention or dot_attention"));
+            + (tagger ? "softmax or crf" : "last, mean, max, additive_attention or dot_attention"));
   }
 
   private TrainingOptions.Crop crop() {
