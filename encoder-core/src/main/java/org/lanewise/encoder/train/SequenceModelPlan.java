@@ -85,6 +85,14 @@ record SequenceModelPlan(SequenceModelConfig config, List<List<String>> vocabula
   private static List<String> labels(List<Example> examples) {
     Set<String> labels = new LinkedHashSet<>();
     examples.forEach(example -> labels.addAll(example.labels()));
+    if (labels.size() < 2) {
+      throw new IllegalArgumentException(
+          "the training data have the labels "
+              + labels
+              + " in "
+              + examples.size()
+              + " texts, expected at least 2 labels");
+    }
     return List.copyOf(labels);
   }
 

@@ -14,6 +14,7 @@ import java.util.Optional;
 import java.util.random.RandomGenerator;
 import java.util.stream.IntStream;
 import org.lanewise.encoder.backend.TrainingBackend;
+import org.lanewise.encoder.head.LabelConstraints;
 import org.lanewise.encoder.head.Span;
 import org.lanewise.encoder.head.Spans;
 import org.lanewise.encoder.model.SequenceInput;
@@ -102,15 +103,10 @@ public final class Trainer {
     this.progress = progress;
     examples = examples(data.examples(), options);
     plan = SequenceModelPlan.of(options, data, examples);
-    if (plan.config().labels().size() < 2) {
-      throw new IllegalArgumentException(
-          "the training data have the labels "
-              + plan.config().labels()
-              + " in "
-              + examples.size()
-              + " texts, expected at least 2 labels");
-    }
     labels = labels();
+    if (options.head() == Head.TAG_CRF) {
+      checkPaths();
+    }
     course = new Course(options, data);
     int[] lengths = examples.stream().mapToInt(example -> example.text().words()).toArray();
     minibatches = new Minibatches(lengths, options);
@@ -169,6 +165,27 @@ public final class Trainer {
     return examples.stream()
         .map(example -> example.labels().stream().mapToInt(rows::get).toArray())
         .toArray(int[][]::new);
+  }
+
+  /** A path that the scheme of the labels forbids has no probability to learn. */
+  private void checkPaths() {
+    LabelConstraints allowed = LabelConstraints.of(plan.config().labels());
+    for (int i = 0; i < labels.length; i++) {
+      int[] path = labels[i];
+      boolean valid = allowed.start()[path[0]] && allowed.end()[path[path.length - 1]];
+      for (int word = 1; word < path.length; word++) {
+        valid &= allowed.transitions()[path[word - 1]][path[word]];
+      }
+      if (!valid) {
+        throw new IllegalArgumentException(
+            "text ["
+                + examples.get(i).text().text()
+                + "] has the labels "
+                + examples.get(i).labels()
+                + ", which break their scheme: a span is B- and any I-, or where there are E- and"
+                + " S- labels, S-, or B-, any I- and E-");
+      }
+    }
   }
 
   /**
@@ -284,7 +301,8 @@ public final class Trainer {
       try {
         loss += model.accumulate(batch, expected, options.dropout(), random);
         model.step(optimizer, step, 1.0 / scored);
-      } catch (ArithmeticException e) {
+      } catch (ArithmeticException | IllegalArgumentException e) {
+        // What could be wrong with texts and labels was checked before the first step.
         throw new IllegalArgumentException(
             "training diverged in step "
                 + step
