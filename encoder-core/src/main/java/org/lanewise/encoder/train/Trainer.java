@@ -326,16 +326,7 @@ public final class Trainer {
 
   private SegmentedText text(Minibatches.Piece piece) {
     SegmentedText text = examples.get(piece.text()).text();
-    if (piece.words() == text.words()) {
-      return text;
-    }
-    int from = text.starts()[piece.from()];
-    int to = text.ends()[piece.to() - 1];
-    int[] starts = Arrays.copyOfRange(text.starts(), piece.from(), piece.to());
-    int[] ends = Arrays.copyOfRange(text.ends(), piece.from(), piece.to());
-    Arrays.setAll(starts, i -> starts[i] - from);
-    Arrays.setAll(ends, i -> ends[i] - from);
-    return new SegmentedText(text.text().substring(from, to), starts, ends);
+    return piece.words() == text.words() ? text : text.part(piece.from(), piece.to());
   }
 
   private IntStream labels(Minibatches.Piece piece) {
