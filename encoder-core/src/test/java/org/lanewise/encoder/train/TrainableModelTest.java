@@ -55,10 +55,15 @@ final class TrainableModelTest {
   @ParameterizedTest
   @EnumSource(Head.class)
   void gradientsAreThoseOfFiniteDifferences(Head head) {
-    RecurrentCell[] cells = {
-      RecurrentCell.LSTM, RecurrentCell.GRU, RecurrentCell.LSTM_PEEPHOLE, RecurrentCell.RNN_TANH
-    };
-    RecurrentCell cell = cells[head.ordinal() % cells.length];
+    for (RecurrentCell cell : RecurrentCell.values()) {
+      // A step across the kink of a relu says nothing of the slope; the goldens have that cell.
+      if (cell != RecurrentCell.RNN_RELU) {
+        compareWithFiniteDifferences(head, cell);
+      }
+    }
+  }
+
+  private void compareWithFiniteDifferences(Head head, RecurrentCell cell) {
     try (TrainableModel model = model(head, cell, workers, SEED)) {
       Random random = new Random(SEED);
       SequenceInputs.Batch batch = batch(random);
@@ -69,13 +74,14 @@ final class TrainableModelTest {
       Map<String, Tensor> gradients = model.gradients();
       assertFalse(gradients.containsKey("inputs.2.weight"), "static vectors are frozen");
       assertEquals(weights.size() - 1, gradients.size());
+      // A larger step may make another word the largest.
+      float step = head == Head.CLASS_MAX ? 1 / 1024f : 1 / 128f;
       double largest = 0;
       int compared = 0;
       for (Map.Entry<String, Tensor> gradient : gradients.entrySet()) {
         Tensor weight = weights.get(gradient.getKey());
         for (int sample = 0; sample < 5; sample++) {
           long at = random.nextLong(weight.elements());
-          float step = 1 / 128f;
           double above = lossWith(model, weight, at, step, batch, labels);
           double below = lossWith(model, weight, at, -step, batch, labels);
           lossWith(model, weight, at, 0, batch, labels);
@@ -97,7 +103,12 @@ final class TrainableModelTest {
         }
       }
       System.out.printf(
-          Locale.ROOT, "%s, %s: %d derivatives, largest error %.1e%n", head, cell, compared, largest);
+          Locale.ROOT,
+          "%s, %s: %d derivatives, largest error %.1e%n",
+          head,
+          cell,
+          compared,
+          largest);
     }
   }
 
@@ -116,8 +127,7 @@ final class TrainableModelTest {
         weight.get(at) + change);
     model.load(
         Weights.of(
-            Map.of(
-                weight.name(), new Tensor(weight.name(), weight.type(), weight.shape(), data))));
+            Map.of(weight.name(), new Tensor(weight.name(), weight.type(), weight.shape(), data))));
     return loss(model, batch, labels);
   }
 
@@ -210,8 +220,7 @@ final class TrainableModelTest {
         model
             .weights()
             .forEach(
-                (name, tensor) ->
-                    shapes.put(name, Arrays.stream(tensor.shape()).boxed().toList()));
+                (name, tensor) -> shapes.put(name, Arrays.stream(tensor.shape()).boxed().toList()));
         assertEquals(config.weightShapes(ROWS, config.recurrent().outputSize()), shapes);
       }
     }
@@ -252,9 +261,7 @@ final class TrainableModelTest {
       refused(
           "weight [head.b] has shape [4], expected [5]",
           () -> model.load(Weights.of(Map.of("head.b", random("head.b", random, 4)))));
-      refused(
-          "dropout [layers] is 1.0",
-          () -> new TrainableModel.Dropout(0, 1, 0, 0));
+      refused("dropout [layers] is 1.0", () -> new TrainableModel.Dropout(0, 1, 0, 0));
       refused(
           "[rows] has 1 entries, expected 4",
           () ->
