@@ -61,7 +61,7 @@ public final class TrainableModel implements AutoCloseable {
    * until they are loaded.
    *
    * @param rows for each input the rows of its table of words or characters, 0 where it has none
-   * @throws IllegalArgumentException where inputs, rows and configuration do not fit together
+   * @throws IllegalArgumentException where rows and configuration do not fit together
    */
   public TrainableModel(
       TrainingBackend backend, SequenceModelConfig config, List<Integer> rows, long seed) {
@@ -95,40 +95,16 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   private static void check(SequenceModelConfig config, List<Integer> rows) {
-    if (config.labels().isEmpty()) {
-      throw new IllegalArgumentException("there are no labels, expected at least 1");
-    }
     if (rows.size() != config.inputs().size()) {
       throw new IllegalArgumentException(
           "[rows] has " + rows.size() + " entries, expected " + config.inputs().size());
     }
-    int size = 0;
     for (int i = 0; i < rows.size(); i++) {
-      SequenceInput input = config.inputs().get(i);
-      size += input.size();
-      if (!(input instanceof SequenceInput.EncoderVectors) && rows.get(i) < 1) {
+      boolean table = !(config.inputs().get(i) instanceof SequenceInput.EncoderVectors);
+      if (table && rows.get(i) < 1) {
         throw new IllegalArgumentException(
             "the table of input [" + i + "] has " + rows.get(i) + " rows, expected at least 1");
       }
-      if (input instanceof SequenceInput.Characters characters
-          && characters.recurrent().inputSize() != characters.embeddingSize()) {
-        throw new IllegalArgumentException(
-            "the network over the characters of input ["
-                + i
-                + "] reads "
-                + characters.recurrent().inputSize()
-                + " numbers, expected the "
-                + characters.embeddingSize()
-                + " of their vectors");
-      }
-    }
-    if (size != config.recurrent().inputSize()) {
-      throw new IllegalArgumentException(
-          "the recurrent network reads "
-              + config.recurrent().inputSize()
-              + " numbers, expected the "
-              + size
-              + " of all inputs");
     }
   }
 
