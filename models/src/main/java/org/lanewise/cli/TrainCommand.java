@@ -264,10 +264,10 @@ final class TrainCommand implements Runnable {
         throws IOException {
       List<Example> examples = new ArrayList<>();
       for (Path file : files) {
-        sources.add(source(use, file));
         for (Example example : read(file, arguments.unit())) {
           examples.add(map.map(each -> each.apply(example)).orElse(example));
         }
+        sources.add(source(use, file));
       }
       return examples;
     }

@@ -164,7 +164,7 @@ class TrainCommandTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "tagger --train F --dev F|line 2 of [F] has no tab",
+        "tagger --train F --dev F|line 1 of [F] has no tag",
         "tagger --train none --dev none|[none] does not exist",
         "classifier --train F --dev F|line 1 of [F] has no text",
         "tagger --train G --dev G --head mean|--head is [mean], expected softmax or crf",
