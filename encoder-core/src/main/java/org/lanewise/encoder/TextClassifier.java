@@ -7,6 +7,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.function.Function;
 import org.lanewise.encoder.backend.PoolingMode;
+import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.batch.PackedBatch;
 import org.lanewise.encoder.head.AttentionPooling;
 import org.lanewise.encoder.head.ClassScores;
@@ -132,9 +133,24 @@ public final class TextClassifier implements AutoCloseable {
     return read;
   }
 
+  /** Returns what the model reads: words or characters. */
+  public SequenceModelConfig.Unit unit() {
+    return runner.config().unit();
+  }
+
   /** Returns the names of the classes. */
   public List<String> labels() {
     return runner.config().labels();
+  }
+
+  /** Returns the name of the backend that runs: {@code vector} or {@code scalar}. */
+  public String backend() {
+    return runner.alone().name();
+  }
+
+  /** Returns the precision of the network that runs, not of an encoder that it reads. */
+  public Precision precision() {
+    return runner.alone().precision();
   }
 
   /**

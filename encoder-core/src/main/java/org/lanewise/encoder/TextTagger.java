@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.IntStream;
+import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.head.LabelConstraints;
 import org.lanewise.encoder.head.LinearChainCrf;
 import org.lanewise.encoder.head.Span;
@@ -250,6 +251,16 @@ public final class TextTagger implements AutoCloseable {
   /** Returns the names of the labels. */
   public List<String> labels() {
     return labels;
+  }
+
+  /** Returns the name of the backend that runs: {@code vector} or {@code scalar}. */
+  public String backend() {
+    return runner.alone().name();
+  }
+
+  /** Returns the precision of the network that runs, not of an encoder that it reads. */
+  public Precision precision() {
+    return runner.alone().precision();
   }
 
   /**

@@ -6,13 +6,23 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
 import org.lanewise.encoder.EmbedderOptions;
 import org.lanewise.encoder.Embedding;
 import org.lanewise.encoder.ModelDirectory;
+import org.lanewise.encoder.TextClassifier;
 import org.lanewise.encoder.TextEmbedder;
+import org.lanewise.encoder.TextTagger;
 import org.lanewise.encoder.backend.PoolingMode;
+import org.lanewise.encoder.backend.Precision;
+import org.lanewise.encoder.model.SequenceModelDirectory;
+import org.lanewise.encoder.tokenizer.SegmentedText;
+import org.lanewise.encoder.tokenizer.WordSegmenter;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -21,7 +31,8 @@ import picocli.CommandLine.Option;
 @Command(
     name = "bench",
     description = {
-      "Measures bulk throughput, then the latency of single texts, text to vector.",
+      "Measures bulk throughput, then the latency of single texts, text to answer. Tokens are those"
+          + " of an encoder, the words of a tagger, the words or characters of a classifier.",
       "Answers one line: {\"tokens_per_second\",\"texts_per_second\",\"p50_ms\",\"p99_ms\","
           + "\"backend\",\"precision\"}"
     })
@@ -39,7 +50,7 @@ final class BenchCommand implements Callable<Integer> {
 
   private final Streams streams;
 
-  @Mixin private EmbedderArguments arguments;
+  @Mixin private SequenceModelArguments arguments;
 
   @Option(
       names = "--texts",
@@ -73,30 +84,25 @@ final class BenchCommand implements Callable<Integer> {
       options = options.withBatchTokens(batchTokens);
     }
     List<String> sample = texts();
-    ModelDirectory directory = arguments.directory();
-    if (directory.sentenceModules().isEmpty()) {
-      // Pooling costs next to nothing, so a model that states none can be measured all the same.
-      options = options.withPooling(PoolingMode.MEAN);
-    }
-    try (TextEmbedder embedder = TextEmbedder.open(directory, options);
+    try (Contender contender = contender(options);
         JsonGenerator json = streams.json()) {
       streams.progress("warming up");
-      embedder.warmUp();
+      contender.warmer().run();
       double warmUp = Math.min(seconds, 3);
-      int atOnce = bulk(embedder, sample, FEWEST_TEXTS, warmUp).textsAtOnce();
-      singles(embedder, sample, 1, warmUp / 3);
+      int atOnce = bulk(contender, sample, FEWEST_TEXTS, warmUp).textsAtOnce();
+      singles(contender, sample, 1, warmUp / 3);
       streams.progress("measuring throughput");
-      Throughput throughput = bulk(embedder, sample, atOnce, seconds);
+      Throughput throughput = bulk(contender, sample, atOnce, seconds);
       streams.progress("measuring latency");
-      long[] nanos = singles(embedder, sample, FEWEST_SINGLES, seconds / 2);
+      long[] nanos = singles(contender, sample, FEWEST_SINGLES, seconds / 2);
       streams.progress("");
       json.writeStartObject();
       json.writeNumberField("tokens_per_second", rounded(throughput.tokensPerSecond()));
       json.writeNumberField("texts_per_second", rounded(throughput.textsPerSecond()));
       json.writeNumberField("p50_ms", rounded(percentile(nanos, 0.5) / 1e6));
       json.writeNumberField("p99_ms", rounded(percentile(nanos, 0.99) / 1e6));
-      json.writeStringField("backend", embedder.backend());
-      json.writeStringField("precision", embedder.precision().label());
+      json.writeStringField("backend", contender.backend());
+      json.writeStringField("precision", contender.precision().label());
       json.writeEndObject();
       Streams.endLine(json);
       streams.flush(json);
@@ -104,6 +110,96 @@ final class BenchCommand implements Callable<Integer> {
     } finally {
       streams.progress("");
     }
+  }
+
+  /** Reads texts and returns how many tokens, words or characters they have. */
+  @FunctionalInterface
+  private interface Reader {
+    long read(List<String> texts);
+  }
+
+  /** A model that is measured. */
+  private record Contender(
+      Reader reader, Runnable warmer, String backend, Precision precision, Runnable closer)
+      implements AutoCloseable {
+    @Override
+    public void close() {
+      closer.run();
+    }
+  }
+
+  private Contender contender(EmbedderOptions options) {
+    Optional<SequenceModelDirectory.Kind> kind = SequenceModelDirectory.kind(arguments.path());
+    if (kind.isEmpty()) {
+      return embedder(options);
+    }
+    return switch (kind.get()) {
+      case TAGGER -> tagger(options);
+      case CLASSIFIER -> classifier(options);
+    };
+  }
+
+  private Contender embedder(EmbedderOptions given) {
+    ModelDirectory directory = arguments.directory();
+    // Pooling costs next to nothing, so a model that states none can be measured all the same.
+    EmbedderOptions options =
+        directory.sentenceModules().isEmpty() ? given.withPooling(PoolingMode.MEAN) : given;
+    TextEmbedder embedder = TextEmbedder.open(directory, options);
+    return new Contender(
+        texts -> embedder.embed(texts).stream().mapToInt(Embedding::tokens).sum(),
+        embedder::warmUp,
+        embedder.backend(),
+        embedder.precision(),
+        embedder::close);
+  }
+
+  private Contender tagger(EmbedderOptions options) {
+    Encoders encoders = arguments.encoders();
+    TextTagger tagger = TextTagger.open(arguments.path(), options, encoders);
+    Map<String, Integer> lengths = new HashMap<>();
+    return new Contender(
+        texts -> {
+          tagger.tag(texts);
+          return length(texts, lengths, WordSegmenter::words);
+        },
+        tagger::warmUp,
+        tagger.backend(),
+        tagger.precision(),
+        () -> {
+          tagger.close();
+          encoders.close();
+        });
+  }
+
+  private Contender classifier(EmbedderOptions options) {
+    Encoders encoders = arguments.encoders();
+    TextClassifier classifier = TextClassifier.open(arguments.path(), options, encoders);
+    Map<String, Integer> lengths = new HashMap<>();
+    Function<String, SegmentedText> segmenter =
+        switch (classifier.unit()) {
+          case WORD -> WordSegmenter::words;
+          case CHARACTER -> SegmentedText::characters;
+        };
+    return new Contender(
+        texts -> {
+          classifier.classify(texts);
+          return length(texts, lengths, segmenter);
+        },
+        classifier::warmUp,
+        classifier.backend(),
+        classifier.precision(),
+        () -> {
+          classifier.close();
+          encoders.close();
+        });
+  }
+
+  /** Returns the length of the texts, each of which is counted once. */
+  private static long length(
+      List<String> texts, Map<String, Integer> lengths, Function<String, SegmentedText> segmenter) {
+    return texts.stream()
+        .mapToInt(text -> lengths.computeIfAbsent(text, key -> segmenter.apply(key).words()))
+        .sum();
   }
 
   /**
@@ -114,7 +210,7 @@ final class BenchCommand implements Callable<Integer> {
   private record Throughput(double tokensPerSecond, double textsPerSecond, int textsAtOnce) {}
 
   private static Throughput bulk(
-      TextEmbedder embedder, List<String> sample, int textsAtOnce, double seconds) {
+      Contender contender, List<String> sample, int textsAtOnce, double seconds) {
     long tokens = 0;
     long count = 0;
     long start = System.nanoTime();
@@ -124,7 +220,7 @@ final class BenchCommand implements Callable<Integer> {
       for (int i = 0; i < textsAtOnce; i++) {
         texts.add(sample.get((int) ((count + i) % sample.size())));
       }
-      tokens += embedder.embed(texts).stream().mapToInt(Embedding::tokens).sum();
+      tokens += contender.reader().read(texts);
       count += texts.size();
       double before = elapsed;
       elapsed = (System.nanoTime() - start) / NANOS;
@@ -137,7 +233,7 @@ final class BenchCommand implements Callable<Integer> {
 
   /** Returns how long each single text took, sorted. */
   private static long[] singles(
-      TextEmbedder embedder, List<String> sample, int fewest, double seconds) {
+      Contender contender, List<String> sample, int fewest, double seconds) {
     long[] nanos = new long[1024];
     int count = 0;
     long start = System.nanoTime();
@@ -145,7 +241,7 @@ final class BenchCommand implements Callable<Integer> {
         && (count < fewest || (System.nanoTime() - start) / NANOS < seconds)) {
       List<String> single = List.of(sample.get(count % sample.size()));
       long before = System.nanoTime();
-      embedder.embed(single);
+      contender.reader().read(single);
       if (count == nanos.length) {
         nanos = Arrays.copyOf(nanos, 2 * count);
       }

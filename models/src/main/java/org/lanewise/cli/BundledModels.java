@@ -16,9 +16,15 @@ import org.lanewise.encoder.ModelException;
 /** Finds the directory that {@code --model} means. */
 final class BundledModels {
   /** The models that travel with the command line, below {@code models/} on its class path. */
-  private static final List<String> IDS = List.of("lanewise-mini-en");
+  private static final List<String> IDS =
+      List.of("lanewise-mini-en", "pos-en", "ner-en", "language", "sentiment-en");
 
   private BundledModels() {}
+
+  /** Returns whether a model of that id travels with the command line. */
+  static boolean has(String id) {
+    return IDS.contains(id);
+  }
 
   /**
    * Returns the directory of that path, or the bundled model of that id; the latter may lie inside

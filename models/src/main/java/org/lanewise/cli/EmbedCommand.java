@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.lanewise.encoder.EmbedderOptions;
 import org.lanewise.encoder.Embedding;
@@ -26,10 +25,6 @@ import picocli.CommandLine.Option;
       "Answers, one line per text: {\"embedding\":[...],\"tokens\":n,\"truncated\":false}"
     })
 final class EmbedCommand implements Callable<Integer> {
-  private static final int MOST_TEXTS = 4096;
-  private static final int FEWEST_TEXTS = 16;
-  private static final double NANOS = 1e9;
-
   private final Streams streams;
 
   @Mixin private EmbedderArguments arguments;
@@ -89,31 +84,16 @@ final class EmbedCommand implements Callable<Integer> {
         // Fails at once, without input, where the model states no pooling.
         embedder.dimensions();
       }
-      // Large enough to fill all threads, small enough that answers keep coming.
-      int most = FEWEST_TEXTS;
-      long texts = 0;
-      long began = System.nanoTime();
-      for (List<InputLines.Input> chunk = lines.next(most);
-          !chunk.isEmpty();
-          chunk = lines.next(most)) {
-        long start = System.nanoTime();
-        if (perToken) {
-          answerTokens(embedder, chunk, prompt, json);
-        } else {
-          answer(embedder, chunk, prompt, json);
-        }
-        streams.flush(json);
-        texts += chunk.size();
-        long end = System.nanoTime();
-        double seconds = (end - start) / NANOS;
-        if (seconds < 0.5 && chunk.size() == most) {
-          most = Math.min(2 * most, MOST_TEXTS);
-        } else if (seconds > 2) {
-          most = Math.max(most / 2, FEWEST_TEXTS);
-        }
-        double perSecond = texts / ((end - began) / NANOS);
-        streams.progress(String.format(Locale.ROOT, "%,d texts, %,.0f/s", texts, perSecond));
-      }
+      lines.answer(
+          streams,
+          json,
+          chunk -> {
+            if (perToken) {
+              answerTokens(embedder, chunk, prompt, json);
+            } else {
+              answer(embedder, chunk, prompt, json);
+            }
+          });
       return 0;
     } finally {
       streams.progress("");

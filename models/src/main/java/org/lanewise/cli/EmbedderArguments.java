@@ -1,8 +1,12 @@
 package org.lanewise.cli;
 
+import java.nio.file.Path;
+import java.util.Locale;
 import org.lanewise.encoder.EmbedderOptions;
 import org.lanewise.encoder.ModelDirectory;
+import org.lanewise.encoder.ModelException;
 import org.lanewise.encoder.TextEmbedder;
+import org.lanewise.encoder.model.SequenceModelDirectory;
 import picocli.CommandLine.Option;
 
 /** The options of every command that computes vectors. */
@@ -11,7 +15,7 @@ final class EmbedderArguments {
       names = "--model",
       required = true,
       paramLabel = "M",
-      description = "A model directory, or the id of a bundled model: lanewise-mini-en.")
+      description = "A model directory, or the id of a bundled model such as lanewise-mini-en.")
   private String model;
 
   @Option(
@@ -44,9 +48,26 @@ final class EmbedderArguments {
     return threads == null ? options : options.withThreads(threads);
   }
 
-  /** Returns the opened directory. */
+  /** Returns where the model is. */
+  Path path() {
+    return BundledModels.locate(model);
+  }
+
+  /** Returns the opened directory of an encoder. */
   ModelDirectory directory() {
-    return ModelDirectory.open(BundledModels.locate(model));
+    Path path = path();
+    SequenceModelDirectory.kind(path)
+        .ifPresent(
+            kind -> {
+              throw new ModelException(
+                  "model ["
+                      + model
+                      + "] is a "
+                      + kind.name().toLowerCase(Locale.ROOT)
+                      + ", expected an encoder; use lanewise "
+                      + (kind == SequenceModelDirectory.Kind.TAGGER ? "tag" : "classify"));
+            });
+    return ModelDirectory.open(path);
   }
 
   /** Returns an embedder over the model. */

@@ -1,6 +1,7 @@
 package org.lanewise.cli;
 
 import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.databind.DeserializationFeature;
@@ -16,6 +17,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import picocli.CommandLine.Option;
 
@@ -27,7 +29,26 @@ import picocli.CommandLine.Option;
  */
 final class InputLines implements AutoCloseable {
   /** One text, with its second text where it is a pair. */
-  record Input(String text, Optional<String> pair) {}
+  record Input(String text, Optional<String> pair) {
+    /**
+     * Returns the text, where there is no second one.
+     *
+     * @throws IllegalArgumentException if there is
+     */
+    String single() {
+      if (pair.isPresent()) {
+        throw new IllegalArgumentException(
+            "the text [" + text + "] has a [pair], expected single texts");
+      }
+      return text;
+    }
+  }
+
+  /** Answers some texts. */
+  @FunctionalInterface
+  interface Answerer {
+    void answer(List<Input> inputs) throws IOException;
+  }
 
   /** The options that say where texts come from. */
   static final class Options {
@@ -53,6 +74,9 @@ final class InputLines implements AutoCloseable {
 
   private static final int MOST_BYTES = 1 << 28;
   private static final int MOST_CHARS = 1 << 20;
+  private static final int MOST_TEXTS = 4096;
+  private static final int FEWEST_TEXTS = 16;
+  private static final double NANOS = 1e9;
 
   private static final ObjectMapper MAPPER =
       new ObjectMapper(
@@ -122,6 +146,33 @@ final class InputLines implements AutoCloseable {
       chars += input.text().length() + input.pair().map(String::length).orElse(0);
     }
     return inputs;
+  }
+
+  /**
+   * Answers all texts, as many at once as fill all threads and yet let answers keep coming, and
+   * shows progress.
+   *
+   * @param json what the answerer writes to
+   */
+  void answer(Streams streams, JsonGenerator json, Answerer answerer) throws IOException {
+    int most = FEWEST_TEXTS;
+    long texts = 0;
+    long began = System.nanoTime();
+    for (List<Input> chunk = next(most); !chunk.isEmpty(); chunk = next(most)) {
+      long start = System.nanoTime();
+      answerer.answer(chunk);
+      streams.flush(json);
+      texts += chunk.size();
+      long end = System.nanoTime();
+      double seconds = (end - start) / NANOS;
+      if (seconds < 0.5 && chunk.size() == most) {
+        most = Math.min(2 * most, MOST_TEXTS);
+      } else if (seconds > 2) {
+        most = Math.max(most / 2, FEWEST_TEXTS);
+      }
+      double perSecond = texts / ((end - began) / NANOS);
+      streams.progress(String.format(Locale.ROOT, "%,d texts, %,.0f/s", texts, perSecond));
+    }
   }
 
   /** Returns whether a whole line can be had without waiting. */

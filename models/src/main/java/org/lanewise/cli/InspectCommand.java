@@ -26,6 +26,7 @@ import org.lanewise.encoder.backend.VectorBackend;
 import org.lanewise.encoder.backend.Workers;
 import org.lanewise.encoder.head.SentenceModule;
 import org.lanewise.encoder.model.BertConfig;
+import org.lanewise.encoder.model.SequenceModelDirectory;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -44,7 +45,7 @@ final class InspectCommand implements Callable<Integer> {
       names = "--model",
       required = true,
       paramLabel = "M",
-      description = "A model directory, or the id of a bundled model: lanewise-mini-en.")
+      description = "A model directory, or the id of a bundled model such as lanewise-mini-en.")
   private String model;
 
   @Option(names = "--json", description = "Answers one line of JSON instead of a table.")
@@ -61,6 +62,11 @@ final class InspectCommand implements Callable<Integer> {
     report.put("usable", true);
     try {
       Path path = BundledModels.locate(model);
+      if (SequenceModelDirectory.kind(path).isPresent()) {
+        SequenceModelReport.describe(report, path);
+        write(report);
+        return 0;
+      }
       try (ModelDirectory directory = ModelDirectory.open(path)) {
         report.put("family", "bert");
         ArrayNode notes = MAPPER.createArrayNode();
@@ -173,7 +179,7 @@ final class InspectCommand implements Callable<Integer> {
     }
   }
 
-  private static String backendReason(EmbedderOptions options, boolean vectorApi) {
+  static String backendReason(EmbedderOptions options, boolean vectorApi) {
     if (!options.backend().equals("auto")) {
       return "asked for by name";
     }
@@ -206,7 +212,7 @@ final class InspectCommand implements Callable<Integer> {
     return parameters;
   }
 
-  private static long elements(List<Long> shape) {
+  static long elements(List<Long> shape) {
     return shape.stream().reduce(1L, (a, b) -> a * b);
   }
 
@@ -233,7 +239,7 @@ final class InspectCommand implements Callable<Integer> {
     return options.threads() * perToken * options.batchTokens() * Float.BYTES;
   }
 
-  private static long diskBytes(Path directory) throws IOException {
+  static long diskBytes(Path directory) throws IOException {
     long bytes = 0;
     try (Stream<Path> files = Files.walk(directory)) {
       for (Path file : files.filter(Files::isRegularFile).toList()) {
@@ -243,7 +249,7 @@ final class InspectCommand implements Callable<Integer> {
     return bytes;
   }
 
-  private static ArrayNode texts(Stream<String> texts) {
+  static ArrayNode texts(Stream<String> texts) {
     ArrayNode array = MAPPER.createArrayNode();
     texts.forEach(array::add);
     return array;

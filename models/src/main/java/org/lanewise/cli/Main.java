@@ -24,7 +24,7 @@ import picocli.CommandLine.Spec;
  */
 @Command(
     name = "lanewise",
-    description = "Text to vectors with BERT encoders on the JVM.",
+    description = "Text to vectors, tags and classes on the JVM.",
     mixinStandardHelpOptions = true,
     scope = ScopeType.INHERIT)
 public final class Main implements Runnable {
@@ -60,6 +60,9 @@ public final class Main implements Runnable {
             .addSubcommand(new TokenizeCommand(streams))
             .addSubcommand(new InspectCommand(streams))
             .addSubcommand(new BenchCommand(streams))
+            .addSubcommand(new TagCommand(streams))
+            .addSubcommand(new ClassifyCommand(streams))
+            .addSubcommand(new EvaluateCommand(streams))
             .addSubcommand(TrainCommand.line(streams))
             .setCaseInsensitiveEnumValuesAllowed(true)
             .setExpandAtFiles(false)
@@ -111,7 +114,7 @@ public final class Main implements Runnable {
   private static boolean computes(String[] args) {
     return args.length > 0
         && switch (args[0]) {
-          case "embed", "bench", "inspect", "train" -> true;
+          case "embed", "tag", "classify", "evaluate", "train", "bench", "inspect" -> true;
           default -> false;
         };
   }

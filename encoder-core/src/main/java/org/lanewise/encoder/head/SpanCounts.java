@@ -27,9 +27,9 @@ public final class SpanCounts {
    * @param correct spans that are both
    */
   public record Count(long expected, long found, long correct) {
-    private static final Count NONE = new Count(0, 0, 0);
+    static final Count NONE = new Count(0, 0, 0);
 
-    private Count plus(Count other) {
+    Count plus(Count other) {
       return new Count(expected + other.expected, found + other.found, correct + other.correct);
     }
 
@@ -83,7 +83,7 @@ public final class SpanCounts {
 
   /** Returns the labels that were expected or found so far, sorted. */
   public SortedSet<String> labels() {
-    return Collections.unmodifiableSortedSet(new TreeSet<>(counts.keySet()));
+    return labels(counts);
   }
 
   /** Returns what was counted of one label. */
@@ -93,11 +93,23 @@ public final class SpanCounts {
 
   /** Returns the counts of all labels together; its F1 is micro F1. */
   public Count micro() {
-    return counts.values().stream().reduce(Count.NONE, Count::plus);
+    return micro(counts);
   }
 
   /** Returns the mean F1 of {@link #labels}, each weighing the same; 0 without labels. */
   public double macroF1() {
+    return macroF1(counts);
+  }
+
+  static SortedSet<String> labels(Map<String, Count> counts) {
+    return Collections.unmodifiableSortedSet(new TreeSet<>(counts.keySet()));
+  }
+
+  static Count micro(Map<String, Count> counts) {
+    return counts.values().stream().reduce(Count.NONE, Count::plus);
+  }
+
+  static double macroF1(Map<String, Count> counts) {
     return counts.values().stream().mapToDouble(Count::f1).average().orElse(0);
   }
 }

@@ -33,13 +33,15 @@ import org.lanewise.encoder.weights.Weights;
  * @param vocabularies for each input the spellings of rows 1, 2 and so on; empty where it has none
  * @param weights tensors of {@link SequenceModelConfig#weightShapes}, in memory of the arena
  * @param weightBytes their bytes in the file
+ * @param parameters how many numbers they are
  */
 public record SequenceModelDirectory(
     Path path,
     SequenceModelConfig config,
     List<List<String>> vocabularies,
     Weights weights,
-    long weightBytes) {
+    long weightBytes,
+    long parameters) {
 
   static final int FORMAT_VERSION = 1;
   static final String CONFIG = "config.json";

@@ -92,7 +92,9 @@ final class SequenceModelReader {
       throw failure();
     }
     long bytes = tensors.values().stream().mapToLong(tensor -> tensor.data().byteSize()).sum();
-    return new SequenceModelDirectory(directory, config, vocabularies, Weights.of(tensors), bytes);
+    long parameters = tensors.values().stream().mapToLong(Tensor::elements).sum();
+    return new SequenceModelDirectory(
+        directory, config, vocabularies, Weights.of(tensors), bytes, parameters);
   }
 
   private ModelException failure() {
