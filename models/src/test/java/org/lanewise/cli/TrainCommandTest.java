@@ -175,6 +175,7 @@ class TrainCommandTest {
         "tagger --train G --dev G --encoder lanewise-mini-en --encoder-layers 9|0 to 4",
         "tagger --train G --dev G --backend cuda|cuda",
         "tagger --train G --dev G --cell rnn|--cell",
+        "tagger --train H --dev G|the training data mark spans",
         "tagger --train G|--dev",
         "--train G|Unknown option",
         "''|expected tagger or classifier"
@@ -182,13 +183,12 @@ class TrainCommandTest {
   void whatIsWrongIsOneLine(String arguments, String message) throws IOException {
     Path bad = write("bad.tsv", "a\t\nb\n");
     Path good = write("good.tsv", "a\tX\nb\tY\n");
+    Path spans = write("spans.tsv", "a\tB-X\nb\tO\n");
+    Map<String, Path> files = Map.of("F", bad, "G", good, "H", spans);
     List<String> all = new ArrayList<>(List.of("train"));
     for (String argument : arguments.split(" ", -1)) {
       if (!argument.isEmpty()) {
-        all.add(
-            argument.equals("F")
-                ? bad.toString()
-                : argument.equals("G") ? good.toString() : argument);
+        all.add(files.containsKey(argument) ? files.get(argument).toString() : argument);
       }
     }
     if (!arguments.isEmpty()) {
