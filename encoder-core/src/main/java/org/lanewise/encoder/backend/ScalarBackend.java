@@ -14,7 +14,7 @@ import org.lanewise.encoder.weights.Tensor;
  * against. Sums are kept in double where a long sum of floats would drift, so that it is the more
  * exact side of every comparison.
  */
-public final class ScalarBackend implements Backend {
+public final class ScalarBackend implements TrainingBackend {
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
 
   private final Precision precision;
@@ -91,7 +91,7 @@ public final class ScalarBackend implements Backend {
   @Override
   public RecurrentWeight prepareRecurrent(
       Arena arena, RecurrentCell cell, List<RecurrentTensors> directions) {
-    return ScalarRecurrence.prepare(this, arena, cell, directions);
+    return ScalarRecurrence.prepare(precision, arena, cell, directions);
   }
 
   @Override
@@ -250,8 +250,8 @@ public final class ScalarBackend implements Backend {
   @Override
   public void recur(
       Matrix projected, int[] sequenceStarts, RecurrentWeight weight, Matrix state, Matrix output) {
-    ScalarRecurrence.Weight rows = (ScalarRecurrence.Weight) weight;
-    ScalarRecurrence.recur(projected, sequenceStarts, rows, state, output);
+    ScalarRecurrence.recur(
+        projected, sequenceStarts, (ScalarRecurrence.Weight) weight, state, output);
   }
 
   @Override
@@ -322,5 +322,152 @@ public final class ScalarBackend implements Backend {
   @Override
   public float[] read(Matrix matrix, int row, int columns) {
     return matrix.row(row, columns);
+  }
+
+  @Override
+  public void multiply(
+      Matrix left,
+      boolean transposeLeft,
+      Matrix right,
+      boolean transposeRight,
+      boolean accumulate,
+      Matrix output) {
+    int depth = transposeLeft ? left.rows() : left.columns();
+    assert output.rows() == (transposeLeft ? left.columns() : left.rows());
+    assert output.columns() == (transposeRight ? right.rows() : right.columns());
+    assert depth == (transposeRight ? right.columns() : right.rows());
+    for (int row = 0; row < output.rows(); row++) {
+      for (int column = 0; column < output.columns(); column++) {
+        double sum = accumulate ? output.get(row, column) : 0;
+        for (int i = 0; i < depth; i++) {
+          double number = transposeLeft ? left.get(i, row) : left.get(row, i);
+          sum += number * (transposeRight ? right.get(column, i) : right.get(i, column));
+        }
+        output.set(row, column, (float) sum);
+      }
+    }
+  }
+
+  @Override
+  public void recurTraced(
+      Matrix projected,
+      int[] sequenceStarts,
+      RecurrentCell cell,
+      List<RecurrentMatrices> weights,
+      Matrix before,
+      Matrix after,
+      Matrix output,
+      Matrix trace) {
+    for (int row = 0; row < before.rows(); row++) {
+      after.write(before.row(row, before.columns()), row, 0);
+    }
+    ScalarRecurrence.recurTraced(projected, sequenceStarts, cell, weights, after, output, trace);
+  }
+
+  @Override
+  public int traceSize(RecurrentCell cell, int hiddenSize) {
+    return ScalarRecurrence.traced(cell) * hiddenSize;
+  }
+
+  @Override
+  public void recurGradient(
+      int[] sequenceStarts,
+      RecurrentCell cell,
+      List<RecurrentMatrices> weights,
+      Matrix before,
+      Matrix output,
+      Matrix trace,
+      Matrix outputGradient,
+      Matrix stateGradient,
+      Matrix projectedGradient,
+      List<RecurrentMatrices> gradients) {
+    for (int direction = 0; direction < weights.size(); direction++) {
+      ScalarRecurrenceGradient gradient =
+          new ScalarRecurrenceGradient(
+              cell, direction, weights.get(direction), before, output, trace);
+      gradient.run(sequenceStarts, outputGradient, stateGradient, projectedGradient);
+      gradient.addTo(gradients.get(direction));
+    }
+  }
+
+  @Override
+  public void gather(Matrix table, int[] rows, Matrix output, int column) {
+    for (int i = 0; i < rows.length; i++) {
+      output.write(table.row(rows[i], table.columns()), i, column);
+    }
+  }
+
+  @Override
+  public void scatterAdd(Matrix input, int column, int[] rows, Matrix table) {
+    for (int i = 0; i < rows.length; i++) {
+      for (int k = 0; k < table.columns(); k++) {
+        table.set(rows[i], k, table.get(rows[i], k) + input.get(i, column + k));
+      }
+    }
+  }
+
+  @Override
+  public void addRow(Matrix row, Matrix matrix) {
+    for (int i = 0; i < matrix.rows(); i++) {
+      for (int column = 0; column < matrix.columns(); column++) {
+        matrix.set(i, column, matrix.get(i, column) + row.get(0, column));
+      }
+    }
+  }
+
+  @Override
+  public void addColumnSums(Matrix matrix, Matrix row) {
+    for (int column = 0; column < matrix.columns(); column++) {
+      double sum = row.get(0, column) + sum(matrix, 0, matrix.rows(), column);
+      row.set(0, column, (float) sum);
+    }
+  }
+
+  @Override
+  public void multiplyElements(Matrix mask, Matrix matrix) {
+    for (int row = 0; row < matrix.rows(); row++) {
+      for (int column = 0; column < matrix.columns(); column++) {
+        matrix.set(row, column, matrix.get(row, column) * mask.get(row, column));
+      }
+    }
+  }
+
+  @Override
+  public void adamW(
+      Matrix parameter,
+      Matrix gradient,
+      Matrix firstMoment,
+      Matrix secondMoment,
+      AdamW coefficients,
+      double learningRate,
+      double scale,
+      int step) {
+    double beta1 = coefficients.beta1();
+    double beta2 = coefficients.beta2();
+    double keep = 1 - learningRate * coefficients.weightDecay();
+    double rate = learningRate / (1 - Math.pow(beta1, step));
+    double correction = Math.sqrt(1 - Math.pow(beta2, step));
+    for (int row = 0; row < parameter.rows(); row++) {
+      for (int column = 0; column < parameter.columns(); column++) {
+        double slope = scale * gradient.get(row, column);
+        double first = beta1 * firstMoment.get(row, column) + (1 - beta1) * slope;
+        double second = beta2 * secondMoment.get(row, column) + (1 - beta2) * slope * slope;
+        double change = rate * first / (Math.sqrt(second) / correction + coefficients.epsilon());
+        parameter.set(row, column, (float) (keep * parameter.get(row, column) - change));
+        firstMoment.set(row, column, (float) first);
+        secondMoment.set(row, column, (float) second);
+      }
+    }
+  }
+
+  @Override
+  public double sumOfSquares(Matrix matrix) {
+    double sum = 0;
+    for (int row = 0; row < matrix.rows(); row++) {
+      for (int column = 0; column < matrix.columns(); column++) {
+        sum += (double) matrix.get(row, column) * matrix.get(row, column);
+      }
+    }
+    return sum;
   }
 }

@@ -19,9 +19,11 @@ public interface TrainingBackend extends Backend {
       Matrix output);
 
   /**
-   * Like {@link #recur} from states of zeros, keeping what {@link #recurGradient} needs.
+   * Like {@link #recur} with weights that change, keeping what {@link #recurGradient} needs.
    *
    * @param weights forward, then backward where there is one
+   * @param before the states before the first step, as {@link #recur} has them
+   * @param after written: the states after the last step
    * @param output (tokens, directions * hiddenSize)
    * @param trace (tokens, directions * {@link #traceSize}), written
    */
@@ -30,6 +32,8 @@ public interface TrainingBackend extends Backend {
       int[] sequenceStarts,
       RecurrentCell cell,
       List<RecurrentMatrices> weights,
+      Matrix before,
+      Matrix after,
       Matrix output,
       Matrix trace);
 
@@ -39,9 +43,12 @@ public interface TrainingBackend extends Backend {
   /**
    * The gradient of {@link #recurTraced}.
    *
+   * @param before as recurTraced read it
    * @param output as recurTraced wrote it
    * @param trace as recurTraced wrote it; may be overwritten
    * @param outputGradient of a loss by the output, (tokens, directions * hiddenSize)
+   * @param stateGradient of the loss by the states after the last step, beyond what it owes to the
+   *     output; replaced by that by the states before the first step
    * @param projectedGradient written: of the loss by the projected input
    * @param gradients added to: of the loss by the weights
    */
@@ -49,9 +56,11 @@ public interface TrainingBackend extends Backend {
       int[] sequenceStarts,
       RecurrentCell cell,
       List<RecurrentMatrices> weights,
+      Matrix before,
       Matrix output,
       Matrix trace,
       Matrix outputGradient,
+      Matrix stateGradient,
       Matrix projectedGradient,
       List<RecurrentMatrices> gradients);
 

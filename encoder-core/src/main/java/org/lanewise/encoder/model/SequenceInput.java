@@ -21,6 +21,18 @@ public sealed interface SequenceInput {
    * names them.
    */
   record Characters(int embeddingSize, RecurrentConfig recurrent) implements SequenceInput {
+    /** Checks that the network reads what the table yields. */
+    public Characters {
+      if (recurrent.inputSize() != embeddingSize) {
+        throw new IllegalArgumentException(
+            "the recurrent network reads "
+                + recurrent.inputSize()
+                + " numbers per character, expected the "
+                + embeddingSize
+                + " of the table");
+      }
+    }
+
     @Override
     public int size() {
       return recurrent.outputSize();
@@ -37,9 +49,10 @@ public sealed interface SequenceInput {
   /**
    * What an encoder says of each word, frozen: the mean of the vectors of its word pieces.
    *
-   * @param model id of the encoder
+   * @param model id of the encoder: that of a bundled one, or the name of its directory
    * @param layer the output of which layer, 0 for that of the embeddings
-   * @param fingerprint SHA-256 of the encoder's weights, in hexadecimal
+   * @param fingerprint SHA-256 of the encoder's weights, in hexadecimal, as {@code
+   *     ModelDirectory.weightsFingerprint} gives it
    */
   record EncoderVectors(int size, String model, int layer, String fingerprint)
       implements SequenceInput {}

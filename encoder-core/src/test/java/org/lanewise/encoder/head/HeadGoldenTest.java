@@ -147,6 +147,26 @@ final class HeadGoldenTest {
     }
   }
 
+  @Test
+  void lastStatesAreThoseThatEachDirectionEndsWith() {
+    try (Arena arena = Arena.ofShared();
+        Workers workers = new Workers(1)) {
+      Backend backend = Backends.create(BACKEND, Optional.of(Precision.FP32), workers);
+      Matrix states = backend.allocate(arena, 3, 4);
+      for (int token = 0; token < 3; token++) {
+        backend.write(new float[] {token, token + 10, token + 20, token + 30}, states, token, 0);
+      }
+      int[] none = new int[3];
+      PackedBatch batch = new PackedBatch(none, none, none, new int[] {0, 1, 3}, new int[] {0, 1});
+      assertArrayEquals(
+          new double[][] {{0, 10, 20, 30}, {2, 12, 21, 31}},
+          new SequencePooling.LastStates(2).pool(backend, arena, states, batch));
+      assertArrayEquals(
+          new double[][] {{0, 10, 20, 30}, {2, 12, 22, 32}},
+          new SequencePooling.LastStates(1).pool(backend, arena, states, batch));
+    }
+  }
+
   private static void refused(String words, Runnable call) {
     String message = assertThrows(IllegalArgumentException.class, call::run).getMessage();
     assertTrue(message.contains(words), message);
