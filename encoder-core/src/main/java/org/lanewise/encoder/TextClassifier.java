@@ -3,6 +3,7 @@ package org.lanewise.encoder;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Function;
+import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.head.ClassScores;
 
 /** Says to which class each text belongs. Thread-safe until it is closed. */
@@ -25,6 +26,21 @@ public final class TextClassifier implements AutoCloseable {
 
   /** Returns the names of the classes. */
   public List<String> labels() {
+    throw new UnsupportedOperationException();
+  }
+
+  /** Returns the length of a text in words or characters, whichever the model reads. */
+  public int length(String text) {
+    throw new UnsupportedOperationException();
+  }
+
+  /** Returns the name of the backend that runs: {@code vector} or {@code scalar}. */
+  public String backend() {
+    throw new UnsupportedOperationException();
+  }
+
+  /** Returns the precision that runs. */
+  public Precision precision() {
     throw new UnsupportedOperationException();
   }
 

@@ -3,6 +3,7 @@ package org.lanewise.encoder;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Function;
+import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.tokenizer.SegmentedText;
 
 /** Finds spans, or a tag for each word, in texts. Thread-safe until it is closed. */
@@ -39,8 +40,28 @@ public final class TextTagger implements AutoCloseable {
     throw new UnsupportedOperationException();
   }
 
+  /** Returns what {@link Entity#label} may be: the names of the labels without their prefixes. */
+  public List<String> classes() {
+    throw new UnsupportedOperationException();
+  }
+
   /** Returns the names of the labels. */
   public List<String> labels() {
+    throw new UnsupportedOperationException();
+  }
+
+  /** Returns the length of a text in words or characters, whichever the model reads. */
+  public int length(String text) {
+    throw new UnsupportedOperationException();
+  }
+
+  /** Returns the name of the backend that runs: {@code vector} or {@code scalar}. */
+  public String backend() {
+    throw new UnsupportedOperationException();
+  }
+
+  /** Returns the precision that runs. */
+  public Precision precision() {
     throw new UnsupportedOperationException();
   }
 

@@ -30,7 +30,8 @@ public final class TagAction extends TransportAction<TagAction.Request, TagActio
 
   /** Called by Elasticsearch. */
   @Inject
-  public TagAction(TransportService transportService, ActionFilters filters, EncodeService service) {
+  public TagAction(
+      TransportService transportService, ActionFilters filters, EncodeService service) {
     super(
         TYPE.name(),
         filters,

@@ -43,11 +43,7 @@ final class BatchQueue<T, R> {
   private final LongAdder nanos = new LongAdder();
 
   BatchQueue(
-      String modelId,
-      Model<T, R> model,
-      Lane lane,
-      int batchTokens,
-      ThreadContext threadContext) {
+      String modelId, Model<T, R> model, Lane lane, int batchTokens, ThreadContext threadContext) {
     this.modelId = modelId;
     this.model = model;
     this.lane = lane;

@@ -25,7 +25,7 @@ final class AnnotatedText {
       int start = entity.start();
       // An annotated piece cannot hold brackets: such an entity is annotated at its longest piece.
       String piece = "";
-      for (String each : entity.text().split("[\\[\\]]")) {
+      for (String each : entity.text().split("[\\[\\]]", -1)) {
         piece = each.length() > piece.length() ? each : piece;
       }
       if (piece.isBlank()) {

@@ -164,25 +164,25 @@ final class DocumentTexts {
 
   /** Returns whether there is anything to read. */
   private boolean addText(String path, Object value) {
-    switch (value) {
+    return switch (value) {
       case null -> {
         if (!ignoreMissing) {
           throw new IllegalArgumentException(
               "input field [" + path + "] cannot be processed because it is null");
         }
-        return false;
+        yield false;
       }
       case String text -> {
         boolean hasText = EncodeRequest.hasText(text);
         if (hasText) {
           texts.add(text);
         }
-        return hasText;
+        yield hasText;
       }
       default ->
           throw new IllegalArgumentException(
               "input field [" + path + "] cannot be processed because it is not a text field");
-    }
+    };
   }
 
   /** Where the answers of a field go, which begin at {@code first} among all. */

@@ -59,7 +59,8 @@ record ProcessorOptions(String type, String tag, Map<String, Object> config) {
         && number.doubleValue() <= most) {
       return Optional.of(number.doubleValue());
     }
-    throw wrong(option, "must be a number from " + least + " to " + most + " but was [" + value + "]");
+    throw wrong(
+        option, "must be a number from " + least + " to " + most + " but was [" + value + "]");
   }
 
   /** Returns a whole number, if there is one. */
@@ -112,8 +113,7 @@ record ProcessorOptions(String type, String tag, Map<String, Object> config) {
     Optional<String> named = text("target_field");
     if (pairs == null) {
       if (field.isEmpty()) {
-        throw wrong(
-            named.isPresent() ? "field" : "input_output", "required property is missing");
+        throw wrong(named.isPresent() ? "field" : "input_output", "required property is missing");
       }
       return checked(
           List.of(new FieldPair(field.get(), named.orElseGet(() -> target.apply(field.get())))));

@@ -205,9 +205,7 @@ public final class TagProcessor extends TextProcessor<Tags> {
               options.texts("labels"),
               options.wholeNumber(TOP_CLASSES).orElse(0)),
           new Output(
-              resultsField,
-              options.flag(KEYWORDS, false),
-              options.flag(ANNOTATED_TEXT, false)));
+              resultsField, options.flag(KEYWORDS, false), options.flag(ANNOTATED_TEXT, false)));
     }
   }
 }

@@ -3,8 +3,8 @@ package org.lanewise.plugin.models;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
-import org.lanewise.encoder.EncodedText;
 import org.lanewise.encoder.Embedding;
+import org.lanewise.encoder.EncodedText;
 import org.lanewise.encoder.Prompts;
 
 /** A model that makes vectors. */

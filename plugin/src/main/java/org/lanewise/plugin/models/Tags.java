@@ -86,10 +86,7 @@ public sealed interface Tags {
           each -> each.probability() >= threshold && classes.test(each.name());
       return new Classes(
           predicted.filter(wanted),
-          top.stream()
-              .filter(wanted)
-              .limit(topClasses < 0 ? top.size() : topClasses)
-              .toList());
+          top.stream().filter(wanted).limit(topClasses < 0 ? top.size() : topClasses).toList());
     }
 
     @Override

@@ -37,10 +37,7 @@ public final class RestTag extends BaseRestHandler {
 
   static {
     PARSER.declareField(
-        constructorArg(),
-        (parser, context) -> RestEmbed.readInput(parser),
-        new ParseField("input"),
-        ValueType.VALUE_ARRAY);
+        constructorArg(), RestEmbed::readInput, new ParseField("input"), ValueType.VALUE_ARRAY);
     PARSER.declareInt(optionalConstructorArg(), new ParseField("num_top_classes"));
   }
 
@@ -63,8 +60,7 @@ public final class RestTag extends BaseRestHandler {
       body = PARSER.apply(parser, null);
     }
     TagAction.Request tag =
-        new TagAction.Request(
-            modelId, body.input, new TagSelection(0, Set.of(), body.topClasses));
+        new TagAction.Request(modelId, body.input, new TagSelection(0, Set.of(), body.topClasses));
     return channel -> client.execute(TagAction.TYPE, tag, new RestToXContentListener<>(channel));
   }
 }

@@ -254,7 +254,7 @@ public class EncodeServiceTests extends ESTestCase {
     Throwable e = failure(waiting);
     assertThat(e.getMessage(), equalTo("the node is closing"));
     assertEquals(RestStatus.TOO_MANY_REQUESTS, ExceptionsHelper.status(e));
-    assertTrue(test.opened.getFirst().closed);
+    assertTrue(((TestEncoder) test.opener.opened.getFirst()).closed);
     TestEncoder.GATE.release();
     assertEquals(1, running.actionGet(10, TimeUnit.SECONDS).size());
     assertTrue(
