@@ -18,9 +18,12 @@ public sealed interface SequenceInput {
    * The last states of a bidirectional recurrent network over the characters (code points) of each
    * word, forward then backward: {@code inputs.N.embedding.weight} (characters, embeddingSize), row
    * 0 for unknown ones, vocabulary in {@code inputs.N.txt}; {@code inputs.N.recurrent.*} as PyTorch
-   * names them.
+   * names them. Of a longer word, the first and the last half of {@link #MOST_CHARACTERS} are read.
    */
   record Characters(int embeddingSize, RecurrentConfig recurrent) implements SequenceInput {
+    /** What is longer is no word but data, and would cost memory without end. */
+    public static final int MOST_CHARACTERS = 64;
+
     /** Checks that the network reads what the table yields. */
     public Characters {
       if (recurrent.inputSize() != embeddingSize) {

@@ -1,7 +1,6 @@
 package org.lanewise.encoder.model;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -51,7 +50,7 @@ public final class SequenceInputs {
   }
 
   private final SequenceModelConfig config;
-  private final List<Map<String, Integer>> rows = new ArrayList<>();
+  private final List<Map<String, Integer>> rows;
   private final WordEncoder encoder;
 
   /**
@@ -71,6 +70,7 @@ public final class SequenceInputs {
               + config.inputs().size()
               + " inputs");
     }
+    rows = new ArrayList<>();
     for (int input = 0; input < vocabularies.size(); input++) {
       boolean encoded = config.inputs().get(input) instanceof SequenceInput.EncoderVectors;
       if (encoded && encoder == null) {
@@ -79,6 +79,13 @@ public final class SequenceInputs {
       rows.add(rows(vocabularies.get(input), input));
     }
     this.config = config;
+    this.encoder = encoder;
+  }
+
+  private SequenceInputs(
+      List<Map<String, Integer>> rows, SequenceModelConfig config, WordEncoder encoder) {
+    this.config = config;
+    this.rows = rows;
     this.encoder = encoder;
   }
 
@@ -91,6 +98,11 @@ public final class SequenceInputs {
       }
     }
     return rows;
+  }
+
+  /** Returns a reader of the same vocabularies that asks another encoder. */
+  public SequenceInputs withEncoder(WordEncoder other) {
+    return new SequenceInputs(rows, config, other);
   }
 
   /** Returns the input of the texts, each of at least one word. */
@@ -145,17 +157,21 @@ public final class SequenceInputs {
 
   private static Part characterRows(List<String> words, Map<String, Integer> vocabulary) {
     int[] starts = new int[words.size() + 1];
-    int[] rows = new int[words.stream().mapToInt(String::length).sum()];
-    int at = 0;
+    int[] rows = new int[words.stream().mapToInt(SequenceInputs::charactersRead).sum()];
     for (int i = 0; i < words.size(); i++) {
-      String word = words.get(i);
-      for (int unit = 0; unit < word.length(); ) {
-        int codePoint = word.codePointAt(unit);
-        rows[at++] = vocabulary.getOrDefault(Character.toString(codePoint), 0);
-        unit += Character.charCount(codePoint);
+      int read = charactersRead(words.get(i));
+      int[] codePoints = words.get(i).codePoints().toArray();
+      for (int at = 0; at < read; at++) {
+        int from = at < read / 2 ? at : codePoints.length - read + at;
+        rows[starts[i] + at] = vocabulary.getOrDefault(Character.toString(codePoints[from]), 0);
       }
-      starts[i + 1] = at;
+      starts[i + 1] = starts[i] + read;
     }
-    return new Part.CharacterRows(Arrays.copyOf(rows, at), starts);
+    return new Part.CharacterRows(rows, starts);
+  }
+
+  private static int charactersRead(String word) {
+    return Math.min(
+        word.codePointCount(0, word.length()), SequenceInput.Characters.MOST_CHARACTERS);
   }
 }
