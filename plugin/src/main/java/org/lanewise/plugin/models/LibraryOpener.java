@@ -56,10 +56,24 @@ public final class LibraryOpener implements ModelOpener {
     Function<String, TextEmbedder> shared = id -> ((LibraryEncoder) encoders.get(id)).embedder();
     return switch (outline(directory).kind()) {
       case ENCODER -> LibraryEncoder.open(directory, options);
-      case TAGGER ->
-          new LibraryTagger(TextTagger.open(directory, options, shared), encoders.keySet());
-      case CLASSIFIER ->
-          new LibraryClassifier(TextClassifier.open(directory, options, shared), encoders.keySet());
+      case TAGGER -> {
+        TextTagger tagger = TextTagger.open(directory, options, shared);
+        yield warmed(new LibraryTagger(tagger, encoders.keySet()), tagger::warmUp);
+      }
+      case CLASSIFIER -> {
+        TextClassifier classifier = TextClassifier.open(directory, options, shared);
+        yield warmed(new LibraryClassifier(classifier, encoders.keySet()), classifier::warmUp);
+      }
     };
+  }
+
+  private static Tagger warmed(Tagger model, Runnable warmUp) {
+    try {
+      warmUp.run();
+      return model;
+    } catch (RuntimeException e) {
+      model.close();
+      throw e;
+    }
   }
 }
