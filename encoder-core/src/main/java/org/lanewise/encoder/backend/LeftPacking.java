@@ -22,9 +22,9 @@ final class LeftPacking {
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
   /** Lanes 0, 0', 1, 1', ... of two vectors, and the same of their upper halves. */
-  private static final IntVector LOWER = zip(0);
+  static final IntVector LOWER = zip(0);
 
-  private static final IntVector UPPER = zip(LANES / 2);
+  static final IntVector UPPER = zip(LANES / 2);
 
   /** For each of three vectors of triples of pairs: the pairs of the first two sources ... */
   private static final IntVector TWO_0 = twoOfThree(0);

@@ -87,6 +87,41 @@ final class ProductKernels {
     }
   }
 
+  /** The same for all rows of a packed left side, one block after the other. */
+  static void multiplyRows(
+      int rows,
+      boolean bf16,
+      MemorySegment left,
+      MemorySegment panel,
+      long panelAt,
+      int depth,
+      MemorySegment bias,
+      long biasAt,
+      MemorySegment output,
+      long outputAt,
+      long outputStride) {
+    long leftAt = 0;
+    int block;
+    for (int row = 0; row < rows; row += block) {
+      block = block(rows - row);
+      multiply(
+          block,
+          bf16,
+          left,
+          leftAt,
+          panel,
+          panelAt,
+          depth,
+          bias,
+          biasAt,
+          output,
+          outputAt,
+          outputStride);
+      leftAt += 4L * block * depth;
+      outputAt += block * outputStride;
+    }
+  }
+
   private static void fp32Rows6(
       MemorySegment left,
       long leftAt,

@@ -8,7 +8,9 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorMask;
@@ -26,7 +28,7 @@ import org.lanewise.encoder.weights.Tensor;
  * the rows of a product's left side are packed as it goes. {@code -Dlanewise.vector.bits} forces a
  * vector size, for tests and comparisons.
  */
-public final class VectorBackend implements Backend {
+public final class VectorBackend implements TrainingBackend {
   static final VectorSpecies<Float> FLOATS = species();
 
   /** As many shorts as there are floats in a vector. */
@@ -36,9 +38,6 @@ public final class VectorBackend implements Backend {
   private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
-
-  /** Packed left side of one task: what leaves room for a panel in a 1 MB L2 cache. */
-  private static final int LEFT_BYTES = 384 << 10;
 
   /** Rows of one task of the operations that only stream through memory. */
   private static final int STREAM_ROWS = 64;
@@ -181,41 +180,24 @@ public final class VectorBackend implements Backend {
   public void linear(Matrix input, LinearWeight weight, Activation activation, Matrix output) {
     PanelWeight panels = (PanelWeight) weight;
     assert input.columns() == panels.inputSize() && output.columns() == panels.outputSize();
-    int rows = input.rows();
-    int chunkRows = chunkRows(rows, panels.inputSize());
-    int chunks = Math.ceilDiv(rows, chunkRows);
-    // Few rows are shared out by columns; each share then packs the same left side again.
-    int shares = Math.clamp(Math.ceilDiv(2 * workers.threads(), chunks), 1, panels.panelCount());
-    if (workers.threads() == 1) {
-      shares = 1;
+    if (input.rows() == 0) {
+      return;
     }
-    int panelsPerShare = Math.ceilDiv(panels.panelCount(), shares);
-    int columnShares = shares;
+    VectorProduct.Tasks tasks =
+        VectorProduct.Tasks.of(
+            input.rows(), panels.inputSize(), panels.panelCount(), workers.threads());
     workers.forEach(
-        chunks * columnShares,
-        task -> {
-          int firstRow = task / columnShares * chunkRows;
-          int firstPanel = task % columnShares * panelsPerShare;
-          multiply(
-              input,
-              firstRow,
-              Math.min(chunkRows, rows - firstRow),
-              panels,
-              firstPanel,
-              Math.min(panels.panelCount(), firstPanel + panelsPerShare),
-              activation,
-              output);
-        });
-  }
-
-  /** Rows of one task: as many as share the caches, in whole blocks, evenly among the threads. */
-  private int chunkRows(int rows, int depth) {
-    int largest = Math.clamp(LEFT_BYTES / (4L * depth), Matrix.ROW_BLOCK, 384);
-    int chunks = Math.ceilDiv(rows, largest);
-    if (rows >= 4 * Matrix.ROW_BLOCK * workers.threads()) {
-      chunks = Matrix.roundUp(chunks, workers.threads());
-    }
-    return Matrix.roundUp(Math.ceilDiv(rows, chunks), Matrix.ROW_BLOCK);
+        tasks.count(),
+        task ->
+            multiply(
+                input,
+                tasks.firstRow(task),
+                tasks.rows(task),
+                panels,
+                tasks.firstPanel(task),
+                tasks.endPanel(task),
+                activation,
+                output));
   }
 
   private void multiply(
@@ -428,6 +410,196 @@ public final class VectorBackend implements Backend {
       Matrix projected, int[] sequenceStarts, RecurrentWeight weight, Matrix state, Matrix output) {
     VectorRecurrence.Weight panels = (VectorRecurrence.Weight) weight;
     VectorRecurrence.recur(workers, scratches, projected, sequenceStarts, panels, state, output);
+  }
+
+  @Override
+  public void multiply(
+      Matrix left,
+      boolean transposeLeft,
+      Matrix right,
+      boolean transposeRight,
+      boolean accumulate,
+      Matrix output) {
+    int depth = transposeLeft ? left.rows() : left.columns();
+    assert output.rows() == (transposeLeft ? left.columns() : left.rows());
+    assert output.columns() == (transposeRight ? right.rows() : right.columns());
+    assert depth == (transposeRight ? right.columns() : right.rows());
+    VectorProduct.multiply(
+        workers,
+        scratches,
+        VectorProduct.Side.of(left, transposeLeft),
+        VectorProduct.Side.of(right, transposeRight),
+        depth,
+        accumulate,
+        output,
+        0,
+        output.rows());
+  }
+
+  @Override
+  public int traceSize(RecurrentCell cell, int hiddenSize) {
+    return VectorRecurrence.traced(cell) * Matrix.roundUp(hiddenSize, FLOATS.length());
+  }
+
+  @Override
+  public void recurTraced(
+      Matrix projected,
+      int[] sequenceStarts,
+      RecurrentCell cell,
+      List<RecurrentMatrices> weights,
+      Matrix before,
+      Matrix after,
+      Matrix output,
+      Matrix trace) {
+    VectorRecurrence.recurTraced(
+        workers, scratches, projected, sequenceStarts, cell, weights, before, after, output, trace);
+  }
+
+  @Override
+  public void recurGradient(
+      int[] sequenceStarts,
+      RecurrentCell cell,
+      List<RecurrentMatrices> weights,
+      Matrix before,
+      Matrix output,
+      Matrix trace,
+      Matrix outputGradient,
+      Matrix stateGradient,
+      Matrix projectedGradient,
+      List<RecurrentMatrices> gradients) {
+    new VectorRecurrenceGradient(
+            workers,
+            scratches,
+            sequenceStarts,
+            cell,
+            weights,
+            before,
+            output,
+            trace,
+            outputGradient,
+            stateGradient,
+            projectedGradient)
+        .run(gradients);
+  }
+
+  @Override
+  public void gather(Matrix table, int[] rows, Matrix output, int column) {
+    long bytes = 4L * table.columns();
+    forEachRows(
+        rows.length,
+        (first, end) -> {
+          for (int i = first; i < end; i++) {
+            long from = table.rowOffset(Objects.checkIndex(rows[i], table.rows()));
+            long to = output.rowOffset(i) + 4L * column;
+            MemorySegment.copy(table.data(), from, output.data(), to, bytes);
+          }
+        });
+  }
+
+  /** Shared out by columns, so that every number is the sum of the same rows in the same order. */
+  @Override
+  public void scatterAdd(Matrix input, int column, int[] rows, Matrix table) {
+    int vectors = Math.ceilDiv(table.columns(), FLOATS.length());
+    int shares = Math.clamp(workers.threads(), 1, Math.max(vectors, 1));
+    int width = Math.ceilDiv(vectors, shares) * FLOATS.length();
+    workers.forEach(
+        shares,
+        share -> {
+          int first = share * width;
+          int size = Math.min(width, table.columns() - first);
+          for (int i = 0; i < rows.length; i++) {
+            long to = table.rowOffset(Objects.checkIndex(rows[i], table.rows())) + 4L * first;
+            long from = input.rowOffset(i) + 4L * (column + first);
+            TrainingKernels.add(input.data(), from, table.data(), to, size);
+          }
+        });
+  }
+
+  @Override
+  public void addRow(Matrix row, Matrix matrix) {
+    forEachRows(
+        matrix.rows(),
+        (first, end) -> {
+          for (int i = first; i < end; i++) {
+            long at = matrix.rowOffset(i);
+            TrainingKernels.add(row.data(), 0, matrix.data(), at, matrix.columns());
+          }
+        });
+  }
+
+  @Override
+  public void addColumnSums(Matrix matrix, Matrix row) {
+    TrainingKernels.addColumnSums(
+        workers,
+        scratches,
+        matrix.rows(),
+        matrix.columns(),
+        (i, sums, at) ->
+            TrainingKernels.add(matrix.data(), matrix.rowOffset(i), sums, at, matrix.columns()),
+        row.data(),
+        0);
+  }
+
+  @Override
+  public void multiplyElements(Matrix mask, Matrix matrix) {
+    forEachRows(
+        matrix.rows(),
+        (first, end) -> {
+          for (int i = first; i < end; i++) {
+            TrainingKernels.multiply(
+                mask.data(),
+                mask.rowOffset(i),
+                matrix.data(),
+                matrix.rowOffset(i),
+                matrix.columns());
+          }
+        });
+  }
+
+  @Override
+  public void adamW(
+      Matrix parameter,
+      Matrix gradient,
+      Matrix firstMoment,
+      Matrix secondMoment,
+      AdamW coefficients,
+      double learningRate,
+      double scale,
+      int step) {
+    TrainingKernels.AdamWStep numbers =
+        TrainingKernels.AdamWStep.of(coefficients, learningRate, scale, step);
+    forEachRows(
+        parameter.rows(),
+        (first, end) -> {
+          for (int i = first; i < end; i++) {
+            numbers.apply(
+                parameter.data(),
+                parameter.rowOffset(i),
+                gradient.data(),
+                gradient.rowOffset(i),
+                firstMoment.data(),
+                firstMoment.rowOffset(i),
+                secondMoment.data(),
+                secondMoment.rowOffset(i),
+                parameter.columns());
+          }
+        });
+  }
+
+  @Override
+  public double sumOfSquares(Matrix matrix) {
+    double[] sums = new double[Math.ceilDiv(matrix.rows(), STREAM_ROWS)];
+    forEachRows(
+        matrix.rows(),
+        (first, end) -> {
+          double sum = 0;
+          for (int i = first; i < end; i++) {
+            sum +=
+                TrainingKernels.sumOfSquares(matrix.data(), matrix.rowOffset(i), matrix.columns());
+          }
+          sums[first / STREAM_ROWS] = sum;
+        });
+    return Arrays.stream(sums).sum();
   }
 
   /**

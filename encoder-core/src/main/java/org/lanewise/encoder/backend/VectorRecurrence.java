@@ -11,6 +11,7 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 import org.lanewise.encoder.weights.Tensor;
@@ -67,6 +68,7 @@ final class VectorRecurrence {
   }
 
   private final Weight weight;
+  private final int direction;
   private final Direction part;
   private final Matrix projected;
 
@@ -88,10 +90,20 @@ final class VectorRecurrence {
 
   private final MemorySegment memory;
 
+  /** (tokens, directions * traced(cell) * gateColumns): see {@link #traced}. */
+  private final Optional<Matrix> trace;
+
   private VectorRecurrence(
-      ScratchPool.Scratch scratch, Matrix projected, Weight weight, int direction, int rows) {
+      ScratchPool.Scratch scratch,
+      Matrix projected,
+      Weight weight,
+      int direction,
+      int rows,
+      Optional<Matrix> trace) {
     this.weight = weight;
     this.projected = projected;
+    this.direction = direction;
+    this.trace = trace;
     part = weight.each().get(direction);
     inputGate = 4L * weight.hiddenSize();
     gate = 4L * weight.gateColumns();
@@ -128,6 +140,66 @@ final class VectorRecurrence {
     return new Weight(cell, hiddenSize, gateColumns, bf16, panelBytes, List.copyOf(each));
   }
 
+  /** The same of weights that change from call to call, in scratch memory and fp32. */
+  private static Weight pack(
+      ScratchPool.Scratch scratch, RecurrentCell cell, List<RecurrentMatrices> directions) {
+    int hiddenSize = directions.getFirst().weight().columns();
+    int gateColumns = Matrix.roundUp(hiddenSize, LANES);
+    int panels = Math.ceilDiv(cell.gates() * gateColumns, PANEL);
+    List<Direction> each = new ArrayList<>();
+    for (RecurrentMatrices matrices : directions) {
+      MemorySegment bias = scratch.zeros((long) panels * PANEL);
+      for (int gate = 0; gate < cell.gates(); gate++) {
+        long from = 4L * gate * hiddenSize;
+        long to = 4L * gate * gateColumns;
+        MemorySegment.copy(matrices.bias().data(), from, bias, to, 4L * hiddenSize);
+      }
+      MemorySegment peepholes = packPeepholes(scratch, cell, matrices);
+      MemorySegment packed = scratch.floats((long) panels * PANEL * hiddenSize);
+      MemorySegment squares = scratch.floats(RightPacking.SCRATCH);
+      each.add(new Direction(packed, bias, peepholes));
+      for (int half = 0; half < 2 * panels; half++) {
+        packHalf(matrices.weight(), half, gateColumns, packed, squares);
+      }
+    }
+    return new Weight(
+        cell, hiddenSize, gateColumns, false, PANEL_BYTES * hiddenSize, List.copyOf(each));
+  }
+
+  /** Packs a vector of gates: a half of a panel. */
+  private static void packHalf(
+      Matrix weight, int half, int gateColumns, MemorySegment packed, MemorySegment squares) {
+    int hiddenSize = weight.columns();
+    int gate = half * LANES / gateColumns;
+    int within = half * LANES % gateColumns;
+    int row = gate * hiddenSize + within;
+    int present = row < weight.rows() ? Math.min(LANES, hiddenSize - within) : 0;
+    long at = half / 2 * PANEL_BYTES * hiddenSize + half % 2 * BYTES;
+    RightPacking.packTransposed(
+        weight.data(),
+        weight.rowOffset(row),
+        weight.stride() * 4L,
+        hiddenSize,
+        present,
+        packed,
+        at,
+        squares);
+  }
+
+  /** Returns the peepholes in whole vectors, (peepholes, gateColumns). */
+  static MemorySegment packPeepholes(
+      ScratchPool.Scratch scratch, RecurrentCell cell, RecurrentMatrices matrices) {
+    int hiddenSize = matrices.weight().columns();
+    long rowBytes = 4L * Matrix.roundUp(hiddenSize, LANES);
+    MemorySegment peepholes = scratch.zeros(cell.peepholes() * rowBytes / 4);
+    for (int row = 0; row < cell.peepholes(); row++) {
+      Matrix from = matrices.peepholes();
+      MemorySegment.copy(
+          from.data(), from.rowOffset(row), peepholes, row * rowBytes, 4L * hiddenSize);
+    }
+    return peepholes;
+  }
+
   private static void copyGates(
       List<Tensor> tensors, int hiddenSize, int gateColumns, MemorySegment target) {
     int number = 0;
@@ -147,8 +219,54 @@ final class VectorRecurrence {
       Weight weight,
       Matrix state,
       Matrix output) {
+    forEachGroup(
+        workers,
+        sequenceStarts,
+        weight.directions(),
+        (direction, members) -> {
+          try (ScratchPool.Scratch scratch = scratches.borrow()) {
+            new VectorRecurrence(
+                    scratch, projected, weight, direction, members.length, Optional.empty())
+                .scan(members, sequenceStarts, state, state, output);
+          }
+        });
+  }
+
+  static void recurTraced(
+      Workers workers,
+      ScratchPool scratches,
+      Matrix projected,
+      int[] sequenceStarts,
+      RecurrentCell cell,
+      List<RecurrentMatrices> weights,
+      Matrix before,
+      Matrix after,
+      Matrix output,
+      Matrix trace) {
+    try (ScratchPool.Scratch panels = scratches.borrow()) {
+      Weight weight = pack(panels, cell, weights);
+      forEachGroup(
+          workers,
+          sequenceStarts,
+          weights.size(),
+          (direction, members) -> {
+            try (ScratchPool.Scratch scratch = scratches.borrow()) {
+              new VectorRecurrence(
+                      scratch, projected, weight, direction, members.length, Optional.of(trace))
+                  .scan(members, sequenceStarts, before, after, output);
+            }
+          });
+    }
+  }
+
+  /** What is done for one direction of a group of sequences, the longest first. */
+  interface GroupBody {
+    void accept(int direction, int[] members);
+  }
+
+  /** Runs the body for all sequences and directions, among the workers. */
+  static void forEachGroup(Workers workers, int[] sequenceStarts, int directions, GroupBody body) {
     int sequences = sequenceStarts.length - 1;
-    int directions = weight.directions();
     int[] longestFirst = longestFirst(sequenceStarts);
     // Threads without a direction of their own take sequences, but no less than a block of them.
     int wanted = Math.ceilDiv(workers.threads(), directions);
@@ -159,18 +277,13 @@ final class VectorRecurrence {
     workers.forEach(
         directions * groups,
         task -> {
-          int direction = task % directions;
           int group = task / directions;
           // Every group gets its share of the long ones.
-          int rows = Math.ceilDiv(sequences - group, groups);
-          int[] members = new int[rows];
-          for (int row = 0; row < rows; row++) {
+          int[] members = new int[Math.ceilDiv(sequences - group, groups)];
+          for (int row = 0; row < members.length; row++) {
             members[row] = longestFirst[group + row * groups];
           }
-          try (ScratchPool.Scratch scratch = scratches.borrow()) {
-            new VectorRecurrence(scratch, projected, weight, direction, rows)
-                .scan(members, sequenceStarts, direction, state, output);
-          }
+          body.accept(task % directions, members);
         });
   }
 
@@ -185,8 +298,20 @@ final class VectorRecurrence {
     return Arrays.stream(keys).mapToInt(key -> (int) key).toArray();
   }
 
+  /**
+   * Returns how many times {@code gateColumns} numbers a trace keeps for a token: the gates, then
+   * what an LSTM remembers, or the u of a GRU's gate n. An Elman network's gates are its output.
+   */
+  static int traced(RecurrentCell cell) {
+    return switch (cell) {
+      case RNN_TANH, RNN_RELU -> 0;
+      case LSTM, LSTM_PEEPHOLE -> 5;
+      case GRU -> 4;
+    };
+  }
+
   private void scan(
-      int[] members, int[] sequenceStarts, int direction, Matrix state, Matrix output) {
+      int[] members, int[] sequenceStarts, Matrix before, Matrix after, Matrix output) {
     long rowBytes = 4L * weight.hiddenSize();
     long inputColumn = direction * rowBytes * weight.cell().gates();
     long outputColumn = direction * rowBytes;
@@ -194,10 +319,10 @@ final class VectorRecurrence {
     int stateRow = direction * (sequenceStarts.length - 1);
     int longest = 0;
     for (int row = 0; row < members.length; row++) {
-      long from = state.rowOffset(stateRow + members[row]);
-      MemorySegment.copy(state.data(), from, hidden, row * gate, rowBytes);
+      long from = before.rowOffset(stateRow + members[row]);
+      MemorySegment.copy(before.data(), from, hidden, row * gate, rowBytes);
       if (keepsMemory) {
-        MemorySegment.copy(state.data(), from + rowBytes, memory, row * gate, rowBytes);
+        MemorySegment.copy(before.data(), from + rowBytes, memory, row * gate, rowBytes);
       }
       longest = Math.max(longest, length(sequenceStarts, members[row]));
     }
@@ -208,25 +333,50 @@ final class VectorRecurrence {
       }
       product(running);
       for (int row = 0; row < running; row++) {
-        int token =
-            direction == 0
-                ? sequenceStarts[members[row]] + step
-                : sequenceStarts[members[row] + 1] - 1 - step;
-        gates(row, projected.rowOffset(token) + inputColumn);
+        int token = token(sequenceStarts, members[row], direction, step);
+        step(row, token, projected.rowOffset(token) + inputColumn);
         long to = output.rowOffset(token) + outputColumn;
         MemorySegment.copy(hidden, row * gate, output.data(), to, rowBytes);
       }
     }
     for (int row = 0; row < members.length; row++) {
-      long to = state.rowOffset(stateRow + members[row]);
-      MemorySegment.copy(hidden, row * gate, state.data(), to, rowBytes);
+      long to = after.rowOffset(stateRow + members[row]);
+      MemorySegment.copy(hidden, row * gate, after.data(), to, rowBytes);
       if (keepsMemory) {
-        MemorySegment.copy(memory, row * gate, state.data(), to + rowBytes, rowBytes);
+        MemorySegment.copy(memory, row * gate, after.data(), to + rowBytes, rowBytes);
       }
     }
   }
 
-  private static int length(int[] sequenceStarts, int sequence) {
+  /** Returns the token that a direction reads at a step. */
+  static int token(int[] sequenceStarts, int sequence, int direction, int step) {
+    return direction == 0
+        ? sequenceStarts[sequence] + step
+        : sequenceStarts[sequence + 1] - 1 - step;
+  }
+
+  /** Takes a row past the token, and keeps its trace if there is one. */
+  private void step(int row, int token, long inputAt) {
+    long kept = traced(weight.cell());
+    if (trace.isEmpty() || kept == 0) {
+      gates(row, inputAt);
+      return;
+    }
+    MemorySegment to = trace.get().data();
+    long at = trace.get().rowOffset(token) + direction * kept * gate;
+    long sumsAt = row * sumsStride;
+    int gates = weight.cell().gates();
+    if (weight.cell() == RecurrentCell.GRU) {
+      MemorySegment.copy(sums, sumsAt + 2 * gate, to, at + gates * gate, gate);
+    }
+    gates(row, inputAt);
+    MemorySegment.copy(sums, sumsAt, to, at, gates * gate);
+    if (weight.cell().states() == 2) {
+      MemorySegment.copy(memory, row * gate, to, at + gates * gate, gate);
+    }
+  }
+
+  static int length(int[] sequenceStarts, int sequence) {
     return sequenceStarts[sequence + 1] - sequenceStarts[sequence];
   }
 
@@ -235,25 +385,18 @@ final class VectorRecurrence {
     int depth = weight.hiddenSize();
     LeftPacking.pack(hidden, 0, gate, rows, depth, left);
     for (int panel = 0; panel < weight.panelCount(); panel++) {
-      long leftAt = 0;
-      int block;
-      for (int row = 0; row < rows; row += block) {
-        block = ProductKernels.block(rows - row);
-        ProductKernels.multiply(
-            block,
-            weight.bf16(),
-            left,
-            leftAt,
-            part.panels(),
-            panel * weight.panelBytes(),
-            depth,
-            part.bias(),
-            panel * PANEL_BYTES,
-            sums,
-            row * sumsStride + panel * PANEL_BYTES,
-            sumsStride);
-        leftAt += 4L * block * depth;
-      }
+      ProductKernels.multiplyRows(
+          rows,
+          weight.bf16(),
+          left,
+          part.panels(),
+          panel * weight.panelBytes(),
+          depth,
+          part.bias(),
+          panel * PANEL_BYTES,
+          sums,
+          panel * PANEL_BYTES,
+          sumsStride);
     }
   }
 
@@ -338,7 +481,7 @@ final class VectorRecurrence {
   }
 
   /** gate = gate + peephole * memory. */
-  private static void peep(
+  static void peep(
       MemorySegment peephole,
       long peepholeAt,
       MemorySegment memory,

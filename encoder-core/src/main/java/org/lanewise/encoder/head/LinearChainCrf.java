@@ -70,8 +70,25 @@ public final class LinearChainCrf {
     return labels;
   }
 
-  private LinearChainCrf(double[] start, double[] transitions, double[] end) {
-    this.labels = start.length;
+  /**
+   * Makes a field of these numbers.
+   *
+   * @param start (labels)
+   * @param transitions (from, to)
+   * @param end (labels)
+   */
+  public LinearChainCrf(double[] start, double[] transitions, double[] end) {
+    labels = atLeastOne(start.length);
+    if (end.length != labels || transitions.length != (long) labels * labels) {
+      throw new IllegalArgumentException(
+          "[transitions] has "
+              + transitions.length
+              + " numbers and [end] "
+              + end.length
+              + ", expected those of the "
+              + labels
+              + " labels of [start]");
+    }
     this.start = start;
     this.transitions = transitions;
     this.end = end;

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Function;
 import java.util.regex.Pattern;
 import org.lanewise.encoder.tokenizer.SegmentedText;
@@ -17,6 +18,7 @@ public final class Corpus {
   private static final Pattern CONLLU_WORD = Pattern.compile("[1-9][0-9]*");
   private static final Pattern CONLLU_RANGE = Pattern.compile("[1-9][0-9]*-[1-9][0-9]*");
   private static final Pattern CONLLU_EMPTY = Pattern.compile("[0-9]+\\.[1-9][0-9]*");
+  private static final String TEXT = "# text = ";
   private static final String NO_SPACE = "SpaceAfter=No";
 
   private Corpus() {}
@@ -31,6 +33,9 @@ public final class Corpus {
    * in MISC; the words of a range such as {@code 1-2} are joined where they spell it, and empty
    * nodes such as {@code 1.1} are left out.
    *
+   * <p>The text is that of a comment {@code # text = ...} where it has the words in this order and
+   * only white space between them; else the words with a space between them, unless joined.
+   *
    * @throws IllegalArgumentException naming file, line and reason
    */
   public static List<Example> readTagged(Path file) throws IOException {
@@ -44,6 +49,9 @@ public final class Corpus {
           continue;
         }
         if (line.startsWith("# ") || (line.startsWith("#") && line.indexOf('\t') < 0)) {
+          if (line.startsWith(TEXT)) {
+            text.stated = line.substring(TEXT.length());
+          }
           continue;
         }
         String[] columns = line.split("\t", -1);
@@ -149,6 +157,7 @@ public final class Corpus {
     private final List<String> words = new ArrayList<>();
     private final List<String> tags = new ArrayList<>();
     private final List<Boolean> joined = new ArrayList<>();
+    private String stated = "";
     private String range = "";
     private int rangeStart;
     private int rangeLength;
@@ -184,6 +193,41 @@ public final class Corpus {
       if (words.isEmpty()) {
         return;
       }
+      examples.add(new Example(find(stated).orElseGet(this::join), tags));
+      words.clear();
+      tags.clear();
+      joined.clear();
+      stated = "";
+    }
+
+    /** Returns the text with its words, if they are all there is in it. */
+    private Optional<SegmentedText> find(String text) {
+      int[] starts = new int[words.size()];
+      int[] ends = new int[words.size()];
+      int at = 0;
+      for (int i = 0; i < starts.length; i++) {
+        starts[i] = skipSpace(text, at);
+        if (!text.startsWith(words.get(i), starts[i])) {
+          return Optional.empty();
+        }
+        at = starts[i] + words.get(i).length();
+        ends[i] = at;
+      }
+      return skipSpace(text, at) == text.length()
+          ? Optional.of(new SegmentedText(text, starts, ends))
+          : Optional.empty();
+    }
+
+    private static int skipSpace(String text, int from) {
+      int at = from;
+      while (at < text.length()
+          && (Character.isWhitespace(text.charAt(at)) || Character.isSpaceChar(text.charAt(at)))) {
+        at++;
+      }
+      return at;
+    }
+
+    private SegmentedText join() {
       StringBuilder text = new StringBuilder();
       int[] starts = new int[words.size()];
       int[] ends = new int[words.size()];
@@ -195,10 +239,7 @@ public final class Corpus {
           text.append(' ');
         }
       }
-      examples.add(new Example(new SegmentedText(text.toString(), starts, ends), tags));
-      words.clear();
-      tags.clear();
-      joined.clear();
+      return new SegmentedText(text.toString(), starts, ends);
     }
   }
 }

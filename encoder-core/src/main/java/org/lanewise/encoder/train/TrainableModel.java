@@ -2,8 +2,11 @@ package org.lanewise.encoder.train;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.random.RandomGenerator;
+import org.lanewise.encoder.backend.Matrix;
 import org.lanewise.encoder.backend.TrainingBackend;
+import org.lanewise.encoder.model.SequenceInput;
 import org.lanewise.encoder.model.SequenceInputs;
 import org.lanewise.encoder.model.SequenceModelConfig;
 import org.lanewise.encoder.weights.Tensor;
@@ -14,6 +17,14 @@ import org.lanewise.encoder.weights.Weights;
  * needs. Not thread-safe: one step at a time, whose operations the backend shares out.
  */
 public final class TrainableModel implements AutoCloseable {
+  private final TrainingBackend backend;
+  private final SequenceModelConfig config;
+  private final Parameters parameters;
+  private final Workspace workspace;
+  private final TrainableInputs inputs;
+  private final TrainableRecurrence recurrence;
+  private final SequenceLoss loss;
+
   /**
    * What is switched off at random in training.
    *
@@ -26,6 +37,22 @@ public final class TrainableModel implements AutoCloseable {
   public record Dropout(double inputs, double layers, double states, double words) {
     /** Nothing is dropped. */
     public static final Dropout NONE = new Dropout(0, 0, 0, 0);
+
+    /** Checks the shares. */
+    public Dropout {
+      check("inputs", inputs);
+      check("layers", layers);
+      check("states", states);
+      check("words", words);
+    }
+
+    private static void check(String name, double share) {
+      // Beyond that, what is left is scaled by more than a hundred.
+      if (!(share >= 0 && share <= 0.99)) {
+        throw new IllegalArgumentException(
+            "dropout [" + name + "] is " + share + ", expected 0 to 0.99");
+      }
+    }
   }
 
   /**
@@ -34,21 +61,61 @@ public final class TrainableModel implements AutoCloseable {
    * until they are loaded.
    *
    * @param rows for each input the rows of its table of words or characters, 0 where it has none
-   * @throws IllegalArgumentException where inputs, rows and configuration do not fit together
+   * @throws IllegalArgumentException where rows and configuration do not fit together
    */
   public TrainableModel(
       TrainingBackend backend, SequenceModelConfig config, List<Integer> rows, long seed) {
-    throw new UnsupportedOperationException();
+    check(config, rows);
+    this.backend = backend;
+    this.config = config;
+    parameters = new Parameters(backend, seed);
+    workspace = new Workspace(backend);
+    inputs = new TrainableInputs(backend, parameters, config, rows);
+    recurrence = new TrainableRecurrence(backend, parameters, "recurrent.", config.recurrent());
+    int size = config.recurrent().outputSize();
+    int labels = config.labels().size();
+    loss =
+        switch (config.head()) {
+          case TAG_SOFTMAX -> TaggingLoss.softmax(backend, parameters, labels, size);
+          case TAG_CRF -> TaggingLoss.crf(backend, parameters, config.labels(), size);
+          case CLASS_LAST ->
+              classifier(new TrainablePooling.Last(backend, config.recurrent().directions()));
+          case CLASS_MEAN -> classifier(new TrainablePooling.Mean(backend));
+          case CLASS_MAX -> classifier(new TrainablePooling.Max(backend));
+          case CLASS_ADDITIVE_ATTENTION ->
+              classifier(TrainablePooling.Attention.additive(backend, parameters, size, size));
+          case CLASS_DOT_ATTENTION ->
+              classifier(TrainablePooling.Attention.dot(backend, parameters, size));
+        };
+  }
+
+  private SequenceLoss classifier(TrainablePooling pooling) {
+    return new ClassificationLoss(
+        backend, parameters, pooling, config.labels().size(), config.recurrent().outputSize());
+  }
+
+  private static void check(SequenceModelConfig config, List<Integer> rows) {
+    if (rows.size() != config.inputs().size()) {
+      throw new IllegalArgumentException(
+          "[rows] has " + rows.size() + " entries, expected " + config.inputs().size());
+    }
+    for (int i = 0; i < rows.size(); i++) {
+      boolean table = !(config.inputs().get(i) instanceof SequenceInput.EncoderVectors);
+      if (table && rows.get(i) < 1) {
+        throw new IllegalArgumentException(
+            "the table of input [" + i + "] has " + rows.get(i) + " rows, expected at least 1");
+      }
+    }
   }
 
   /** Replaces those weights that are given (static vectors, a golden), checked for shape. */
   public void load(Weights weights) {
-    throw new UnsupportedOperationException();
+    parameters.load(weights);
   }
 
   /** Returns all weights under their names, F32, as they are now: a copy. */
   public Map<String, Tensor> weights() {
-    throw new UnsupportedOperationException();
+    return parameters.weights();
   }
 
   /**
@@ -57,12 +124,12 @@ public final class TrainableModel implements AutoCloseable {
    * second_moment.NAME}. A copy.
    */
   public Map<String, Tensor> checkpoint() {
-    throw new UnsupportedOperationException();
+    return parameters.checkpoint();
   }
 
   /** Goes back to what {@link #checkpoint} returned, bit for bit. */
   public void restore(Weights checkpoint) {
-    throw new UnsupportedOperationException();
+    parameters.restore(checkpoint);
   }
 
   /**
@@ -76,7 +143,49 @@ public final class TrainableModel implements AutoCloseable {
    */
   public double accumulate(
       SequenceInputs.Batch batch, int[] labels, Dropout dropout, RandomGenerator random) {
-    throw new UnsupportedOperationException();
+    workspace.reset();
+    int[] starts = batch.sequenceStarts();
+    TrainableInputs.checkStarts(starts, batch.words(), "texts");
+    TrainableInputs.Pass read = inputs.forward(workspace, batch, dropout.words(), random);
+    Matrix joined = read.joined();
+    Optional<Matrix> mask =
+        workspace.mask(joined.rows(), joined.columns(), dropout.inputs(), random);
+    mask.ifPresent(present -> backend.multiplyElements(present, joined));
+    TrainableRecurrence.Pass pass =
+        recurrence.forward(
+            workspace,
+            joined,
+            starts,
+            recurrence.zeroStates(workspace, starts.length - 1),
+            dropout.layers(),
+            random);
+    Matrix outputGradient = workspace.matrix(pass.output().rows(), pass.output().columns());
+    List<Matrix> stateGradients = recurrence.zeroStates(workspace, starts.length - 1);
+    double sum =
+        loss.backward(
+            workspace,
+            new States(pass.output(), pass.after().getLast()),
+            starts,
+            labels,
+            dropout.states(),
+            random,
+            new States(outputGradient, stateGradients.getLast()));
+    Optional<Matrix> joinedGradient =
+        inputs.trained()
+            ? Optional.of(workspace.matrix(joined.rows(), joined.columns()))
+            : Optional.empty();
+    recurrence.backward(workspace, pass, outputGradient, stateGradients, joinedGradient);
+    if (joinedGradient.isPresent()) {
+      Matrix gradient = joinedGradient.get();
+      mask.ifPresent(present -> backend.multiplyElements(present, gradient));
+      inputs.backward(workspace, read, gradient);
+    }
+    return sum;
+  }
+
+  /** Returns the gradients by all weights that are trained, under their names: a copy. */
+  Map<String, Tensor> gradients() {
+    return parameters.gradients();
   }
 
   /**
@@ -88,11 +197,11 @@ public final class TrainableModel implements AutoCloseable {
    * @throws ArithmeticException where the norm is not a number: the training has diverged
    */
   public double step(Optimizer optimizer, int step, double scale) {
-    throw new UnsupportedOperationException();
+    return parameters.step(optimizer, step, scale);
   }
 
   @Override
   public void close() {
-    throw new UnsupportedOperationException();
+    parameters.close();
   }
 }

@@ -2,6 +2,7 @@ package org.lanewise.encoder.backend;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.foreign.Arena;
@@ -11,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
@@ -33,10 +35,13 @@ abstract class BackendContract {
 
   private final Arena arena = Arena.ofShared();
   private final Random random = new Random(SEED);
-  private final Backend oracle = new ScalarBackend(Precision.FP32);
+  private final TrainingBackend oracle = new ScalarBackend(Precision.FP32);
+
+  /** Returns the backend under test, fp32 and without other threads. */
+  abstract TrainingBackend backendOnOneThread();
 
   /** Returns the backend under test. */
-  abstract Backend backend(Precision precision);
+  abstract TrainingBackend backend(Precision precision);
 
   @AfterEach
   void close() {
@@ -301,6 +306,213 @@ abstract class BackendContract {
     assertClose("bf16 " + cell, expected, recurrence.run(backend(Precision.BF16)), 2e-5);
   }
 
+  @Test
+  void multiplyTakesEitherSideTransposedAndAdds() {
+    for (int rows : new int[] {1, 2, 5, 6, 9, 33, 70}) {
+      for (int depth : new int[] {1, 4, 7, 16, 35, 64}) {
+        for (int columns : new int[] {1, 3, 8, 15, 17, 32, 70}) {
+          compareProducts(rows, depth, columns);
+        }
+      }
+    }
+    // Several chunks of the depth, of the rows and of the panels.
+    compareProducts(130, 1050, 75);
+    compareProducts(420, 40, 200);
+  }
+
+  private void compareProducts(int rows, int depth, int columns) {
+    for (int variant = 0; variant < 8; variant++) {
+      boolean transposeLeft = (variant & 1) != 0;
+      boolean transposeRight = (variant & 2) != 0;
+      boolean accumulate = (variant & 4) != 0;
+      float[][] left = transposeLeft ? numbers(depth, rows) : numbers(rows, depth);
+      float[][] right = transposeRight ? numbers(columns, depth) : numbers(depth, columns);
+      float[][] start = numbers(rows, columns);
+      compare(
+          "multiply " + rows + "x" + depth + "x" + columns + " variant " + variant,
+          2e-6 * Math.sqrt(depth) + 1e-6,
+          backend -> {
+            Matrix output = matrix(backend, start);
+            backend.multiply(
+                matrix(backend, left),
+                transposeLeft,
+                matrix(backend, right),
+                transposeRight,
+                accumulate,
+                output);
+            return List.of(output);
+          });
+    }
+  }
+
+  @Test
+  void multiplyOverNoDepthIsZero() {
+    for (boolean accumulate : new boolean[] {false, true}) {
+      float[][] start = numbers(7, 5);
+      compare(
+          "multiply over no depth",
+          0,
+          backend -> {
+            Matrix output = matrix(backend, start);
+            Matrix left = backend.allocate(arena, 0, 7);
+            Matrix right = backend.allocate(arena, 0, 5);
+            backend.multiply(left, true, right, false, accumulate, output);
+            return List.of(output);
+          });
+    }
+  }
+
+  @Test
+  void gatherCopiesRowsAndScatterAddsThem() {
+    for (int columns : SIZES) {
+      float[][] table = numbers(11, columns);
+      float[][] input = numbers(150, columns + 9);
+      int[] rows = random.ints(150, 0, 11).toArray();
+      compare(
+          "gather and scatterAdd of " + columns,
+          1e-5,
+          backend -> {
+            Matrix to = matrix(backend, table);
+            Matrix gathered = matrix(backend, input);
+            backend.gather(to, rows, gathered, 4);
+            backend.scatterAdd(matrix(backend, input), 5, rows, to);
+            return List.of(gathered, to);
+          });
+    }
+  }
+
+  @Test
+  void gatherAndScatterRefuseRowsThatAreNotThere() {
+    TrainingBackend backend = backend(Precision.FP32);
+    Matrix table = matrix(backend, numbers(3, 4));
+    Matrix rows = matrix(backend, numbers(2, 4));
+    for (int row : new int[] {-1, 3, Integer.MAX_VALUE}) {
+      int[] picked = {0, row};
+      assertThrows(IndexOutOfBoundsException.class, () -> backend.gather(table, picked, rows, 0));
+      assertThrows(
+          IndexOutOfBoundsException.class, () -> backend.scatterAdd(rows, 0, picked, table));
+    }
+  }
+
+  @Test
+  void rowsAndColumnsAreAddedAndMaskedNumberByNumber() {
+    for (int columns : SIZES) {
+      for (int rows : new int[] {1, 5, 64, 65, 200}) {
+        float[][] matrix = numbers(rows, columns);
+        float[][] mask = numbers(rows, columns);
+        float[][] row = numbers(1, columns);
+        compare(
+            "rows of " + rows + "x" + columns,
+            1e-5,
+            backend -> {
+              Matrix numbers = matrix(backend, matrix);
+              backend.addRow(matrix(backend, row), numbers);
+              backend.multiplyElements(matrix(backend, mask), numbers);
+              Matrix sums = matrix(backend, row);
+              backend.addColumnSums(numbers, sums);
+              Matrix squares = backend.allocate(arena, 1, 1);
+              squares.set(0, 0, (float) backend.sumOfSquares(numbers));
+              return List.of(numbers, sums, squares);
+            });
+      }
+    }
+  }
+
+  @Test
+  void adamWTakesSteps() {
+    TrainingBackend.AdamW coefficients = new TrainingBackend.AdamW(0.9, 0.999, 1e-8, 0.02);
+    for (int columns : SIZES) {
+      float[][] parameter = numbers(70, columns);
+      List<float[][]> gradients = List.of(numbers(70, columns), numbers(70, columns));
+      compare(
+          "adamW of " + columns,
+          2e-6,
+          backend -> {
+            Matrix parameters = matrix(backend, parameter);
+            Matrix first = backend.allocate(arena, 70, columns);
+            Matrix second = backend.allocate(arena, 70, columns);
+            for (int step = 1; step <= 6; step++) {
+              Matrix gradient = matrix(backend, gradients.get(step % 2));
+              backend.adamW(parameters, gradient, first, second, coefficients, 0.01, 0.3, step);
+            }
+            return List.of(parameters, first, second);
+          });
+    }
+  }
+
+  @Test
+  void aParameterWithoutAGradientOnlyDecays() {
+    TrainingBackend.AdamW coefficients = new TrainingBackend.AdamW(0.9, 0.999, 1e-8, 0.5);
+    float[][] parameter = numbers(2, 21);
+    compare(
+        "adamW without a gradient",
+        1e-7,
+        backend -> {
+          Matrix parameters = matrix(backend, parameter);
+          Matrix first = backend.allocate(arena, 2, 21);
+          Matrix second = backend.allocate(arena, 2, 21);
+          Matrix gradient = backend.allocate(arena, 2, 21);
+          backend.adamW(parameters, gradient, first, second, coefficients, 0.01, 1, 1);
+          return List.of(parameters, first, second);
+        });
+  }
+
+  /** Compares the matrices that a computation returns with the oracle's. */
+  private void compare(
+      String what, double tolerance, Function<TrainingBackend, List<Matrix>> computation) {
+    List<Matrix> expected = computation.apply(oracle);
+    TrainingBackend backend = backend(Precision.FP32);
+    List<Matrix> actual = computation.apply(backend);
+    for (int i = 0; i < expected.size(); i++) {
+      assertClose(
+          what + ", result " + i,
+          read(oracle, expected.get(i)),
+          read(backend, actual.get(i)),
+          tolerance);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(RecurrentCell.class)
+  void recurGradientGoesBackThroughEachSequence(RecurrentCell cell) {
+    for (int hiddenSize : new int[] {1, 3, 4, 8, 16, 33}) {
+      for (int directions : new int[] {1, 2}) {
+        compareGradient(cell, hiddenSize, directions, 1);
+        compareGradient(cell, hiddenSize, directions, 11);
+        compareGradient(cell, hiddenSize, directions, 2, 7, 1, 7, 4, 12, 3);
+      }
+    }
+    int[] lengths = new int[113];
+    for (int i = 0; i < lengths.length; i++) {
+      lengths[i] = 1 + i * 37 % 10;
+    }
+    compareGradient(cell, 17, 2, lengths);
+  }
+
+  private void compareGradient(RecurrentCell cell, int hiddenSize, int directions, int... lengths) {
+    Recurrence recurrence = new Recurrence(cell, hiddenSize, directions, lengths);
+    int tokens = recurrence.projected.length;
+    // Sums over all tokens carry the errors of as many.
+    compare(
+        "gradient of " + cell + " " + directions + "x" + hiddenSize + Arrays.toString(lengths),
+        2e-5 * Math.sqrt(1 + tokens / 30.0),
+        recurrence::trainingStep);
+  }
+
+  @ParameterizedTest
+  @EnumSource(RecurrentCell.class)
+  void recurGradientIsTheSameOnAnyNumberOfThreads(RecurrentCell cell) {
+    int[] lengths = random.ints(70, 1, 30).toArray();
+    Recurrence recurrence = new Recurrence(cell, 21, 2, lengths);
+    TrainingBackend shared = backend(Precision.FP32);
+    List<Matrix> expected = recurrence.trainingStep(shared);
+    List<Matrix> again = recurrence.trainingStep(backendOnOneThread());
+    for (int i = 0; i < expected.size(); i++) {
+      float[][] alone = read(shared, again.get(i));
+      assertArrayEquals(read(shared, expected.get(i)), alone, cell + " result " + i);
+    }
+  }
+
   /** A recurrent layer with its input and initial states. */
   private final class Recurrence {
     private final RecurrentCell cell;
@@ -308,6 +520,8 @@ abstract class BackendContract {
     private final int[] starts;
     private final float[][] projected;
     private final float[][] state;
+    private final float[][] outputGradient;
+    private final float[][] stateGradient;
     private final int outputSize;
 
     Recurrence(RecurrentCell cell, int hiddenSize, int directions, int... lengths) {
@@ -336,6 +550,8 @@ abstract class BackendContract {
       outputSize = directions * hiddenSize;
       projected = numbers(starts[lengths.length], outputSize * cell.gates());
       state = numbers(directions * lengths.length, cell.states() * hiddenSize);
+      outputGradient = numbers(projected.length, outputSize);
+      stateGradient = numbers(state.length, cell.states() * hiddenSize);
     }
 
     private Recurrence(Recurrence all, int sequence) {
@@ -348,11 +564,51 @@ abstract class BackendContract {
       projected = Arrays.copyOfRange(all.projected, first, end);
       int sequences = all.starts.length - 1;
       state = new float[][] {all.state[sequence], all.state[sequences + sequence]};
+      outputGradient = Arrays.copyOfRange(all.outputGradient, first, end);
+      stateGradient =
+          new float[][] {all.stateGradient[sequence], all.stateGradient[sequences + sequence]};
     }
 
     /** Returns one sequence of a bidirectional layer alone. */
     Recurrence only(int sequence) {
       return new Recurrence(this, sequence);
+    }
+
+    /** Returns what a traced forward pass and its gradient compute. */
+    List<Matrix> trainingStep(TrainingBackend backend) {
+      List<RecurrentMatrices> weights = new ArrayList<>();
+      List<RecurrentMatrices> gradients = new ArrayList<>();
+      List<Matrix> results = new ArrayList<>();
+      for (RecurrentTensors tensors : directions) {
+        Matrix weight = matrix(backend, tensors.weights());
+        Matrix bias = matrix(backend, tensors.biases());
+        Matrix peepholes = matrix(backend, tensors.peepholes());
+        weights.add(new RecurrentMatrices(weight, bias, peepholes));
+        // Gradients are added to what is there: numbers that are there already.
+        RecurrentMatrices gradient =
+            new RecurrentMatrices(
+                matrix(backend, tensors.weights()),
+                matrix(backend, tensors.biases()),
+                matrix(backend, tensors.peepholes()));
+        gradients.add(gradient);
+        results.addAll(List.of(gradient.weight(), gradient.bias(), gradient.peepholes()));
+      }
+      int tokens = projected.length;
+      int hiddenSize = outputSize / directions.size();
+      Matrix before = matrix(backend, state);
+      Matrix after = backend.allocate(arena, before.rows(), before.columns());
+      Matrix output = backend.allocate(arena, tokens, outputSize);
+      int traceSize = directions.size() * backend.traceSize(cell, hiddenSize);
+      Matrix trace = backend.allocate(arena, tokens, traceSize);
+      Matrix input = matrix(backend, projected);
+      backend.recurTraced(input, starts, cell, weights, before, after, output, trace);
+      Matrix byState = matrix(backend, stateGradient);
+      Matrix byInput = backend.allocate(arena, tokens, input.columns());
+      Matrix byOutput = matrix(backend, outputGradient);
+      backend.recurGradient(
+          starts, cell, weights, before, output, trace, byOutput, byState, byInput, gradients);
+      results.addAll(List.of(output, after, byState, byInput));
+      return results;
     }
 
     /** Returns the rows of the output, and then those of the states. */
@@ -459,8 +715,29 @@ abstract class BackendContract {
     return new Tensor("table", type, new long[] {rows, size}, data);
   }
 
+  /** Returns the rows of all tensors; a tensor of one dimension is a row. */
+  private Matrix matrix(Backend backend, List<Tensor> tensors) {
+    List<float[]> rows = new ArrayList<>();
+    for (Tensor tensor : tensors) {
+      int columns = Math.toIntExact(tensor.shape()[tensor.shape().length - 1]);
+      for (long at = 0; at < tensor.elements(); at += columns) {
+        float[] row = new float[columns];
+        for (int i = 0; i < columns; i++) {
+          row[i] = tensor.get(at + i);
+        }
+        rows.add(row);
+      }
+    }
+    return matrix(backend, rows.toArray(float[][]::new));
+  }
+
+  /** What lies outside of the matrix is not a number, so that a kernel that uses it is found. */
   private Matrix matrix(Backend backend, float[][] numbers) {
-    Matrix matrix = backend.allocate(arena, numbers.length, numbers[0].length);
+    int columns = numbers.length == 0 ? 0 : numbers[0].length;
+    Matrix matrix = backend.allocate(arena, numbers.length, columns);
+    for (long i = 0; i < matrix.data().byteSize() / Float.BYTES; i++) {
+      matrix.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, Float.NaN);
+    }
     for (int row = 0; row < numbers.length; row++) {
       for (int i = 0; i < numbers[row].length; i++) {
         matrix.set(row, i, numbers[row][i]);

@@ -11,7 +11,12 @@ final class VectorBackendTest extends BackendContract {
   }
 
   @Override
-  Backend backend(Precision precision) {
+  TrainingBackend backend(Precision precision) {
     return new VectorBackend(precision, WORKERS);
+  }
+
+  @Override
+  TrainingBackend backendOnOneThread() {
+    return new VectorBackend(Precision.FP32, new Workers(1));
   }
 }

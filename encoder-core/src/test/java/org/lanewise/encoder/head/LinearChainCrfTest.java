@@ -15,6 +15,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.lanewise.encoder.GoldenTensors;
 import org.lanewise.encoder.weights.DataType;
 import org.lanewise.encoder.weights.Tensor;
 import org.lanewise.encoder.weights.Weights;
@@ -27,17 +28,17 @@ final class LinearChainCrfTest {
   private static final List<String> BIOES = List.of("E-A", "S-B", "O", "B-A", "I-A");
 
   static List<String> files() {
-    return RecurrentGolden.names("crf", 3);
+    return GoldenTensors.names("recurrent/crf", 3);
   }
 
   @ParameterizedTest
   @MethodSource("files")
   void goldensAreMet(String name) {
-    RecurrentGolden golden = RecurrentGolden.open(name);
+    GoldenTensors golden = GoldenTensors.open(name);
     try (Arena arena = Arena.ofConfined()) {
       Weights weights = golden.parameters(arena);
       LinearChainCrf crf = new LinearChainCrf(weights, golden.size("param.start", 0));
-      float[] emissions = RecurrentGolden.floats(golden.packed("param.emissions"));
+      float[] emissions = GoldenTensors.floats(golden.packed("param.emissions"));
       int[] starts = golden.sequenceStarts();
       golden.compare(
           "log_partition",

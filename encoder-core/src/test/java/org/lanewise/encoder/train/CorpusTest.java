@@ -47,6 +47,29 @@ final class CorpusTest {
   }
 
   @Test
+  void takesTheStatedTextWhereItHasTheWords() throws IOException {
+    List<Example> examples =
+        tagged(
+            """
+            # text = I  don't
+            I\tPRON\t_
+            do\tAUX\t_
+            n't\tPART\t_
+
+            # text = I  don't!
+            I\tPRON\tSpaceAfter=No
+            do\tAUX\t_
+            n't\tPART\t_
+
+            I\tPRON\t_
+            """);
+    assertEquals("I  don't", examples.get(0).text().text());
+    assertEquals(List.of("I", "do", "n't"), words(examples.get(0)));
+    assertEquals("Ido n't", examples.get(1).text().text());
+    assertEquals("I", examples.get(2).text().text());
+  }
+
+  @Test
   void onlyALineFeedEndsALine() throws IOException {
     List<Example> examples = tagged("a\u2028b\tX\nc\u0085\tY");
     assertEquals(List.of("a\u2028b", "c\u0085"), words(examples.getFirst()));
