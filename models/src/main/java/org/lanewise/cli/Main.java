@@ -36,6 +36,7 @@ public final class Main implements Runnable {
 
   /** Runs the command and ends the JVM with its exit code. */
   public static void main(String[] args) throws IOException, InterruptedException {
+    Restart.endWithParent();
     boolean terminal = Boolean.getBoolean(Restart.TERMINAL) || stderrIsTerminal();
     int code = computes(args) ? Restart.withVectorApi(args, terminal, System.err).orElse(-1) : -1;
     if (code < 0) {

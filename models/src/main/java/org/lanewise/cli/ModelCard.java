@@ -49,6 +49,9 @@ record ModelCard(
             | score | value |
             |---|---|
             %s
+            | label | precision | recall | F1 | expected |
+            |---|---|---|---|---|
+            %s
             ## Training
 
             %,d texts, %d epochs, of which epoch %d was the best, %,.0f seconds. `training.json` has all
@@ -73,6 +76,7 @@ record ModelCard(
                     .map(each -> List.of(each.use(), each.name(), each.sha256()))
                     .toList()),
             rows(scores()),
+            rows(labels()),
             data.examples().size(),
             outcome.epochs().size(),
             outcome.best(),
@@ -104,6 +108,19 @@ record ModelCard(
     return outcome.judgement().details().properties().stream()
         .filter(score -> score.getValue().isNumber())
         .map(score -> List.of(score.getKey(), number(score.getValue())))
+        .toList();
+  }
+
+  private List<List<String>> labels() {
+    return outcome.judgement().details().path("per_label").properties().stream()
+        .map(
+            label ->
+                List.of(
+                    label.getKey(),
+                    number(label.getValue().path("precision")),
+                    number(label.getValue().path("recall")),
+                    number(label.getValue().path("f1")),
+                    number(label.getValue().path("expected"))))
         .toList();
   }
 

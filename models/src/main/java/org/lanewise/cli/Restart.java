@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import org.lanewise.encoder.backend.Backends;
 
 /**
@@ -25,6 +26,12 @@ final class Restart {
 
   /** Set in the second JVM, whose stderr is a pipe, when the first one's is a terminal. */
   static final String TERMINAL = "lanewise.terminal";
+
+  /** onExit of a process that is no child looks after it only every few seconds. */
+  private static final int PARENT_MILLIS = 200;
+
+  /** Nobody is left to see this exit code. */
+  private static final int GONE = 3;
 
   /** How lines begin that the JVM itself puts on stderr when it starts. */
   private static final List<String> GREETINGS =
@@ -64,6 +71,26 @@ final class Restart {
     int code = process.waitFor();
     errors.join();
     return Optional.of(code);
+  }
+
+  /** Ends the second JVM when the first one is gone, however that ended. */
+  static void endWithParent() {
+    if (Boolean.getBoolean(RESTARTED)) {
+      ProcessHandle.current()
+          .parent()
+          .ifPresent(parent -> Thread.ofPlatform().daemon().start(() -> await(parent)));
+    }
+  }
+
+  private static void await(ProcessHandle parent) {
+    try {
+      while (parent.isAlive()) {
+        TimeUnit.MILLISECONDS.sleep(PARENT_MILLIS);
+      }
+      Runtime.getRuntime().halt(GONE);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   private static List<String> command(String[] args, boolean terminal) {

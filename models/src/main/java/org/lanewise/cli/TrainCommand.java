@@ -14,9 +14,12 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
 import org.lanewise.encoder.EmbedderOptions;
 import org.lanewise.encoder.ModelDirectory;
+import org.lanewise.encoder.TextClassifier;
 import org.lanewise.encoder.TextEmbedder;
+import org.lanewise.encoder.TextTagger;
 import org.lanewise.encoder.WordEmbedder;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Backends;
@@ -82,8 +85,28 @@ final class TrainCommand implements Runnable {
     }
 
     @Override
-    Optional<Head> natural(List<String> labels) {
-      return Optional.of(Spans.mark(labels) ? Head.TAG_CRF : Head.TAG_SOFTMAX);
+    Optional<Head> natural(List<String> labels, List<String> devLabels) {
+      if (!Spans.mark(labels)) {
+        return Optional.of(Head.TAG_SOFTMAX);
+      }
+      if (!Spans.mark(devLabels)) {
+        throw new IllegalArgumentException(
+            "the training data mark spans, with labels such as B-PER and O, but the dev data have"
+                + " the labels "
+                + devLabels);
+      }
+      return Optional.of(Head.TAG_CRF);
+    }
+
+    @Override
+    Evaluation evaluate(
+        Path model,
+        List<Example> examples,
+        EmbedderOptions options,
+        Function<String, TextEmbedder> encoders) {
+      try (TextTagger tagger = TextTagger.open(model, options, encoders)) {
+        return Evaluation.of(tagger, examples, List.of());
+      }
     }
   }
 
@@ -106,8 +129,19 @@ final class TrainCommand implements Runnable {
     }
 
     @Override
-    Optional<Head> natural(List<String> labels) {
+    Optional<Head> natural(List<String> labels, List<String> devLabels) {
       return Optional.empty();
+    }
+
+    @Override
+    Evaluation evaluate(
+        Path model,
+        List<Example> examples,
+        EmbedderOptions options,
+        Function<String, TextEmbedder> encoders) {
+      try (TextClassifier classifier = TextClassifier.open(model, options, encoders)) {
+        return Evaluation.of(classifier, examples, List.of());
+      }
     }
   }
 
@@ -211,7 +245,14 @@ final class TrainCommand implements Runnable {
     abstract List<Example> read(Path file, Unit unit) throws IOException;
 
     /** Returns the head that the labels call for. */
-    abstract Optional<Head> natural(List<String> labels);
+    abstract Optional<Head> natural(List<String> labels, List<String> devLabels);
+
+    /** Returns how well a model does, opened from its directory as it is when it is used. */
+    abstract Evaluation evaluate(
+        Path model,
+        List<Example> examples,
+        EmbedderOptions options,
+        Function<String, TextEmbedder> encoders);
 
     @Override
     public Integer call() throws IOException {
@@ -229,26 +270,20 @@ final class TrainCommand implements Runnable {
         vectors = Optional.of(StaticVectors.read(staticVectors, staticWords));
         sources.add(source("static vectors", staticVectors));
       }
-      List<String> labels =
-          examples.stream().flatMap(example -> example.labels().stream()).distinct().toList();
-      TrainingOptions options = arguments.options(natural(labels));
+      TrainingOptions options = arguments.options(natural(labels(examples), labels(devExamples)));
       try (TextEmbedder embedder = encoder == null ? null : embedder()) {
         Optional<TrainingData.Encoder> words =
             Optional.ofNullable(embedder).map(each -> encoder(each, sources));
         TrainingData data = new TrainingData(examples, vectors, words, sources);
-        DevScores scores =
-            new DevScores(
-                devExamples,
-                TrainingOptions.tags(options.head()),
-                embedderOptions(),
-                id -> embedder);
-        Trainer trainer =
-            new Trainer(
-                trainingBackend(),
-                options,
-                data,
-                scores,
-                new TrainingProgress(streams, options.schedule().epochs(), "score"));
+        Trainer.Judge judge =
+            model -> {
+              Evaluation dev = evaluate(model, devExamples, embedderOptions(), id -> embedder);
+              return new Trainer.Judgement(dev.score(), dev.json());
+            };
+        String score = Spans.mark(labels(examples)) ? "F1" : "accuracy";
+        TrainingProgress progress =
+            new TrainingProgress(streams, options.schedule().epochs(), score);
+        Trainer trainer = new Trainer(trainingBackend(), options, data, judge, progress);
         Trainer.Outcome outcome = trainer.train(directory);
         new ModelCard(lastName(out), license, options, data, outcome).write();
         directory.publish(outcome.model());
@@ -259,15 +294,19 @@ final class TrainCommand implements Runnable {
       return 0;
     }
 
+    private static List<String> labels(List<Example> examples) {
+      return examples.stream().flatMap(example -> example.labels().stream()).distinct().toList();
+    }
+
     private List<Example> read(
         String use, List<Path> files, Optional<LabelMap> map, List<TrainingData.Source> sources)
         throws IOException {
       List<Example> examples = new ArrayList<>();
       for (Path file : files) {
-        sources.add(source(use, file));
         for (Example example : read(file, arguments.unit())) {
           examples.add(map.map(each -> each.apply(example)).orElse(example));
         }
+        sources.add(source(use, file));
       }
       return examples;
     }

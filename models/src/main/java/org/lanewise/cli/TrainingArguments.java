@@ -17,7 +17,7 @@ final class TrainingArguments {
   @Option(
       names = "--unit",
       paramLabel = "U",
-      description = "What a step reads: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+      description = "What a step reads: word, the default, or character.")
   private Unit unit;
 
   @Option(
@@ -60,7 +60,7 @@ final class TrainingArguments {
   @Option(
       names = "--cell",
       paramLabel = "CELL",
-      description = "The network: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+      description = "The network: rnn_tanh, rnn_relu, lstm, the default, lstm_peephole or gru.")
   private RecurrentCell cell;
 
   @Option(
@@ -184,7 +184,7 @@ final class TrainingArguments {
   @Option(
       names = "--store",
       paramLabel = "TYPE",
-      description = "Format of the stored weights: f32, f16 or bf16 (default: ${DEFAULT-VALUE}).")
+      description = "Format of the stored weights: f32, f16, the default, or bf16.")
   private DataType store;
 
   @Option(

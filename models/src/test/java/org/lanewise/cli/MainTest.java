@@ -22,7 +22,16 @@ import org.junit.jupiter.params.provider.ValueSource;
 class MainTest {
   @ParameterizedTest
   @ValueSource(
-      strings = {"--help", "-h", "embed --help", "tokenize --help", "inspect --help", "bench -h"})
+      strings = {
+        "--help",
+        "-h",
+        "embed --help",
+        "tokenize --help",
+        "inspect --help",
+        "bench -h",
+        "train -h",
+        "train tagger -h"
+      })
   void helpGoesToStdout(String arguments) {
     Run run = Run.of("", arguments.split(" ", -1));
     assertEquals(0, run.code());

@@ -68,24 +68,66 @@ class RunnableJarIT {
     assertTrue(jar(List.of(), "", "tokenise").complaint().contains("tokenise"));
   }
 
-  private Run jar(List<String> options, String stdin, String... arguments) throws Exception {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(options);
-    command.addAll(List.of("-jar", JAR.toString()));
-    command.addAll(List.of(arguments));
-    Path out = directory.resolve("out");
+  @Test
+  void aTrainingThatIsKilledGoesOnAndEndsWithTheSameBits() throws Exception {
+    String text = "red\tADJ\ndogs\tNOUN\nrun\tVERB\n\nrun\tVERB\nold\tADJ\ndogs\tNOUN\n\n";
+    Path corpus = Files.writeString(directory.resolve("corpus.tsv"), text.repeat(100));
     Path err = directory.resolve("err");
-    Process process =
-        new ProcessBuilder(command)
-            .redirectOutput(out.toFile())
-            .redirectError(err.toFile())
-            .start();
+    Process process = start(List.of(), training(corpus, "killed"));
+    while (process.isAlive() && Files.readString(err).lines().count() < 3) {
+      Thread.sleep(20);
+    }
+    assertTrue(process.isAlive(), "it ended before it could be killed: " + Files.readString(err));
+    process.destroyForcibly().waitFor();
+    assertTrue(Files.notExists(directory.resolve("killed/config.json")));
+
+    Run resumed = jar(List.of(), "", training(corpus, "killed"));
+    assertEquals(0, resumed.code(), resumed::err);
+    assertTrue(resumed.err().startsWith("resuming after epoch "), resumed.err());
+    assertEquals(0, jar(List.of(), "", training(corpus, "whole")).code());
+    assertEquals(
+        -1,
+        Files.mismatch(
+            directory.resolve("killed/model.safetensors"),
+            directory.resolve("whole/model.safetensors")));
+  }
+
+  private String[] training(Path corpus, String out) {
+    return new String[] {
+      "train",
+      "tagger",
+      "--train=" + corpus,
+      "--dev=" + corpus,
+      "--out=" + directory.resolve(out),
+      "--hidden-size=16",
+      "--epochs=30",
+      "--patience=30"
+    };
+  }
+
+  private Run jar(List<String> options, String stdin, String... arguments) throws Exception {
+    Process process = start(options, arguments);
     try (OutputStream in = process.getOutputStream()) {
       in.write(stdin.getBytes(StandardCharsets.UTF_8));
     } catch (IOException e) {
       // A call that is refused need not read its input.
     }
-    return new Run(process.waitFor(), Files.readString(out), Files.readString(err));
+    return new Run(
+        process.waitFor(),
+        Files.readString(directory.resolve("out")),
+        Files.readString(directory.resolve("err")));
+  }
+
+  /** Starts the jar with its stdout and stderr in files. */
+  private Process start(List<String> options, String... arguments) throws IOException {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(options);
+    command.addAll(List.of("-jar", JAR.toString()));
+    command.addAll(List.of(arguments));
+    return new ProcessBuilder(command)
+        .redirectOutput(directory.resolve("out").toFile())
+        .redirectError(directory.resolve("err").toFile())
+        .start();
   }
 }

@@ -21,6 +21,12 @@ final class LeftPacking {
   private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
+  /**
+   * Rows of the source that are packed side by side: as many lines as a set of the first cache
+   * holds, because rows a power of two apart share a set.
+   */
+  private static final int TILE_DEPTH = 8;
+
   /** Lanes 0, 0', 1, 1', ... of two vectors, and the same of their upper halves. */
   static final IntVector LOWER = zip(0);
 
@@ -149,26 +155,61 @@ final class LeftPacking {
    */
   static void packTransposed(
       MemorySegment source, long at, long rowBytes, int depth, int rows, MemorySegment packed) {
-    long blockAt = 0;
-    int block;
-    for (int row = 0; row < rows; row += block) {
-      block = ProductKernels.block(rows - row);
-      int present = Math.min(block, rows - row);
-      for (int k = 0; k < depth; k++) {
-        long from = at + k * rowBytes + row * 4L;
-        long to = blockAt + 4L * block * k;
+    for (int k = 0; k < depth; k += TILE_DEPTH) {
+      int tile = Math.min(TILE_DEPTH, depth - k);
+      long from = at + k * rowBytes;
+      int block;
+      for (int row = 0; row < rows; row += block) {
+        block = ProductKernels.block(rows - row);
+        long to = 4L * row * depth + 4L * block * k;
+        int present = Math.min(block, rows - row);
         if (present == 6) {
-          FloatVector.fromMemorySegment(FloatVector.SPECIES_128, source, from, NATIVE)
-              .intoMemorySegment(packed, to, NATIVE);
-          FloatVector.fromMemorySegment(FloatVector.SPECIES_64, source, from + 16, NATIVE)
-              .intoMemorySegment(packed, to + 16, NATIVE);
+          copySix(source, from + row * 4L, rowBytes, tile, packed, to);
         } else {
-          for (int i = 0; i < block; i++) {
-            packed.set(FLOAT, to + i * 4L, i < present ? source.get(FLOAT, from + i * 4L) : 0f);
-          }
+          copySome(source, from + row * 4L, rowBytes, tile, present, block, packed, to);
         }
       }
-      blockAt += 4L * block * depth;
+    }
+  }
+
+  /**
+   * Copies six numbers of each row; where vectors are wide, eight, of which the next row's six
+   * overwrite two.
+   */
+  private static void copySix(
+      MemorySegment source, long from, long rowBytes, int depth, MemorySegment packed, long to) {
+    int wide = LANES < 8 ? 0 : depth - 1;
+    for (int k = 0; k < wide; k++) {
+      FloatVector.fromMemorySegment(FloatVector.SPECIES_256, source, from, NATIVE)
+          .intoMemorySegment(packed, to, NATIVE);
+      from += rowBytes;
+      to += 24;
+    }
+    for (int k = wide; k < depth; k++) {
+      FloatVector.fromMemorySegment(FloatVector.SPECIES_128, source, from, NATIVE)
+          .intoMemorySegment(packed, to, NATIVE);
+      FloatVector.fromMemorySegment(FloatVector.SPECIES_64, source, from + 16, NATIVE)
+          .intoMemorySegment(packed, to + 16, NATIVE);
+      from += rowBytes;
+      to += 24;
+    }
+  }
+
+  private static void copySome(
+      MemorySegment source,
+      long from,
+      long rowBytes,
+      int depth,
+      int present,
+      int block,
+      MemorySegment packed,
+      long to) {
+    for (int k = 0; k < depth; k++) {
+      for (int i = 0; i < block; i++) {
+        packed.set(FLOAT, to + i * 4L, i < present ? source.get(FLOAT, from + i * 4L) : 0f);
+      }
+      from += rowBytes;
+      to += 4L * block;
     }
   }
 

@@ -113,16 +113,25 @@ final class TrainableInputs {
     return Math.sqrt(3.0 / size);
   }
 
-  /** Returns whether anything is learned from the gradient by the joined inputs. */
-  boolean trained() {
-    return sources.stream()
-        .anyMatch(
-            each ->
-                switch (each) {
-                  case Source.Table table -> table.vectors().kind() != Parameter.Kind.FROZEN;
-                  case Source.Characters characters -> true;
-                  case Source.Encoder encoder -> false;
-                });
+  /**
+   * Returns how many of the joined columns, from the first on, hold all that anything is learned
+   * from; the rest need no gradient.
+   */
+  int trainedColumns() {
+    int columns = 0;
+    for (Source source : sources) {
+      columns =
+          switch (source) {
+            case Source.Table table ->
+                table.vectors().kind() == Parameter.Kind.FROZEN
+                    ? columns
+                    : table.column() + table.vectors().value().columns();
+            case Source.Characters characters ->
+                characters.column() + characters.directions() * characters.hiddenSize();
+            case Source.Encoder encoder -> columns;
+          };
+    }
+    return columns;
   }
 
   /**
@@ -238,7 +247,11 @@ final class TrainableInputs {
     }
   }
 
-  /** Adds the gradients by the weights. */
+  /**
+   * Adds the gradients by the weights.
+   *
+   * @param joinedGradient (words, at least {@link #trainedColumns})
+   */
   void backward(Workspace workspace, Pass pass, Matrix joinedGradient) {
     for (int i = 0; i < sources.size(); i++) {
       Source source = sources.get(i);

@@ -39,8 +39,9 @@ record TrainableLinear(TrainingBackend backend, Parameter weight, Parameter bias
     backend.addColumnSums(outputGradient, bias.gradient());
   }
 
-  /** Writes, or adds, the gradient by the input. */
+  /** Writes, or adds, the gradient by as many of the input's columns as there is room for. */
   void inputGradient(Matrix outputGradient, boolean accumulate, Matrix inputGradient) {
-    backend.multiply(outputGradient, false, weight.value(), false, accumulate, inputGradient);
+    Matrix columns = weight.value().firstColumns(inputGradient.columns());
+    backend.multiply(outputGradient, false, columns, false, accumulate, inputGradient);
   }
 }

@@ -170,14 +170,15 @@ public final class TrainableModel implements AutoCloseable {
             dropout.states(),
             random,
             new States(outputGradient, stateGradients.getLast()));
+    int trained = inputs.trainedColumns();
     Optional<Matrix> joinedGradient =
-        inputs.trained()
-            ? Optional.of(workspace.matrix(joined.rows(), joined.columns()))
+        trained > 0
+            ? Optional.of(workspace.matrix(joined.rows(), joined.columns()).firstColumns(trained))
             : Optional.empty();
     recurrence.backward(workspace, pass, outputGradient, stateGradients, joinedGradient);
     if (joinedGradient.isPresent()) {
       Matrix gradient = joinedGradient.get();
-      mask.ifPresent(present -> backend.multiplyElements(present, gradient));
+      mask.ifPresent(present -> backend.multiplyElements(present.firstColumns(trained), gradient));
       inputs.backward(workspace, read, gradient);
     }
     return sum;

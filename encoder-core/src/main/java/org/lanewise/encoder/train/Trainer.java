@@ -3,6 +3,7 @@ package org.lanewise.encoder.train;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -197,8 +198,10 @@ public final class Trainer {
    *     the gradient is no number any more
    */
   public Outcome train(TrainingDirectory directory) throws IOException {
-    try (TrainableModel model =
-        new TrainableModel(backend, plan.config(), plan.rows(), options.seed())) {
+    try (FileChannel lock = directory.lock();
+        TrainableModel model =
+            new TrainableModel(backend, plan.config(), plan.rows(), options.seed())) {
+      assert lock.isOpen();
       Optional<TrainingDirectory.Checkpoint> checkpoint = directory.latest();
       loadStaticVectors(model);
       if (checkpoint.isPresent()) {

@@ -6,14 +6,18 @@ import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.lanewise.encoder.weights.DataType;
@@ -34,6 +38,8 @@ public final class TrainingDirectory {
   private static final String COURSE = "course.json";
   private static final String EPOCH = "epoch-";
   private static final String MODEL = "model-";
+  private static final int LOCK_TRIES = 30;
+  private static final int LOCK_MILLIS = 100;
   private static final Pattern NUMBERED = Pattern.compile("(epoch|model)-\\d{1,9}");
 
   private static final ObjectMapper MAPPER =
@@ -112,6 +118,33 @@ public final class TrainingDirectory {
                     new IllegalArgumentException(
                         problems.getFirst() + "; delete [" + checkpoint + "] to begin anew"));
     return Optional.of(new Checkpoint(directory, course, directory.resolve(STATE)));
+  }
+
+  /**
+   * Returns what keeps other processes from training in this directory until it is closed. One that
+   * is just being killed is given a moment.
+   *
+   * @throws IllegalArgumentException if another training runs there
+   */
+  FileChannel lock() throws IOException {
+    Files.createDirectories(checkpoint);
+    FileChannel channel =
+        FileChannel.open(
+            checkpoint.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+    try {
+      for (int i = 0; i < LOCK_TRIES; i++) {
+        if (channel.tryLock() != null) {
+          return channel;
+        }
+        TimeUnit.MILLISECONDS.sleep(LOCK_MILLIS);
+      }
+    } catch (OverlappingFileLockException e) {
+      // Another training of this process: refused below, as those of others are.
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    channel.close();
+    throw new IllegalArgumentException("another training is writing to [" + path + "]");
   }
 
   /** Returns an empty directory for the model of an epoch, to be kept or dropped. */

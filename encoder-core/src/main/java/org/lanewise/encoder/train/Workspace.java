@@ -15,7 +15,7 @@ import org.lanewise.encoder.backend.TrainingBackend;
  * has words, so memory is kept by columns.
  */
 final class Workspace {
-  /** Dropout is decided in steps of this share. */
+  /** Dropout is decided by 16 bits: shares are multiples of one part in this. */
   private static final int SHARES = 1 << 16;
 
   /** Odd and near 2^64 divided by the golden ratio: the step of SplittableRandom's sequence. */
@@ -37,16 +37,23 @@ final class Workspace {
 
   /** Returns a matrix with anything in it. */
   Matrix matrix(int rows, int columns) {
-    Optional<Matrix> largest =
-        idle.stream()
-            .filter(each -> each.columns() == columns)
-            .max((one, other) -> Integer.compare(one.rows(), other.rows()));
-    largest.ifPresent(idle::remove);
-    // A quarter more than asked for, lest every slightly longer batch allocate anew.
-    Matrix memory =
-        largest
-            .filter(each -> each.rows() >= rows)
-            .orElseGet(() -> backend.allocate(Arena.ofAuto(), rows + rows / 4, columns));
+    Matrix best = null;
+    for (Matrix each : idle) {
+      // The smallest that has the rows; if none has them, the largest makes room for a larger one.
+      if (each.columns() == columns
+          && (best == null
+              || (each.rows() < best.rows()
+                  ? each.rows() >= rows
+                  : best.rows() < rows && each.rows() > best.rows()))) {
+        best = each;
+      }
+    }
+    idle.remove(best);
+    Matrix memory = best;
+    if (best == null || best.rows() < rows) {
+      // A quarter more than asked for, lest every slightly longer batch allocate anew.
+      memory = backend.allocate(Arena.ofAuto(), rows + rows / 4, columns);
+    }
     lent.add(memory);
     return memory.firstRows(rows);
   }
@@ -68,22 +75,34 @@ final class Workspace {
       return Optional.empty();
     }
     Matrix mask = matrix(rows, columns);
-    float kept = (float) SHARES / (SHARES - threshold);
+    int kept = Float.floatToRawIntBits((float) SHARES / (SHARES - threshold));
     float[] numbers = new float[columns];
     // One number of the generator is enough: a call for each number would take longer than to
     // multiply with it.
     long state = random.nextLong();
     for (int row = 0; row < rows; row++) {
-      for (int i = 0; i < columns; i += 4) {
+      int i = 0;
+      for (; i + 4 <= columns; i += 4) {
         state += GOLDEN;
         long bits = mix(state);
-        for (int k = i; k < Math.min(i + 4, columns); k++, bits >>>= 16) {
-          numbers[k] = (bits & SHARES - 1) < threshold ? 0 : kept;
-        }
+        numbers[i] = keep(bits, threshold, kept);
+        numbers[i + 1] = keep(bits >>> 16, threshold, kept);
+        numbers[i + 2] = keep(bits >>> 32, threshold, kept);
+        numbers[i + 3] = keep(bits >>> 48, threshold, kept);
+      }
+      state += GOLDEN;
+      for (long bits = mix(state); i < columns; i++, bits >>>= 16) {
+        numbers[i] = keep(bits, threshold, kept);
       }
       backend.write(numbers, mask, row, 0);
     }
     return Optional.of(mask);
+  }
+
+  /** Returns 0 if the last bits are below the threshold, without a branch nobody can predict. */
+  private static float keep(long bits, int threshold, int kept) {
+    int dropped = threshold - 1 - (int) (bits & SHARES - 1);
+    return Float.intBitsToFloat(kept & dropped >> 31);
   }
 
   /** Stafford's variant 13 of the finaliser of MurmurHash3. */

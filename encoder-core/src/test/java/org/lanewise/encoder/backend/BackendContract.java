@@ -499,6 +499,31 @@ abstract class BackendContract {
         recurrence::trainingStep);
   }
 
+  @Test
+  void sumsAreTheSameOnAnyNumberOfThreads() {
+    float[][] left = numbers(1300, 70);
+    float[][] right = numbers(1300, 45);
+    float[][] table = numbers(11, 45);
+    int[] rows = random.ints(1300, 0, 11).toArray();
+    List<float[][]> answers = new ArrayList<>();
+    for (TrainingBackend backend : List.of(backend(Precision.FP32), backendOnOneThread())) {
+      Matrix input = matrix(backend, right);
+      Matrix product = backend.allocate(arena, 70, 45);
+      backend.multiply(matrix(backend, left), true, input, false, false, product);
+      Matrix sums = backend.allocate(arena, 1, 45);
+      backend.addColumnSums(input, sums);
+      Matrix scattered = matrix(backend, table);
+      backend.scatterAdd(input, 0, rows, scattered);
+      List<float[]> all = new ArrayList<>();
+      for (Matrix matrix : List.of(product, sums, scattered)) {
+        all.addAll(Arrays.asList(read(backend, matrix)));
+      }
+      all.add(new float[] {(float) backend.sumOfSquares(input)});
+      answers.add(all.toArray(float[][]::new));
+    }
+    assertArrayEquals(answers.get(0), answers.get(1));
+  }
+
   @ParameterizedTest
   @EnumSource(RecurrentCell.class)
   void recurGradientIsTheSameOnAnyNumberOfThreads(RecurrentCell cell) {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -85,6 +86,17 @@ class TrainingDirectoryTest {
     assertEquals("1", Files.readString(out.resolve("config.json")), "until the new one is there");
     directory.publish(directory.model(7));
     assertEquals("7", Files.readString(out.resolve("config.json")));
+  }
+
+  @Test
+  void oneTrainingAtATime() throws IOException {
+    try (FileChannel lock = directory.lock()) {
+      assertTrue(lock.isOpen());
+      TrainingDirectory other = TrainingDirectory.open(out, false);
+      Exception e = assertThrows(IllegalArgumentException.class, other::lock);
+      assertTrue(e.getMessage().startsWith("another training is writing to"), e.getMessage());
+    }
+    directory.lock().close();
   }
 
   @Test
