@@ -71,7 +71,7 @@ public final class SequenceModels {
     }
     Map<String, Tensor> weights = new LinkedHashMap<>();
     config
-        .weightShapes(rows, 7)
+        .weightShapes(rows, config.recurrent().outputSize())
         .forEach((name, shape) -> weights.put(name, tensor(name, shape, random)));
     return new Model(config, vocabularies, weights);
   }
