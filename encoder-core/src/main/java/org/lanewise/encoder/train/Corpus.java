@@ -21,6 +21,9 @@ public final class Corpus {
   private static final String TEXT = "# text = ";
   private static final String NO_SPACE = "SpaceAfter=No";
 
+  /** Stands for a word of white space: corpora of tweets have lost some of their symbols. */
+  private static final String LOST_WORD = "\uFFFD";
+
   private Corpus() {}
 
   /**
@@ -32,6 +35,8 @@ public final class Corpus {
    * word has ten columns are CoNLL-U: the word is FORM, the tag UPOS, {@code SpaceAfter=No} stands
    * in MISC; the words of a range such as {@code 1-2} are joined where they spell it, and empty
    * nodes such as {@code 1.1} are left out.
+   *
+   * <p>A word that is empty, or white space, is read as U+FFFD: its tag counts.
    *
    * <p>The text is that of a comment {@code # text = ...} where it has the words in this order and
    * only white space between them; else the words with a space between them, unless joined.
@@ -143,13 +148,10 @@ public final class Corpus {
 
   private static void add(
       TaggedText text, String word, String tag, boolean joined, CorpusLines lines) {
-    if (word.isBlank()) {
-      throw lines.wrong("has no word in its first column");
-    }
     if (tag.isBlank()) {
       throw lines.wrong("has no tag for the word [" + word + "]");
     }
-    text.add(word, tag, joined);
+    text.add(word.isBlank() ? LOST_WORD : word, tag, joined);
   }
 
   /** The words of one text so far. */

@@ -47,6 +47,13 @@ final class CorpusTest {
   }
 
   @Test
+  void keepsTheTagOfAWordThatIsLost() throws IOException {
+    Example example = tagged("a\tX\n\tY\n \tZ\nb\tX\n").getFirst();
+    assertEquals("a \uFFFD \uFFFD b", example.text().text());
+    assertEquals(List.of("X", "Y", "Z", "X"), example.labels());
+  }
+
+  @Test
   void takesTheStatedTextWhereItHasTheWords() throws IOException {
     List<Example> examples =
         tagged(
@@ -122,7 +129,6 @@ final class CorpusTest {
   static Stream<Arguments> badTagged() {
     return Stream.of(
         Arguments.of("a\tX\nb Y\n", "line 2 of [", "has no tab"),
-        Arguments.of("a\tX\n\tY\n", "line 2 of [", "has no word"),
         Arguments.of("\na\t\n", "line 2 of [", "no tag for the word [a]"),
         Arguments.of("\n# text = nothing\n", "bad.tsv] has no texts", ""),
         Arguments.of(conllu("1", "a", "X", "_") + "\nb\tX\n", "line 2 of [", "has 2 columns"),
