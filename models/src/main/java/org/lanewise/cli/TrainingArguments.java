@@ -166,6 +166,14 @@ final class TrainingArguments {
   private double maxNorm;
 
   @Option(
+      names = "--averaging",
+      paramLabel = "X",
+      description =
+          "The model gets a moving average of the weights, of which each step keeps this share; 0"
+              + " for the weights themselves (default: ${DEFAULT-VALUE}).")
+  private double averaging;
+
+  @Option(
       names = "--crop",
       paramLabel = "MIN-MAX",
       description =
@@ -218,6 +226,7 @@ final class TrainingArguments {
     warmUp = defaults.schedule().warmUpShare();
     weightDecay = defaults.schedule().weightDecay();
     maxNorm = defaults.schedule().maxNorm();
+    averaging = defaults.schedule().averaging();
     share = defaults.share();
     store = defaults.store();
     seed = defaults.seed();
@@ -242,7 +251,15 @@ final class TrainingArguments {
         head == null ? natural.orElse(defaults.head()) : head(),
         new Dropout(inputDropout, layerDropout, stateDropout, wordDropout),
         new TrainingOptions.Schedule(
-            batchTexts, batchWords, epochs, patience, learningRate, warmUp, weightDecay, maxNorm),
+            batchTexts,
+            batchWords,
+            epochs,
+            patience,
+            learningRate,
+            warmUp,
+            weightDecay,
+            maxNorm,
+            averaging),
         crop(),
         share,
         store,

@@ -461,6 +461,16 @@ public final class ScalarBackend implements TrainingBackend {
   }
 
   @Override
+  public void average(Matrix matrix, float share, Matrix mean) {
+    for (int row = 0; row < matrix.rows(); row++) {
+      for (int column = 0; column < matrix.columns(); column++) {
+        float before = mean.get(row, column);
+        mean.set(row, column, Math.fma(share, matrix.get(row, column) - before, before));
+      }
+    }
+  }
+
+  @Override
   public double sumOfSquares(Matrix matrix) {
     double sum = 0;
     for (int row = 0; row < matrix.rows(); row++) {

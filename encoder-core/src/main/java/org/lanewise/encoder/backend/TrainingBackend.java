@@ -97,6 +97,9 @@ public interface TrainingBackend extends Backend {
       double scale,
       int step);
 
+  /** mean += share * (matrix - mean): one step of an exponential moving average. */
+  void average(Matrix matrix, float share, Matrix mean);
+
   /** Writes zeros to all rows. */
   default void zero(Matrix matrix) {
     matrix.data().asSlice(0, matrix.rowOffset(matrix.rows())).fill((byte) 0);

@@ -84,6 +84,20 @@ final class TrainingKernels {
     }
   }
 
+  /** mean += share * (source - mean); what lies beyond the size is written too. */
+  static void average(
+      MemorySegment source, long from, float share, MemorySegment mean, long at, int size) {
+    for (int i = 0; i < size; i += LANES) {
+      FloatVector before = load(mean, at);
+      load(source, from)
+          .sub(before)
+          .fma(FloatVector.broadcast(FLOATS, share), before)
+          .intoMemorySegment(mean, at, NATIVE);
+      from += BYTES;
+      at += BYTES;
+    }
+  }
+
   /** Returns the sum of squares of one row. */
   static double sumOfSquares(MemorySegment data, long at, int size) {
     int whole = FLOATS.loopBound(size);

@@ -587,6 +587,23 @@ public final class VectorBackend implements TrainingBackend {
   }
 
   @Override
+  public void average(Matrix matrix, float share, Matrix mean) {
+    forEachRows(
+        matrix.rows(),
+        (first, end) -> {
+          for (int i = first; i < end; i++) {
+            TrainingKernels.average(
+                matrix.data(),
+                matrix.rowOffset(i),
+                share,
+                mean.data(),
+                mean.rowOffset(i),
+                matrix.columns());
+          }
+        });
+  }
+
+  @Override
   public double sumOfSquares(Matrix matrix) {
     double[] sums = new double[Math.ceilDiv(matrix.rows(), STREAM_ROWS)];
     forEachRows(

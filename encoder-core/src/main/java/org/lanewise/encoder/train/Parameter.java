@@ -12,6 +12,7 @@ import org.lanewise.encoder.backend.Matrix;
  * @param gradient of the summed loss; no rows if frozen, as the moments
  * @param firstMoment mean of the gradients, as AdamW keeps it
  * @param secondMoment mean of their squares
+ * @param mean exponential moving average of the value, which is what is used in the end
  * @param slices the tensors
  */
 record Parameter(
@@ -20,6 +21,7 @@ record Parameter(
     Matrix gradient,
     Matrix firstMoment,
     Matrix secondMoment,
+    Matrix mean,
     List<Slice> slices) {
 
   /** What training may do to a parameter. */

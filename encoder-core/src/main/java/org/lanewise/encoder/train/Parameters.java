@@ -32,6 +32,7 @@ final class Parameters implements AutoCloseable {
 
   private static final String FIRST_MOMENT = "first_moment.";
   private static final String SECOND_MOMENT = "second_moment.";
+  private static final String MEAN = "mean.";
 
   private final TrainingBackend backend;
   private final Arena arena = Arena.ofShared();
@@ -66,9 +67,16 @@ final class Parameters implements AutoCloseable {
             backend.allocate(arena, trained, columns),
             backend.allocate(arena, trained, columns),
             backend.allocate(arena, trained, columns),
+            kind == Parameter.Kind.FROZEN ? value : copy(value),
             List.copyOf(slices));
     all.add(parameter);
     return parameter;
+  }
+
+  private Matrix copy(Matrix value) {
+    Matrix copy = backend.allocate(arena, value.rows(), value.columns());
+    backend.copy(value, copy);
+    return copy;
   }
 
   /** Returns a new weight that is one tensor. */
@@ -88,7 +96,7 @@ final class Parameters implements AutoCloseable {
 
   Map<String, Tensor> weights() {
     Map<String, Tensor> tensors = new LinkedHashMap<>();
-    copy(all, "", Parameter::value, tensors);
+    copy(all, "", Parameter::mean, tensors);
     return tensors;
   }
 
@@ -103,6 +111,7 @@ final class Parameters implements AutoCloseable {
     copy(trained(), "", Parameter::value, tensors);
     copy(trained(), FIRST_MOMENT, Parameter::firstMoment, tensors);
     copy(trained(), SECOND_MOMENT, Parameter::secondMoment, tensors);
+    copy(trained(), MEAN, Parameter::mean, tensors);
     return tensors;
   }
 
@@ -111,6 +120,7 @@ final class Parameters implements AutoCloseable {
       for (Parameter.Slice slice : parameter.slices()) {
         if (weights.has(slice.name())) {
           load(weights, slice.name(), slice, parameter.value());
+          load(weights, slice.name(), slice, parameter.mean());
         }
       }
     }
@@ -122,6 +132,7 @@ final class Parameters implements AutoCloseable {
         load(checkpoint, slice.name(), slice, parameter.value());
         load(checkpoint, FIRST_MOMENT + slice.name(), slice, parameter.firstMoment());
         load(checkpoint, SECOND_MOMENT + slice.name(), slice, parameter.secondMoment());
+        load(checkpoint, MEAN + slice.name(), slice, parameter.mean());
       }
       backend.zero(parameter.gradient());
     }
@@ -155,6 +166,11 @@ final class Parameters implements AutoCloseable {
           optimizer.learningRate(step),
           clipped,
           step);
+      if (optimizer.averaging() > 0) {
+        backend.average(parameter.value(), optimizer.averagedShare(step), parameter.mean());
+      } else {
+        backend.copy(parameter.value(), parameter.mean());
+      }
       backend.zero(parameter.gradient());
     }
     return norm;

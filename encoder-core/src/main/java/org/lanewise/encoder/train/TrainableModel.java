@@ -113,15 +113,18 @@ public final class TrainableModel implements AutoCloseable {
     parameters.load(weights);
   }
 
-  /** Returns all weights under their names, F32, as they are now: a copy. */
+  /**
+   * Returns all weights under their names, F32, averaged as the optimiser of the steps said: a
+   * copy.
+   */
   public Map<String, Tensor> weights() {
     return parameters.weights();
   }
 
   /**
    * Returns what a training that was stopped goes on from: the weights but for frozen ones, and
-   * what the optimiser keeps of each, under {@code first_moment.NAME} and {@code
-   * second_moment.NAME}. A copy.
+   * what the optimiser keeps of each, under {@code first_moment.NAME}, {@code second_moment.NAME}
+   * and {@code mean.NAME}. A copy.
    */
   public Map<String, Tensor> checkpoint() {
     return parameters.checkpoint();

@@ -279,7 +279,8 @@ public final class Trainer {
         (int) Math.round(schedule.warmUpShare() * steps),
         steps,
         schedule.weightDecay(),
-        schedule.maxNorm());
+        schedule.maxNorm(),
+        schedule.averaging());
   }
 
   /** Trains an epoch and returns it, with the score 0. */

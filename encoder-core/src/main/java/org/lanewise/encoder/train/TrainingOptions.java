@@ -84,6 +84,8 @@ public record TrainingOptions(
    * @param warmUpShare share of all steps until it is reached
    * @param weightDecay of AdamW
    * @param maxNorm the largest norm of a gradient
+   * @param averaging share that a step keeps of the moving average of the weights, which is what
+   *     the model gets; 0 for the weights themselves
    */
   public record Schedule(
       int batchTexts,
@@ -93,7 +95,8 @@ public record TrainingOptions(
       double learningRate,
       double warmUpShare,
       double weightDecay,
-      double maxNorm) {
+      double maxNorm,
+      double averaging) {
     /** Refuses what is out of bounds. */
     public Schedule {
       check("batch texts", batchTexts, 1, MOST);
@@ -104,6 +107,7 @@ public record TrainingOptions(
       check("warm-up share", warmUpShare, 0, 1);
       check("weight decay", weightDecay, 0, 10);
       check("largest norm", maxNorm, Double.MIN_NORMAL, Double.MAX_VALUE);
+      check("averaging", averaging, 0, 0.9999);
     }
   }
 
@@ -178,7 +182,7 @@ public record TrainingOptions(
         new Network(RecurrentCell.LSTM, 128, 1, true),
         Head.TAG_SOFTMAX,
         new TrainableModel.Dropout(0.3, 0.3, 0.3, 0.02),
-        new Schedule(32, 2000, 30, 5, 2e-3, 0.05, 0.01, 5),
+        new Schedule(32, 2000, 30, 5, 2e-3, 0.05, 0.01, 5, 0.999),
         Crop.NONE,
         1,
         DataType.F16,
@@ -193,7 +197,7 @@ public record TrainingOptions(
         new Network(RecurrentCell.LSTM, 128, 1, true),
         Head.CLASS_MAX,
         new TrainableModel.Dropout(0.3, 0.3, 0.3, 0.02),
-        new Schedule(64, 4000, 20, 4, 2e-3, 0.05, 0.01, 5),
+        new Schedule(64, 4000, 20, 4, 2e-3, 0.05, 0.01, 5, 0.999),
         Crop.NONE,
         1,
         DataType.F16,

@@ -395,7 +395,7 @@ abstract class BackendContract {
   }
 
   @Test
-  void rowsAndColumnsAreAddedAndMaskedNumberByNumber() {
+  void rowsAndColumnsAreAddedMaskedAndAveragedNumberByNumber() {
     for (int columns : SIZES) {
       for (int rows : new int[] {1, 5, 64, 65, 200}) {
         float[][] matrix = numbers(rows, columns);
@@ -408,6 +408,7 @@ abstract class BackendContract {
               Matrix numbers = matrix(backend, matrix);
               backend.addRow(matrix(backend, row), numbers);
               backend.multiplyElements(matrix(backend, mask), numbers);
+              backend.average(matrix(backend, mask), 0.3f, numbers);
               Matrix sums = matrix(backend, row);
               backend.addColumnSums(numbers, sums);
               Matrix squares = backend.allocate(arena, 1, 1);

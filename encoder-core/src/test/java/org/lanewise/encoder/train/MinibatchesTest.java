@@ -96,7 +96,7 @@ class MinibatchesTest {
             options.network(),
             options.head(),
             options.dropout(),
-            new TrainingOptions.Schedule(32, 1000, 3, 3, 1e-3, 0, 0, 1),
+            new TrainingOptions.Schedule(32, 1000, 3, 3, 1e-3, 0, 0, 1, 0),
             crop,
             1,
             options.store(),

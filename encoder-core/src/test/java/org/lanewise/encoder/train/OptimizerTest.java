@@ -49,7 +49,8 @@ final class OptimizerTest {
             options.get("warmup_steps").intValue(),
             options.get("total_steps").intValue(),
             options.get("weight_decay").doubleValue(),
-            1);
+            1,
+            0);
     TrainingBackend.AdamW coefficients =
         new TrainingBackend.AdamW(
             options.get("beta1").doubleValue(),
@@ -116,7 +117,7 @@ final class OptimizerTest {
       float[] before = backend.read(frozen.value(), 0, 2);
       backend.write(new float[] {3, 0}, weight.gradient(), 0, 0);
       backend.write(new float[] {4}, bias.gradient(), 0, 0);
-      Optimizer optimizer = new Optimizer(0.1, 0, 1000, 0, 2.5);
+      Optimizer optimizer = new Optimizer(0.1, 0, 1000, 0, 2.5, 0);
       assertEquals(10, parameters.step(optimizer, 1, 2), 1e-6);
       // The first moment is a tenth of the gradient, whose norm is now 2.5.
       assertEquals(0.15, backend.read(weight.firstMoment(), 0, 1)[0], 1e-6);
@@ -140,9 +141,27 @@ final class OptimizerTest {
       Parameter bias = parameters.addVector(Parameter.Kind.BIAS, "bias", 1, 0);
       backend.write(new float[] {1}, weight.value(), 0, 0);
       backend.write(new float[] {1}, bias.value(), 0, 0);
-      parameters.step(new Optimizer(0.5, 0, 1000, 0.25, 1), 1, 1);
+      parameters.step(new Optimizer(0.5, 0, 1000, 0.25, 1, 0), 1, 1);
       assertEquals(1 - 0.5 * 0.25, backend.read(weight.value(), 0, 1)[0], 1e-6);
       assertEquals(1, backend.read(bias.value(), 0, 1)[0]);
+    }
+  }
+
+  @Test
+  void theWeightsInUseAreAMovingAverage() {
+    try (Workers workers = new Workers(1);
+        Parameters parameters = new Parameters(backend(workers), 1)) {
+      TrainingBackend backend = backend(workers);
+      Parameter weight = parameters.addWeight("weight", 1, 1, 0);
+      double mean = 0;
+      for (int step = 1; step <= 20; step++) {
+        backend.write(new float[] {1}, weight.gradient(), 0, 0);
+        parameters.step(new Optimizer(0.5, 0, 1000, 0, 1, 0.6), step, 1);
+        double kept = Math.min(0.6, (1.0 + step) / (10 + step));
+        mean = kept * mean + (1 - kept) * backend.read(weight.value(), 0, 1)[0];
+      }
+      assertEquals(mean, parameters.weights().get("weight").get(0), 1e-5);
+      assertTrue(Math.abs(mean - backend.read(weight.value(), 0, 1)[0]) > 0.1);
     }
   }
 

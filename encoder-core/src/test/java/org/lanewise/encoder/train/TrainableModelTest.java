@@ -144,7 +144,7 @@ final class TrainableModelTest {
         Random random = new Random(SEED);
         SequenceInputs.Batch batch = batch(random);
         int[] labels = labels(batch, head, random);
-        Optimizer optimizer = new Optimizer(0.05, 0, 200, 0.001, 5);
+        Optimizer optimizer = new Optimizer(0.05, 0, 200, 0.001, 5, 0);
         double first = model.accumulate(batch, labels, TrainableModel.Dropout.NONE, random);
         double last = first;
         for (int step = 1; step <= 60; step++) {
@@ -201,7 +201,7 @@ final class TrainableModelTest {
   void weightsThatAreReadBackGiveTheSameLoss(Head head) {
     try (TrainableModel model = model(head, RecurrentCell.LSTM_PEEPHOLE, workers, SEED);
         TrainableModel copy = model(head, RecurrentCell.LSTM_PEEPHOLE, workers, SEED + 1)) {
-      train(model, head, 1, 3);
+      train(model, head, 1, 3, 0);
       Random random = new Random(SEED);
       SequenceInputs.Batch batch = batch(random);
       int[] labels = labels(batch, head, random);
@@ -286,7 +286,12 @@ final class TrainableModelTest {
   }
 
   private static void train(TrainableModel model, Head head, int first, int last) {
-    Optimizer optimizer = new Optimizer(0.01, 2, 10, 0.01, 1);
+    train(model, head, first, last, 0.5);
+  }
+
+  private static void train(
+      TrainableModel model, Head head, int first, int last, double averaging) {
+    Optimizer optimizer = new Optimizer(0.01, 2, 10, 0.01, 1, averaging);
     for (int step = first; step <= last; step++) {
       Random random = new Random(step);
       SequenceInputs.Batch batch = batch(random);

@@ -222,7 +222,7 @@ class TrainerTest {
         new TrainingOptions.Network(RecurrentCell.LSTM, 9, 2, true),
         Head.TAG_CRF,
         new TrainableModel.Dropout(0.2, 0.2, 0.2, 0.1),
-        new TrainingOptions.Schedule(8, 100, epochs, patience, 0.01, 0.1, 0.01, 5),
+        new TrainingOptions.Schedule(8, 100, epochs, patience, 0.01, 0.1, 0.01, 5, 0.9),
         TrainingOptions.Crop.NONE,
         1,
         DataType.F16,
