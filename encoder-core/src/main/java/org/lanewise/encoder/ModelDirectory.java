@@ -167,6 +167,15 @@ public final class ModelDirectory implements AutoCloseable {
     return contents.fingerprint;
   }
 
+  /**
+   * Returns the hexadecimal SHA-256 of the encoder's weights: name, format, shape and every byte of
+   * each tensor that its configuration needs, whatever files and prefixes they came with. Taggers
+   * name the encoder that they were trained on by it. Reads all weights.
+   */
+  public String weightsFingerprint() {
+    return ModelDirectoryReader.weightsFingerprint(config(), weights());
+  }
+
   /** Unmaps the weights; further calls do nothing. */
   @Override
   public void close() {

@@ -24,6 +24,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import org.lanewise.encoder.head.SentenceModule;
 import org.lanewise.encoder.model.BertConfig;
 import org.lanewise.encoder.tokenizer.Tokenizer;
@@ -72,6 +73,7 @@ final class ModelDirectoryReader {
   private static final int WHOLE_TENSOR = 16 << 10;
   private static final int PIECES = 16;
   private static final int PIECE = 1 << 10;
+  private static final int HASHED_AT_ONCE = 1 << 20;
 
   private final Path directory;
   private final Arena arena;
@@ -470,13 +472,31 @@ final class ModelDirectoryReader {
     return Collections.unmodifiableSet(types);
   }
 
-  private String fingerprint(Map<String, Tensor> weights, List<Tensor> dense) {
-    MessageDigest digest;
+  /** Returns the SHA-256 of the tensors that the configuration needs. */
+  static String weightsFingerprint(BertConfig config, Weights weights) {
+    MessageDigest digest = sha256();
+    for (String name : new TreeSet<>(config.weightShapes().keySet())) {
+      Tensor tensor = weights.tensor(name);
+      update(digest, description(name, tensor));
+      MemorySegment data = tensor.data();
+      for (long at = 0; at < data.byteSize(); at += HASHED_AT_ONCE) {
+        long size = Math.min(HASHED_AT_ONCE, data.byteSize() - at);
+        digest.update(data.asSlice(at, size).asByteBuffer());
+      }
+    }
+    return HexFormat.of().formatHex(digest.digest());
+  }
+
+  private static MessageDigest sha256() {
     try {
-      digest = MessageDigest.getInstance("SHA-256");
+      return MessageDigest.getInstance("SHA-256");
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException("this Java has no SHA-256", e);
     }
+  }
+
+  private String fingerprint(Map<String, Tensor> weights, List<Tensor> dense) {
+    MessageDigest digest = sha256();
     byte[] buffer = new byte[WHOLE_TENSOR];
     for (Map.Entry<String, Path> file : files.entrySet()) {
       update(digest, file.getKey());
@@ -500,8 +520,12 @@ final class ModelDirectoryReader {
     digest.update((byte) 0);
   }
 
+  private static String description(String name, Tensor tensor) {
+    return name + " " + tensor.type() + " " + Arrays.toString(tensor.shape());
+  }
+
   private static void update(MessageDigest digest, String name, Tensor tensor) {
-    update(digest, name + " " + tensor.type() + " " + Arrays.toString(tensor.shape()));
+    update(digest, description(name, tensor));
     MemorySegment data = tensor.data();
     if (data.byteSize() <= WHOLE_TENSOR) {
       digest.update(data.asByteBuffer());

@@ -156,6 +156,11 @@ public final class TextEmbedder implements AutoCloseable {
     return directory.prompts();
   }
 
+  /** Returns the most tokens of one packed batch. */
+  int batchTokens() {
+    return options.batchTokens();
+  }
+
   /** Returns the name of the backend that runs: {@code vector} or {@code scalar}. */
   public String backend() {
     return alone.name();
@@ -242,6 +247,7 @@ public final class TextEmbedder implements AutoCloseable {
     return withState(
         backend,
         texts,
+        directory.config().layers(),
         (batch, hidden) -> {
           // A few rows: not worth sharing, and their memory belongs to this thread.
           try (Arena call = Arena.ofConfined()) {
@@ -263,9 +269,21 @@ public final class TextEmbedder implements AutoCloseable {
 
   /** Returns the last hidden state of every token of every text: [text][token][hiddenSize]. */
   public float[][][] forwardTokens(List<EncodedText> texts) {
+    return forwardTokens(texts, directory.config().layers(), true);
+  }
+
+  /**
+   * Returns the hidden state of every token of every text, [text][token][hiddenSize], after so many
+   * layers.
+   *
+   * @param layers 0 for what the first layer reads; later layers are not computed
+   * @param helped whether the embedder's idle threads help, or the calling thread works alone
+   */
+  float[][][] forwardTokens(List<EncodedText> texts, int layers, boolean helped) {
     return withState(
-        shared,
+        helped ? shared : alone,
         texts,
+        layers,
         (batch, hidden) -> {
           float[][][] answers = new float[texts.size()][][];
           for (int i = 0; i < answers.length; i++) {
@@ -283,7 +301,7 @@ public final class TextEmbedder implements AutoCloseable {
     T apply(PackedBatch batch, Matrix hidden);
   }
 
-  private <T> T withState(Backend backend, List<EncodedText> texts, Body<T> body) {
+  private <T> T withState(Backend backend, List<EncodedText> texts, int layers, Body<T> body) {
     PackedBatch batch =
         PackedBatch.pack(
             texts.stream().map(EncodedText::tokens).toList(),
@@ -296,7 +314,7 @@ public final class TextEmbedder implements AutoCloseable {
       }
       Activations state = borrow(batch.tokens());
       try {
-        Matrix hidden = encoder.forward(backend, batch, state.forTokens(batch.tokens()));
+        Matrix hidden = encoder.forward(backend, batch, state.forTokens(batch.tokens()), layers);
         return body.apply(batch, hidden);
       } finally {
         idle.addFirst(state);

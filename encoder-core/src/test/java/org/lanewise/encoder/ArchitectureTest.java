@@ -40,7 +40,7 @@ final class ArchitectureTest {
           "batch", List.of("tokenizer"),
           "backend", List.of("batch", "weights"),
           "backend.cuda", List.of("backend", "batch", "weights"),
-          "model", List.of("backend", "batch", "weights"),
+          "model", List.of("backend", "batch", "tokenizer", "weights"),
           "head", List.of("model", "backend", "batch", "weights"),
           "train", List.of("head", "model", "backend", "batch", "tokenizer", "weights"));
 

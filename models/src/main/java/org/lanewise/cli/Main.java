@@ -59,6 +59,8 @@ public final class Main implements Runnable {
             .addSubcommand(new TokenizeCommand(streams))
             .addSubcommand(new InspectCommand(streams))
             .addSubcommand(new BenchCommand(streams))
+            .addSubcommand(TrainCommand.line(streams))
+            .setCaseInsensitiveEnumValuesAllowed(true)
             .setExpandAtFiles(false)
             .setOut(new PrintWriter(streams.out(), true, StandardCharsets.UTF_8))
             .setErr(new PrintWriter(streams.err(), true, StandardCharsets.UTF_8))
@@ -108,7 +110,7 @@ public final class Main implements Runnable {
   private static boolean computes(String[] args) {
     return args.length > 0
         && switch (args[0]) {
-          case "embed", "bench", "inspect" -> true;
+          case "embed", "bench", "inspect", "train" -> true;
           default -> false;
         };
   }

@@ -46,6 +46,15 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride) {
     return new Matrix(data, rows, columns, stride);
   }
 
+  /** Returns the first {@code columns} columns, in the same memory. */
+  public Matrix firstColumns(int columns) {
+    if (columns > this.columns) {
+      throw new IllegalArgumentException(
+          "asked for " + columns + " columns of a matrix that has " + this.columns);
+    }
+    return new Matrix(data, rows, columns, stride);
+  }
+
   /** Returns the byte offset of a row. */
   long rowOffset(int row) {
     return (long) row * stride * Float.BYTES;

@@ -1,5 +1,6 @@
 package org.lanewise.encoder.backend;
 
+import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
@@ -95,6 +96,17 @@ public interface TrainingBackend extends Backend {
       double learningRate,
       double scale,
       int step);
+
+  /** Writes zeros to all rows. */
+  default void zero(Matrix matrix) {
+    matrix.data().asSlice(0, matrix.rowOffset(matrix.rows())).fill((byte) 0);
+  }
+
+  /** Copies all rows to a matrix of the same columns. */
+  default void copy(Matrix from, Matrix to) {
+    assert from.columns() == to.columns() && from.stride() == to.stride();
+    MemorySegment.copy(from.data(), 0, to.data(), 0, from.rowOffset(from.rows()));
+  }
 
   /** Returns the sum of squares of all numbers. */
   double sumOfSquares(Matrix matrix);

@@ -1,5 +1,6 @@
 package org.lanewise.encoder.batch;
 
+import java.util.Arrays;
 import java.util.List;
 import org.lanewise.encoder.tokenizer.Tokens;
 
@@ -56,6 +57,26 @@ public record PackedBatch(
   /** Returns the sequences packed in the given order, all tokens entering the pooling. */
   public static PackedBatch pack(List<Tokens> sequences) {
     return pack(sequences, new int[sequences.size()]);
+  }
+
+  /**
+   * Returns sequences of tokens that are no vocabulary's, for what follows an encoder or replaces
+   * it: all ids are 0.
+   *
+   * @param sequenceStarts n + 1 ascending offsets, the first 0
+   */
+  public static PackedBatch of(int[] sequenceStarts) {
+    int sequences = sequenceStarts.length - 1;
+    int tokens = sequenceStarts[sequences];
+    int[] positions = new int[tokens];
+    for (int i = 0; i < sequences; i++) {
+      for (int token = sequenceStarts[i]; token < sequenceStarts[i + 1]; token++) {
+        positions[token] = token - sequenceStarts[i];
+      }
+    }
+    int[] pooledStarts = Arrays.copyOf(sequenceStarts, sequences);
+    return new PackedBatch(
+        new int[tokens], new int[tokens], positions, sequenceStarts, pooledStarts);
   }
 
   /** Returns the number of tokens of all sequences. */

@@ -1,5 +1,6 @@
 package org.lanewise.encoder.head;
 
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -14,6 +15,28 @@ import java.util.stream.IntStream;
 public record ClassScores(List<String> classes, double[] logits, double[] probabilities) {
   /** A class with its probability. */
   public record ClassScore(String name, double probability) {}
+
+  /**
+   * Returns what the parts of a text say together: the mean of the logarithms of their
+   * probabilities, weighted, as logits, and their softmax as probabilities. For classes of which a
+   * text has exactly one.
+   *
+   * @param parts at least one, all of the same classes
+   * @param weights one for each part, above 0
+   */
+  public static ClassScores mean(List<ClassScores> parts, double[] weights) {
+    List<String> classes = parts.getFirst().classes;
+    double[] logits = new double[classes.size()];
+    double sum = Arrays.stream(weights).sum();
+    for (int part = 0; part < weights.length; part++) {
+      double[] scores = parts.get(part).logits;
+      double logSum = LogSpace.logSumExp(scores);
+      for (int i = 0; i < logits.length; i++) {
+        logits[i] += weights[part] / sum * (scores[i] - logSum);
+      }
+    }
+    return new ClassScores(classes, logits, LogSpace.softmax(logits));
+  }
 
   /**
    * Returns the most probable classes, the best first; equal ones in the order of the classes.

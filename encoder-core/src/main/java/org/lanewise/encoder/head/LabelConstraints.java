@@ -1,5 +1,6 @@
 package org.lanewise.encoder.head;
 
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -21,6 +22,30 @@ public record LabelConstraints(boolean[] start, boolean[][] transitions, boolean
       throw new IllegalArgumentException(
           "[transitions] and [end] must have as many labels as [start], which has " + start.length);
     }
+  }
+
+  /**
+   * Returns the constraints of the labels' scheme: BIOES where all are span labels and one ends a
+   * span, BIO where all are span labels and none does, and no constraints for other labels.
+   *
+   * @throws IllegalArgumentException as {@link #bio} and {@link #bioes}
+   */
+  public static LabelConstraints of(List<String> labels) {
+    if (!labels.stream().allMatch(Tag::isTag)) {
+      boolean[][] transitions = new boolean[labels.size()][];
+      for (int from = 0; from < transitions.length; from++) {
+        transitions[from] = free(labels.size());
+      }
+      return new LabelConstraints(free(labels.size()), transitions, free(labels.size()));
+    }
+    boolean ends = labels.stream().anyMatch(each -> "ES".indexOf(each.charAt(0)) >= 0);
+    return ends ? bioes(labels) : bio(labels);
+  }
+
+  private static boolean[] free(int labels) {
+    boolean[] free = new boolean[labels];
+    Arrays.fill(free, true);
+    return free;
   }
 
   /**

@@ -7,17 +7,29 @@ import org.lanewise.encoder.weights.Weights;
  *
  * <p>The score of a path is start[first] + the emissions of its labels + transitions[from, to] of
  * its neighbours + end[last]; its probability is exp(score - log partition). Everything is computed
- * in log space and in double. Forbidden transitions may be large negative numbers, such as -10000,
- * or negative infinity. Immutable and thread-safe.
+ * in log space, or safely beside it, and in double. Forbidden transitions may be large negative
+ * numbers, such as -10000, or negative infinity. Immutable and thread-safe.
  *
  * <p>Emissions are (tokens, labels) in row-major order, the sequences end to end; {@code
  * sequenceStarts} has one entry more than there are sequences.
  */
 public final class LinearChainCrf {
+  /**
+   * Sums are taken over factors exp(score - largest score): a logarithm per label instead of one
+   * per pair of labels. Below this a sum may lack terms that vanished in it, and is taken in log
+   * space.
+   */
+  private static final double MIN_SUM = 1e-290;
+
+  /** Products of vanished factors stay nothing when scaled by up to the exponential of this. */
+  private static final double MAX_EXPONENT = 300;
+
   private final int labels;
   private final double[] start; // (labels)
   private final double[] transitions; // (from, to)
   private final double[] end; // (labels)
+  private final double largest; // of the transitions
+  private final double[] factors; // exp(transitions - largest), (from, to)
 
   /**
    * The best path of every sequence.
@@ -28,34 +40,66 @@ public final class LinearChainCrf {
   public record Paths(int[] labels, double[] scores) {}
 
   /**
+   * The negative log-likelihood of given paths, and its derivatives.
+   *
+   * @param loss summed over the sequences
+   * @param emissions (tokens, labels)
+   * @param start (labels)
+   * @param transitions (from, to)
+   * @param end (labels)
+   */
+  public record Gradient(
+      double loss, double[] emissions, double[] start, double[] transitions, double[] end) {}
+
+  /**
    * Reads the field.
    *
    * @param weights start (labels), transitions (from, to) and end (labels)
    */
   public LinearChainCrf(Weights weights, int labels) {
+    this(
+        new ShapedWeights(weights).numbers("start", atLeastOne(labels)),
+        new ShapedWeights(weights).numbers("transitions", labels, labels),
+        new ShapedWeights(weights).numbers("end", labels));
+  }
+
+  private static int atLeastOne(int labels) {
     if (labels < 1) {
       throw new IllegalArgumentException("there are " + labels + " labels, expected at least 1");
     }
-    ShapedWeights shaped = new ShapedWeights(weights);
-    this.labels = labels;
-    start = shaped.numbers("start", labels);
-    transitions = shaped.numbers("transitions", labels, labels);
-    end = shaped.numbers("end", labels);
+    return labels;
   }
 
-  private LinearChainCrf(LinearChainCrf field, LabelConstraints allowed) {
-    labels = field.labels;
-    start = field.start.clone();
-    transitions = field.transitions.clone();
-    end = field.end.clone();
-    for (int from = 0; from < labels; from++) {
-      start[from] = allowed.start()[from] ? start[from] : Double.NEGATIVE_INFINITY;
-      end[from] = allowed.end()[from] ? end[from] : Double.NEGATIVE_INFINITY;
-      for (int to = 0; to < labels; to++) {
-        if (!allowed.transitions()[from][to]) {
-          transitions[from * labels + to] = Double.NEGATIVE_INFINITY;
-        }
-      }
+  /**
+   * Makes a field of these numbers.
+   *
+   * @param start (labels)
+   * @param transitions (from, to)
+   * @param end (labels)
+   */
+  public LinearChainCrf(double[] start, double[] transitions, double[] end) {
+    labels = atLeastOne(start.length);
+    if (end.length != labels || transitions.length != (long) labels * labels) {
+      throw new IllegalArgumentException(
+          "[transitions] has "
+              + transitions.length
+              + " numbers and [end] "
+              + end.length
+              + ", expected those of the "
+              + labels
+              + " labels of [start]");
+    }
+    this.start = start;
+    this.transitions = transitions;
+    this.end = end;
+    double maximum = Double.NEGATIVE_INFINITY;
+    for (double transition : transitions) {
+      maximum = Math.max(maximum, transition);
+    }
+    largest = Double.isInfinite(maximum) ? 0 : maximum;
+    factors = new double[transitions.length];
+    for (int i = 0; i < factors.length; i++) {
+      factors[i] = Math.exp(transitions[i] - largest);
     }
   }
 
@@ -65,7 +109,19 @@ public final class LinearChainCrf {
       throw new IllegalArgumentException(
           "constraints are for " + allowed.start().length + " labels, expected " + labels);
     }
-    return new LinearChainCrf(this, allowed);
+    double[] start = this.start.clone();
+    double[] transitions = this.transitions.clone();
+    double[] end = this.end.clone();
+    for (int from = 0; from < labels; from++) {
+      start[from] = allowed.start()[from] ? start[from] : Double.NEGATIVE_INFINITY;
+      end[from] = allowed.end()[from] ? end[from] : Double.NEGATIVE_INFINITY;
+      for (int to = 0; to < labels; to++) {
+        if (!allowed.transitions()[from][to]) {
+          transitions[from * labels + to] = Double.NEGATIVE_INFINITY;
+        }
+      }
+    }
+    return new LinearChainCrf(start, transitions, end);
   }
 
   /** Returns the number of labels. */
@@ -186,20 +242,127 @@ public final class LinearChainCrf {
     return marginals;
   }
 
+  /**
+   * Returns the loss of the given path of each sequence, the sum of log partition - score, and its
+   * derivatives by emissions and weights. What is forbidden by negative infinity has the derivative
+   * 0.
+   *
+   * @param path label of each token
+   * @throws IllegalArgumentException also where a path is forbidden
+   */
+  public Gradient gradient(float[] emissions, int[] sequenceStarts, int[] path) {
+    double[] scores = pathScore(emissions, sequenceStarts, path);
+    double loss = 0;
+    double[] byEmissions = new double[emissions.length];
+    double[] byStart = new double[labels];
+    double[] byTransitions = new double[labels * labels];
+    double[] byEnd = new double[labels];
+    for (int i = 0; i < scores.length; i++) {
+      checkScore(scores[i], i);
+      int first = sequenceStarts[i];
+      int tokens = sequenceStarts[i + 1] - first;
+      double[] prefixes = forward(emissions, first, tokens);
+      double[] suffixes = backward(emissions, first, tokens);
+      double partition = logPartition(prefixes, tokens, i);
+      loss += partition - scores[i];
+      for (int at = 0; at < tokens * labels; at++) {
+        byEmissions[first * labels + at] = Math.exp(prefixes[at] + suffixes[at] - partition);
+      }
+      for (int token = first; token < first + tokens; token++) {
+        byEmissions[token * labels + path[token]] -= 1;
+      }
+      for (int label = 0; label < labels; label++) {
+        byStart[label] += byEmissions[first * labels + label];
+        byEnd[label] += byEmissions[(first + tokens - 1) * labels + label];
+      }
+      for (int token = 1; token < tokens; token++) {
+        addTransitions(prefixes, suffixes, emissions, first, token, partition, byTransitions);
+        byTransitions[path[first + token - 1] * labels + path[first + token]] -= 1;
+      }
+    }
+    return new Gradient(loss, byEmissions, byStart, byTransitions, byEnd);
+  }
+
+  /** Adds the probability of each transition to the token from the one before it. */
+  private void addTransitions(
+      double[] prefixes,
+      double[] suffixes,
+      float[] emissions,
+      int first,
+      int token,
+      double partition,
+      double[] sums) {
+    double[] after = new double[labels];
+    for (int to = 0; to < labels; to++) {
+      after[to] = emissions[(first + token) * labels + to] + suffixes[token * labels + to];
+    }
+    double largestAfter = exponentiate(after, 0, after);
+    double[] before = new double[labels];
+    double largestBefore = exponentiate(prefixes, (token - 1) * labels, before);
+    double exponent = largestBefore + largest + largestAfter - partition;
+    if (exponent < MAX_EXPONENT) {
+      double scale = Math.exp(exponent);
+      for (int from = 0; from < labels; from++) {
+        double factor = scale * before[from];
+        for (int to = 0; to < labels; to++) {
+          sums[from * labels + to] += factor * factors[from * labels + to] * after[to];
+        }
+      }
+      return;
+    }
+    for (int from = 0; from < labels; from++) {
+      for (int to = 0; to < labels; to++) {
+        sums[from * labels + to] +=
+            Math.exp(
+                prefixes[(token - 1) * labels + from]
+                    + transitions[from * labels + to]
+                    + emissions[(first + token) * labels + to]
+                    + suffixes[token * labels + to]
+                    - partition);
+      }
+    }
+  }
+
+  /**
+   * Returns the largest of the labels' numbers, or 0 if that is infinite, and writes exp(number -
+   * largest).
+   */
+  private double exponentiate(double[] numbers, int offset, double[] factors) {
+    double maximum = Double.NEGATIVE_INFINITY;
+    for (int label = 0; label < labels; label++) {
+      maximum = Math.max(maximum, numbers[offset + label]);
+    }
+    double shift = Double.isInfinite(maximum) ? 0 : maximum;
+    for (int label = 0; label < labels; label++) {
+      factors[label] = Math.exp(numbers[offset + label] - shift);
+    }
+    return shift;
+  }
+
   /** Returns log sums over all paths up to a token with a label, (tokens, labels). */
   private double[] forward(float[] emissions, int first, int tokens) {
     double[] prefixes = new double[tokens * labels];
+    double[] before = new double[labels];
     double[] terms = new double[labels];
     for (int to = 0; to < labels; to++) {
       prefixes[to] = start[to] + emissions[first * labels + to];
     }
     for (int token = 1; token < tokens; token++) {
+      int previous = (token - 1) * labels;
+      double shift = exponentiate(prefixes, previous, before) + largest;
       for (int to = 0; to < labels; to++) {
+        double sum = 0;
         for (int from = 0; from < labels; from++) {
-          terms[from] = prefixes[(token - 1) * labels + from] + transitions[from * labels + to];
+          sum += before[from] * factors[from * labels + to];
         }
-        prefixes[token * labels + to] =
-            LogSpace.logSumExp(terms) + emissions[(first + token) * labels + to];
+        double logSum = shift + Math.log(sum);
+        if (sum < MIN_SUM) {
+          for (int from = 0; from < labels; from++) {
+            terms[from] = prefixes[previous + from] + transitions[from * labels + to];
+          }
+          logSum = LogSpace.logSumExp(terms);
+        }
+        prefixes[token * labels + to] = logSum + emissions[(first + token) * labels + to];
       }
     }
     return prefixes;
@@ -208,17 +371,29 @@ public final class LinearChainCrf {
   /** Returns log sums over all paths that follow a token with a label, (tokens, labels). */
   private double[] backward(float[] emissions, int first, int tokens) {
     double[] suffixes = new double[tokens * labels];
+    double[] scores = new double[labels];
+    double[] after = new double[labels];
     double[] terms = new double[labels];
     System.arraycopy(end, 0, suffixes, (tokens - 1) * labels, labels);
     for (int token = tokens - 2; token >= 0; token--) {
+      for (int to = 0; to < labels; to++) {
+        scores[to] =
+            emissions[(first + token + 1) * labels + to] + suffixes[(token + 1) * labels + to];
+      }
+      double shift = exponentiate(scores, 0, after) + largest;
       for (int from = 0; from < labels; from++) {
+        double sum = 0;
         for (int to = 0; to < labels; to++) {
-          terms[to] =
-              transitions[from * labels + to]
-                  + emissions[(first + token + 1) * labels + to]
-                  + suffixes[(token + 1) * labels + to];
+          sum += after[to] * factors[from * labels + to];
         }
-        suffixes[token * labels + from] = LogSpace.logSumExp(terms);
+        double logSum = shift + Math.log(sum);
+        if (sum < MIN_SUM) {
+          for (int to = 0; to < labels; to++) {
+            terms[to] = transitions[from * labels + to] + scores[to];
+          }
+          logSum = LogSpace.logSumExp(terms);
+        }
+        suffixes[token * labels + from] = logSum;
       }
     }
     return suffixes;
@@ -241,8 +416,8 @@ public final class LinearChainCrf {
               + sequence
               + "] has the score "
               + score
-              + ", expected a finite one: its emissions or the weights are not numbers, or no path"
-              + " is allowed");
+              + ", expected a finite one: its emissions or the weights are not numbers, or the"
+              + " path, or every path, is forbidden");
     }
   }
 

@@ -72,15 +72,24 @@ public final class SequenceClassifier {
     }
     List<ClassScores> scores = new ArrayList<>();
     for (double[] row : pooling.pool(backend, arena, states, batch)) {
-      double[] logits = logits(row);
-      double[] probabilities =
-          switch (choice) {
-            case MULTI_CLASS -> LogSpace.softmax(logits);
-            case MULTI_LABEL -> LogSpace.sigmoid(logits);
-          };
-      scores.add(new ClassScores(classes, logits, probabilities));
+      scores.add(scores(row));
     }
     return scores;
+  }
+
+  /** Returns the scores of a sequence without tokens: those of the bias alone. */
+  public ClassScores prior() {
+    return scores(new double[stateSize]);
+  }
+
+  private ClassScores scores(double[] row) {
+    double[] logits = logits(row);
+    double[] probabilities =
+        switch (choice) {
+          case MULTI_CLASS -> LogSpace.softmax(logits);
+          case MULTI_LABEL -> LogSpace.sigmoid(logits);
+        };
+    return new ClassScores(classes, logits, probabilities);
   }
 
   private double[] logits(double[] row) {

@@ -7,7 +7,8 @@ import org.lanewise.encoder.backend.PoolingMode;
 import org.lanewise.encoder.batch.PackedBatch;
 
 /** How the states of a sequence become one row that is classified. */
-public sealed interface SequencePooling permits SequencePooling.Reduction, AttentionPooling {
+public sealed interface SequencePooling
+    permits SequencePooling.Reduction, SequencePooling.LastStates, AttentionPooling {
   /**
    * Returns one row per sequence, (sequences, stateSize), in host memory.
    *
@@ -27,6 +28,30 @@ public sealed interface SequencePooling permits SequencePooling.Reduction, Atten
         float[] row = backend.read(pooled, sequence, states.columns());
         for (int i = 0; i < row.length; i++) {
           rows[sequence][i] = row[i];
+        }
+      }
+      return rows;
+    }
+  }
+
+  /**
+   * The states that a recurrent layer ends with (PyTorch's h_n): forward that of the last token,
+   * backward that of the first.
+   *
+   * @param directions 1, or 2 where the second half of each state was made backwards
+   */
+  record LastStates(int directions) implements SequencePooling {
+    @Override
+    public double[][] pool(Backend backend, Arena arena, Matrix states, PackedBatch batch) {
+      int hiddenSize = states.columns() / directions;
+      double[][] rows = new double[batch.sequences()][states.columns()];
+      for (int sequence = 0; sequence < rows.length; sequence++) {
+        int first = batch.sequenceStarts()[sequence];
+        float[] begin = backend.read(states, first, states.columns());
+        float[] end =
+            backend.read(states, batch.sequenceStarts()[sequence + 1] - 1, states.columns());
+        for (int i = 0; i < end.length; i++) {
+          rows[sequence][i] = i < hiddenSize ? end[i] : begin[i];
         }
       }
       return rows;

@@ -54,6 +54,16 @@ public final class Spans {
     return spans;
   }
 
+  /** Returns whether all labels are {@code O} or a prefix and a name, so that they mark spans. */
+  public static boolean mark(List<String> labels) {
+    return labels.stream().allMatch(Tag::isTag);
+  }
+
+  /** Returns whether a label continues the span of the label before it. */
+  public static boolean joined(String before, String after) {
+    return joined(Tag.parse(before), Tag.parse(after));
+  }
+
   private static boolean joined(Tag before, Tag after) {
     return before.open() && after.continues() && before.type().equals(after.type());
   }

@@ -14,13 +14,19 @@ record Tag(char prefix, String type) {
     if (label.equals("O")) {
       return OUTSIDE;
     }
-    if (label.length() < 3 || label.charAt(1) != '-' || "BIES".indexOf(label.charAt(0)) < 0) {
+    if (!isTag(label)) {
       throw new IllegalArgumentException(
           "label ["
               + label
               + "] is not a span label; expected [O], or [B-], [I-], [E-] or [S-] and a name");
     }
     return new Tag(label.charAt(0), label.substring(2));
+  }
+
+  /** Returns whether {@link #parse} takes the label. */
+  static boolean isTag(String label) {
+    return label.equals("O")
+        || label.length() >= 3 && label.charAt(1) == '-' && "BIES".indexOf(label.charAt(0)) >= 0;
   }
 
   String label() {

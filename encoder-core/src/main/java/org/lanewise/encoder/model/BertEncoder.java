@@ -56,8 +56,16 @@ public final class BertEncoder {
    * @param state for exactly the batch's tokens
    */
   public Matrix forward(Backend backend, PackedBatch batch, Activations state) {
+    return forward(backend, batch, state, config.layers());
+  }
+
+  /**
+   * Like {@link #forward(Backend, PackedBatch, Activations)}, but after so many layers, the rest
+   * not being computed: 0 for the input of the first.
+   */
+  public Matrix forward(Backend backend, PackedBatch batch, Activations state, int layerCount) {
     embed(backend, batch, state);
-    for (int i = 0; i < layers.size(); i++) {
+    for (int i = 0; i < layerCount; i++) {
       forwardLayer(i, backend, batch, state);
     }
     return state.hidden();

@@ -24,7 +24,8 @@ import org.lanewise.encoder.weights.Weights;
  * <p>Immutable once prepared, and thread-safe; the weights live as long as the arena.
  */
 public final class RecurrentNetwork {
-  private static final List<String> PEEPHOLE_GATES = List.of("i", "f", "c", "o");
+  /** Gates of the peephole LSTM in the order of the cell, as its weights name them. */
+  static final List<String> PEEPHOLE_GATES = List.of("i", "f", "c", "o");
 
   private final RecurrentConfig config;
   private final List<Layer> layers = new ArrayList<>();

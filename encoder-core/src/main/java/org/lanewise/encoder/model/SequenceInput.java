@@ -18,9 +18,24 @@ public sealed interface SequenceInput {
    * The last states of a bidirectional recurrent network over the characters (code points) of each
    * word, forward then backward: {@code inputs.N.embedding.weight} (characters, embeddingSize), row
    * 0 for unknown ones, vocabulary in {@code inputs.N.txt}; {@code inputs.N.recurrent.*} as PyTorch
-   * names them.
+   * names them. Of a longer word, the first and the last half of {@link #MOST_CHARACTERS} are read.
    */
   record Characters(int embeddingSize, RecurrentConfig recurrent) implements SequenceInput {
+    /** What is longer is no word but data, and would cost memory without end. */
+    public static final int MOST_CHARACTERS = 64;
+
+    /** Checks that the network reads what the table yields. */
+    public Characters {
+      if (recurrent.inputSize() != embeddingSize) {
+        throw new IllegalArgumentException(
+            "the recurrent network reads "
+                + recurrent.inputSize()
+                + " numbers per character, expected the "
+                + embeddingSize
+                + " of the table");
+      }
+    }
+
     @Override
     public int size() {
       return recurrent.outputSize();
@@ -37,9 +52,10 @@ public sealed interface SequenceInput {
   /**
    * What an encoder says of each word, frozen: the mean of the vectors of its word pieces.
    *
-   * @param model id of the encoder
+   * @param model id of the encoder: that of a bundled one, or the name of its directory
    * @param layer the output of which layer, 0 for that of the embeddings
-   * @param fingerprint SHA-256 of the encoder's weights, in hexadecimal
+   * @param fingerprint SHA-256 of the encoder's weights, in hexadecimal, as {@code
+   *     ModelDirectory.weightsFingerprint} gives it
    */
   record EncoderVectors(int size, String model, int layer, String fingerprint)
       implements SequenceInput {}

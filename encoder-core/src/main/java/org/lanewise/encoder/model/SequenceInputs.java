@@ -1,6 +1,10 @@
 package org.lanewise.encoder.model;
 
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import org.lanewise.encoder.tokenizer.SegmentedText;
 
 /**
@@ -45,6 +49,10 @@ public final class SequenceInputs {
     float[][] encode(List<SegmentedText> texts, int layer);
   }
 
+  private final SequenceModelConfig config;
+  private final List<Map<String, Integer>> rows;
+  private final WordEncoder encoder;
+
   /**
    * Creates the reader.
    *
@@ -54,11 +62,116 @@ public final class SequenceInputs {
    */
   public SequenceInputs(
       SequenceModelConfig config, List<List<String>> vocabularies, WordEncoder encoder) {
-    throw new UnsupportedOperationException();
+    if (vocabularies.size() != config.inputs().size()) {
+      throw new IllegalArgumentException(
+          "there are "
+              + vocabularies.size()
+              + " vocabularies, expected one for each of "
+              + config.inputs().size()
+              + " inputs");
+    }
+    rows = new ArrayList<>();
+    for (int input = 0; input < vocabularies.size(); input++) {
+      boolean encoded = config.inputs().get(input) instanceof SequenceInput.EncoderVectors;
+      if (encoded && encoder == null) {
+        throw new IllegalArgumentException("input [" + input + "] needs an encoder, found none");
+      }
+      rows.add(rows(vocabularies.get(input), input));
+    }
+    this.config = config;
+    this.encoder = encoder;
+  }
+
+  private SequenceInputs(
+      List<Map<String, Integer>> rows, SequenceModelConfig config, WordEncoder encoder) {
+    this.config = config;
+    this.rows = rows;
+    this.encoder = encoder;
+  }
+
+  private static Map<String, Integer> rows(List<String> vocabulary, int input) {
+    Map<String, Integer> rows = HashMap.newHashMap(vocabulary.size());
+    for (String spelling : vocabulary) {
+      if (rows.put(spelling, rows.size() + 1) != null) {
+        throw new IllegalArgumentException(
+            "the vocabulary of input [" + input + "] has [" + spelling + "] twice");
+      }
+    }
+    return rows;
+  }
+
+  /** Returns a reader of the same vocabularies that asks another encoder. */
+  public SequenceInputs withEncoder(WordEncoder other) {
+    return new SequenceInputs(rows, config, other);
   }
 
   /** Returns the input of the texts, each of at least one word. */
   public Batch read(List<SegmentedText> texts) {
-    throw new UnsupportedOperationException();
+    int[] sequenceStarts = new int[texts.size() + 1];
+    for (int i = 0; i < texts.size(); i++) {
+      int words = texts.get(i).words();
+      if (words == 0) {
+        throw new IllegalArgumentException("text [" + i + "] has no words, expected at least 1");
+      }
+      sequenceStarts[i + 1] = Math.addExact(sequenceStarts[i], words);
+    }
+    int[] distinct = new int[sequenceStarts[texts.size()]];
+    Map<String, Integer> indexes = new HashMap<>();
+    List<String> words = new ArrayList<>();
+    for (int i = 0; i < texts.size(); i++) {
+      for (int word = 0; word < texts.get(i).words(); word++) {
+        String spelling = texts.get(i).word(word);
+        Integer index = indexes.putIfAbsent(spelling, words.size());
+        if (index == null) {
+          index = words.size();
+          words.add(spelling);
+        }
+        distinct[sequenceStarts[i] + word] = index;
+      }
+    }
+    List<Part> parts = new ArrayList<>();
+    for (int i = 0; i < rows.size(); i++) {
+      parts.add(
+          switch (config.inputs().get(i)) {
+            case SequenceInput.WordVectors vectors ->
+                wordRows(words, rows.get(i), vectors.lowercase());
+            case SequenceInput.StaticVectors vectors ->
+                wordRows(words, rows.get(i), vectors.lowercase());
+            case SequenceInput.Characters characters -> characterRows(words, rows.get(i));
+            case SequenceInput.EncoderVectors vectors ->
+                new Part.Vectors(encoder.encode(texts, vectors.layer()));
+          });
+    }
+    return new Batch(sequenceStarts, distinct, parts);
+  }
+
+  private static Part wordRows(
+      List<String> words, Map<String, Integer> vocabulary, boolean lowercase) {
+    int[] rows = new int[words.size()];
+    for (int i = 0; i < rows.length; i++) {
+      String word = words.get(i);
+      rows[i] = vocabulary.getOrDefault(lowercase ? word.toLowerCase(Locale.ROOT) : word, 0);
+    }
+    return new Part.Rows(rows);
+  }
+
+  private static Part characterRows(List<String> words, Map<String, Integer> vocabulary) {
+    int[] starts = new int[words.size() + 1];
+    int[] rows = new int[words.stream().mapToInt(SequenceInputs::charactersRead).sum()];
+    for (int i = 0; i < words.size(); i++) {
+      int read = charactersRead(words.get(i));
+      int[] codePoints = words.get(i).codePoints().toArray();
+      for (int at = 0; at < read; at++) {
+        int from = at < read / 2 ? at : codePoints.length - read + at;
+        rows[starts[i] + at] = vocabulary.getOrDefault(Character.toString(codePoints[from]), 0);
+      }
+      starts[i + 1] = starts[i] + read;
+    }
+    return new Part.CharacterRows(rows, starts);
+  }
+
+  private static int charactersRead(String word) {
+    return Math.min(
+        word.codePointCount(0, word.length()), SequenceInput.Characters.MOST_CHARACTERS);
   }
 }

@@ -41,6 +41,16 @@ public record Tensor(String name, DataType type, long[] shape, MemorySegment dat
     };
   }
 
+  /** Returns a row of a matrix of floating-point numbers. */
+  public float[] row(long row) {
+    float[] numbers = new float[Math.toIntExact(shape[1])];
+    long first = row * numbers.length;
+    for (int i = 0; i < numbers.length; i++) {
+      numbers[i] = get(first + i);
+    }
+    return numbers;
+  }
+
   /** Returns the 64-bit integer at a flat index. */
   public long getLong(long index) {
     if (type != DataType.I64) {

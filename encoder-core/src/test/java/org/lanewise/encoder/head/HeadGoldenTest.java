@@ -15,6 +15,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.lanewise.encoder.GoldenTensors;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Backends;
 import org.lanewise.encoder.backend.Matrix;
@@ -31,7 +32,7 @@ final class HeadGoldenTest {
   private static final double TOLERANCE = 1e-5;
 
   static List<String> files() {
-    return RecurrentGolden.names("heads", 6);
+    return GoldenTensors.names("recurrent/heads", 6);
   }
 
   @ParameterizedTest
@@ -40,7 +41,7 @@ final class HeadGoldenTest {
     try (Arena arena = Arena.ofShared();
         Workers workers = new Workers(1)) {
       Opened opened = Opened.open(name, arena, workers);
-      RecurrentGolden golden = opened.golden;
+      GoldenTensors golden = opened.golden;
       if (name.contains("tagging")) {
         TaggingHead head = opened.tagging(Optional.empty());
         float[] emissions = head.emissions(opened.backend, arena, opened.states);
@@ -72,7 +73,7 @@ final class HeadGoldenTest {
   void manyLabelsAreJudgedOneByOne() {
     try (Arena arena = Arena.ofShared();
         Workers workers = new Workers(1)) {
-      Opened opened = Opened.open("heads/head_mean.safetensors", arena, workers);
+      Opened opened = Opened.open("recurrent/heads/head_mean.safetensors", arena, workers);
       ClassScores scores =
           opened
               .classify(
@@ -95,7 +96,7 @@ final class HeadGoldenTest {
   void labelsCarryTheirProbabilities() {
     try (Arena arena = Arena.ofShared();
         Workers workers = new Workers(1)) {
-      Opened opened = Opened.open("heads/head_tagging.safetensors", arena, workers);
+      Opened opened = Opened.open("recurrent/heads/head_tagging.safetensors", arena, workers);
       int[] starts = opened.golden.sequenceStarts();
       double[] probabilities = opened.golden.packed("probabilities");
       TaggingHead head = opened.tagging(Optional.empty());
@@ -119,7 +120,8 @@ final class HeadGoldenTest {
   void wrongShapesAreNamed() {
     try (Arena arena = Arena.ofShared();
         Workers workers = new Workers(1)) {
-      Opened opened = Opened.open("heads/head_attention_additive.safetensors", arena, workers);
+      Opened opened =
+          Opened.open("recurrent/heads/head_attention_additive.safetensors", arena, workers);
       Weights weights = opened.golden.parameters(arena);
       refused(
           "weight [param.att.W] has shape [7, 6], expected [rows, 5]",
@@ -147,6 +149,26 @@ final class HeadGoldenTest {
     }
   }
 
+  @Test
+  void lastStatesAreThoseThatEachDirectionEndsWith() {
+    try (Arena arena = Arena.ofShared();
+        Workers workers = new Workers(1)) {
+      Backend backend = Backends.create(BACKEND, Optional.of(Precision.FP32), workers);
+      Matrix states = backend.allocate(arena, 3, 4);
+      for (int token = 0; token < 3; token++) {
+        backend.write(new float[] {token, token + 10, token + 20, token + 30}, states, token, 0);
+      }
+      int[] none = new int[3];
+      PackedBatch batch = new PackedBatch(none, none, none, new int[] {0, 1, 3}, new int[] {0, 1});
+      assertArrayEquals(
+          new double[][] {{0, 10, 20, 30}, {2, 12, 21, 31}},
+          new SequencePooling.LastStates(2).pool(backend, arena, states, batch));
+      assertArrayEquals(
+          new double[][] {{0, 10, 20, 30}, {2, 12, 22, 32}},
+          new SequencePooling.LastStates(1).pool(backend, arena, states, batch));
+    }
+  }
+
   private static void refused(String words, Runnable call) {
     String message = assertThrows(IllegalArgumentException.class, call::run).getMessage();
     assertTrue(message.contains(words), message);
@@ -162,9 +184,9 @@ final class HeadGoldenTest {
 
   /** A golden with its states packed in the backend's memory. */
   private record Opened(
-      RecurrentGolden golden, Backend backend, Arena arena, Matrix states, PackedBatch batch) {
+      GoldenTensors golden, Backend backend, Arena arena, Matrix states, PackedBatch batch) {
     static Opened open(String name, Arena arena, Workers workers) {
-      RecurrentGolden golden = RecurrentGolden.open(name);
+      GoldenTensors golden = GoldenTensors.open(name);
       Backend backend = Backends.create(BACKEND, Optional.of(Precision.FP32), workers);
       int[] starts = golden.sequenceStarts();
       int tokens = starts[starts.length - 1];
@@ -172,7 +194,7 @@ final class HeadGoldenTest {
       int[] pooled = Arrays.copyOf(starts, starts.length - 1);
       PackedBatch batch = new PackedBatch(none, none, none, starts, pooled);
       Matrix states = backend.allocate(arena, tokens, golden.size("states", 2));
-      float[] numbers = RecurrentGolden.floats(golden.packed("states"));
+      float[] numbers = GoldenTensors.floats(golden.packed("states"));
       for (int i = 0; i < numbers.length; i++) {
         long at = (long) (i / states.columns()) * states.stride() + i % states.columns();
         states.data().setAtIndex(ValueLayout.JAVA_FLOAT, at, numbers[i]);
@@ -183,12 +205,15 @@ final class HeadGoldenTest {
     SequencePooling pooling(String name) {
       Weights weights = golden.parameters(arena).in("att");
       return switch (name) {
-        case "heads/head_last.safetensors" -> new SequencePooling.Reduction(PoolingMode.LAST_TOKEN);
-        case "heads/head_mean.safetensors" -> new SequencePooling.Reduction(PoolingMode.MEAN);
-        case "heads/head_max.safetensors" -> new SequencePooling.Reduction(PoolingMode.MAX);
-        case "heads/head_attention_additive.safetensors" ->
+        case "recurrent/heads/head_last.safetensors" ->
+            new SequencePooling.Reduction(PoolingMode.LAST_TOKEN);
+        case "recurrent/heads/head_mean.safetensors" ->
+            new SequencePooling.Reduction(PoolingMode.MEAN);
+        case "recurrent/heads/head_max.safetensors" ->
+            new SequencePooling.Reduction(PoolingMode.MAX);
+        case "recurrent/heads/head_attention_additive.safetensors" ->
             AttentionPooling.additive(backend, arena, weights, states.columns());
-        case "heads/head_attention_dot.safetensors" ->
+        case "recurrent/heads/head_attention_dot.safetensors" ->
             AttentionPooling.dot(weights, states.columns());
         default -> throw new IllegalArgumentException("no pooling for golden [" + name + "]");
       };

@@ -15,6 +15,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.lanewise.encoder.GoldenTensors;
 import org.lanewise.encoder.weights.DataType;
 import org.lanewise.encoder.weights.Tensor;
 import org.lanewise.encoder.weights.Weights;
@@ -27,17 +28,17 @@ final class LinearChainCrfTest {
   private static final List<String> BIOES = List.of("E-A", "S-B", "O", "B-A", "I-A");
 
   static List<String> files() {
-    return RecurrentGolden.names("crf", 3);
+    return GoldenTensors.names("recurrent/crf", 3);
   }
 
   @ParameterizedTest
   @MethodSource("files")
   void goldensAreMet(String name) {
-    RecurrentGolden golden = RecurrentGolden.open(name);
+    GoldenTensors golden = GoldenTensors.open(name);
     try (Arena arena = Arena.ofConfined()) {
       Weights weights = golden.parameters(arena);
       LinearChainCrf crf = new LinearChainCrf(weights, golden.size("param.start", 0));
-      float[] emissions = RecurrentGolden.floats(golden.packed("param.emissions"));
+      float[] emissions = GoldenTensors.floats(golden.packed("param.emissions"));
       int[] starts = golden.sequenceStarts();
       golden.compare(
           "log_partition",
@@ -54,6 +55,18 @@ final class LinearChainCrfTest {
       golden.compare("viterbi_score", golden.numbers("viterbi_score"), best.scores(), TOLERANCE);
       golden.compare(
           "marginals", golden.packed("marginals"), crf.marginals(emissions, starts), TOLERANCE);
+      LinearChainCrf.Gradient gradient =
+          crf.gradient(emissions, starts, integers(golden.packed("labels")));
+      golden.compare("loss", golden.numbers("loss"), new double[] {gradient.loss()}, TOLERANCE);
+      golden.compare(
+          "grad.emissions", golden.packed("grad.emissions"), gradient.emissions(), TOLERANCE);
+      golden.compare("grad.start", golden.numbers("grad.start"), gradient.start(), TOLERANCE);
+      golden.compare(
+          "grad.transitions",
+          golden.numbers("grad.transitions"),
+          gradient.transitions(),
+          TOLERANCE);
+      golden.compare("grad.end", golden.numbers("grad.end"), gradient.end(), TOLERANCE);
     }
     golden.print();
   }
@@ -107,6 +120,56 @@ final class LinearChainCrfTest {
     for (double marginal : crf.marginals(emissions, starts)) {
       assertEquals(1.0 / 3, marginal, 1e-6);
     }
+  }
+
+  @Test
+  void whatOnlyExtremePathsReachIsExact() {
+    // The label that emissions prefer by far may not go on; only the one that vanishes beside it.
+    float forbidden = -10_000;
+    LinearChainCrf crf =
+        new LinearChainCrf(
+            weights(new float[2], new float[] {forbidden, forbidden, 0, 0}, new float[2]), 2);
+    float[] emissions = {900, 0, 0, 0};
+    int[] starts = {0, 2};
+    // The two paths from the second label have score 0, those from the first 900 - 10000.
+    assertEquals(Math.log(2), crf.logPartition(emissions, starts)[0], TOLERANCE);
+    LinearChainCrf.Gradient gradient = crf.gradient(emissions, starts, new int[] {1, 0});
+    assertEquals(Math.log(2), gradient.loss(), TOLERANCE);
+    assertArrayEquals(new double[] {0, 0, -0.5, 0.5}, gradient.transitions(), TOLERANCE);
+    assertArrayEquals(new double[] {0, 0, -0.5, 0.5}, gradient.emissions(), TOLERANCE);
+  }
+
+  @Test
+  void forbiddenTransitionsHaveNoGradient() {
+    LinearChainCrf crf = new LinearChainCrf(zeros(5), 5).constrained(LabelConstraints.of(BIO));
+    int[] path = {0, 1, 2, 0};
+    LinearChainCrf.Gradient gradient = crf.gradient(new float[20], starts(0, 4), path);
+    LabelConstraints allowed = LabelConstraints.bio(BIO);
+    for (int from = 0; from < 5; from++) {
+      for (int to = 0; to < 5; to++) {
+        assertEquals(allowed.transitions()[from][to], gradient.transitions()[from * 5 + to] != 0);
+      }
+    }
+    refused(
+        "sequence [0] has the score -Infinity",
+        () -> crf.gradient(new float[10], starts(0, 2), starts(0, 2)));
+  }
+
+  @Test
+  void theSchemeIsThatOfTheLabels() {
+    assertSame(LabelConstraints.bio(BIO), LabelConstraints.of(BIO));
+    assertSame(LabelConstraints.bioes(BIOES), LabelConstraints.of(BIOES));
+    LabelConstraints none = LabelConstraints.of(List.of("NOUN", "VERB"));
+    assertArrayEquals(new boolean[] {true, true}, none.start());
+    assertArrayEquals(new boolean[][] {{true, true}, {true, true}}, none.transitions());
+    assertArrayEquals(new boolean[] {true, true}, none.end());
+    refused("label [I-A] needs [B-A]", () -> LabelConstraints.of(List.of("O", "I-A")));
+  }
+
+  private static void assertSame(LabelConstraints expected, LabelConstraints actual) {
+    assertArrayEquals(expected.start(), actual.start());
+    assertArrayEquals(expected.transitions(), actual.transitions());
+    assertArrayEquals(expected.end(), actual.end());
   }
 
   @Test
@@ -212,6 +275,8 @@ final class LinearChainCrfTest {
       double[] marginals = crf.marginals(emissions, starts);
       LinearChainCrf.Paths best = crf.viterbi(emissions, starts);
       double[] bestScores = crf.pathScore(emissions, starts, best.labels());
+      double[] expectedTransitions = new double[labels * labels];
+      double expectedLoss = 0;
       for (int sequence = 0; sequence < starts.length - 1; sequence++) {
         int first = starts[sequence];
         int tokens = starts[sequence + 1] - first;
@@ -232,11 +297,35 @@ final class LinearChainCrfTest {
           int[] path = path(code, tokens);
           for (int token = 0; token < tokens; token++) {
             expected[token * labels + path[token]] += Math.exp(scores[code] - partition);
+            if (token > 0) {
+              expectedTransitions[path[token - 1] * labels + path[token]] +=
+                  Math.exp(scores[code] - partition);
+            }
           }
         }
+        for (int token = first + 1; token < first + tokens; token++) {
+          expectedTransitions[best.labels()[token - 1] * labels + best.labels()[token]] -= 1;
+        }
+        expectedLoss += partition - highest;
         double[] actual = Arrays.copyOfRange(marginals, first * labels, (first + tokens) * labels);
         assertArrayEquals(expected, actual, TOLERANCE, where);
       }
+      LinearChainCrf.Gradient gradient = crf.gradient(emissions, starts, best.labels());
+      assertEquals(expectedLoss, gradient.loss(), TOLERANCE * (1 + expectedLoss), which);
+      assertArrayEquals(expectedTransitions, gradient.transitions(), TOLERANCE, which);
+      double[] expectedStart = new double[labels];
+      double[] expectedEnd = new double[labels];
+      for (int token = 0; token < best.labels().length; token++) {
+        for (int label = 0; label < labels; label++) {
+          double derivative =
+              marginals[token * labels + label] - (best.labels()[token] == label ? 1 : 0);
+          assertEquals(derivative, gradient.emissions()[token * labels + label], TOLERANCE, which);
+          expectedStart[label] += Arrays.binarySearch(starts, token) >= 0 ? derivative : 0;
+          expectedEnd[label] += Arrays.binarySearch(starts, token + 1) >= 0 ? derivative : 0;
+        }
+      }
+      assertArrayEquals(expectedStart, gradient.start(), TOLERANCE, which);
+      assertArrayEquals(expectedEnd, gradient.end(), TOLERANCE, which);
     }
 
     private int[] path(int code, int tokens) {

@@ -1,4 +1,4 @@
-package org.lanewise.encoder.head;
+package org.lanewise.encoder;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -14,60 +14,70 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.List;
 import java.util.Locale;
-import org.lanewise.encoder.Goldens;
+import java.util.Map;
 import org.lanewise.encoder.weights.Safetensors;
 import org.lanewise.encoder.weights.Weights;
 
 /**
- * One file of the recurrent goldens. Its results are F64, which models never are, so they are read
- * here and not by {@link Safetensors}.
+ * A safetensors file of the goldens of recurrent networks and of training. Its results are F64,
+ * which models never are, so they are read here and not by {@link Safetensors}.
  */
-final class RecurrentGolden {
+public final class GoldenTensors {
   private final String name;
   private final ByteBuffer data;
   private final JsonNode header;
   private double largest;
   private long compared;
 
-  private RecurrentGolden(String name, ByteBuffer data, JsonNode header) {
+  private GoldenTensors(String name, ByteBuffer data, JsonNode header) {
     this.name = name;
     this.data = data;
     this.header = header;
   }
 
-  static RecurrentGolden open(String name) {
+  /** Opens a file, for example {@code recurrent/heads/head_max.safetensors}. */
+  public static GoldenTensors open(String name) {
     try {
       ByteBuffer file =
-          ByteBuffer.wrap(Files.readAllBytes(Goldens.path("recurrent/" + name)))
-              .order(ByteOrder.LITTLE_ENDIAN);
+          ByteBuffer.wrap(Files.readAllBytes(Goldens.path(name))).order(ByteOrder.LITTLE_ENDIAN);
       byte[] header = new byte[(int) file.getLong()];
       file.get(header);
       ByteBuffer data = file.slice().order(ByteOrder.LITTLE_ENDIAN);
       String json = new String(header, StandardCharsets.UTF_8);
-      return new RecurrentGolden(name, data, new ObjectMapper().readTree(json));
+      return new GoldenTensors(name, data, new ObjectMapper().readTree(json));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
   }
 
-  /** Returns the names in a directory, which must be as many as expected. */
-  static List<String> names(String directory, int expected) {
-    List<String> names = Goldens.list("recurrent/" + directory, "");
+  /** Returns the files of a directory, which must be as many as expected. */
+  public static List<String> names(String directory, int expected) {
+    List<String> names = Goldens.list(directory, "");
     assertEquals(expected, names.size(), "golden files: " + names);
     return names.stream().map(each -> directory + "/" + each).toList();
   }
 
   /** Returns the parameters, named as in the file without {@code param.}. */
-  Weights parameters(Arena arena) {
-    return Weights.of(Safetensors.open(Goldens.path("recurrent/" + name), arena).tensors())
-        .in("param");
+  public Weights parameters(Arena arena) {
+    return Weights.of(Safetensors.open(Goldens.path(name), arena).tensors()).in("param");
   }
 
-  int size(String tensor, int dimension) {
+  /** Returns the names of the tensors that begin with the prefix. */
+  public List<String> tensors(String prefix) {
+    return header
+        .propertyStream()
+        .map(Map.Entry::getKey)
+        .filter(each -> each.startsWith(prefix))
+        .toList();
+  }
+
+  /** Returns one of the sizes of a tensor. */
+  public int size(String tensor, int dimension) {
     return header.at("/" + tensor + "/shape/" + dimension).intValue();
   }
 
-  double[] numbers(String tensor) {
+  /** Returns all numbers of a tensor in row-major order. */
+  public double[] numbers(String tensor) {
     int begin = header.at("/" + tensor + "/data_offsets/0").intValue();
     int end = header.at("/" + tensor + "/data_offsets/1").intValue();
     String type = header.at("/" + tensor + "/dtype").textValue();
@@ -87,7 +97,7 @@ final class RecurrentGolden {
   }
 
   /** Returns where each sequence begins when all are packed, and where the last one ends. */
-  int[] sequenceStarts() {
+  public int[] sequenceStarts() {
     double[] lengths = numbers("lengths");
     int[] starts = new int[lengths.length + 1];
     for (int i = 0; i < lengths.length; i++) {
@@ -97,7 +107,7 @@ final class RecurrentGolden {
   }
 
   /** Returns a tensor (sequences, padded tokens, ...) without its padding. */
-  double[] packed(String tensor) {
+  public double[] packed(String tensor) {
     double[] padded = numbers(tensor);
     int[] starts = sequenceStarts();
     int row = padded.length / (size(tensor, 0) * size(tensor, 1));
@@ -113,7 +123,8 @@ final class RecurrentGolden {
     return packed;
   }
 
-  static float[] floats(double[] numbers) {
+  /** Returns the numbers as floats. */
+  public static float[] floats(double[] numbers) {
     float[] floats = new float[numbers.length];
     for (int i = 0; i < numbers.length; i++) {
       floats[i] = (float) numbers[i];
@@ -122,7 +133,7 @@ final class RecurrentGolden {
   }
 
   /** Fails where |expected - actual| > tolerance * (1 + |expected|). */
-  void compare(String what, double[] expected, double[] actual, double tolerance) {
+  public void compare(String what, double[] expected, double[] actual, double tolerance) {
     assertEquals(expected.length, actual.length, name + " " + what);
     for (int i = 0; i < expected.length; i++) {
       double error = Math.abs(expected[i] - actual[i]) / (1 + Math.abs(expected[i]));
@@ -134,7 +145,8 @@ final class RecurrentGolden {
     }
   }
 
-  void print() {
+  /** Prints how many numbers were compared, and the largest error. */
+  public void print() {
     System.out.printf(
         Locale.ROOT,
         "%s: %d numbers compared, largest error relative to 1 + |value| %.2e%n",
