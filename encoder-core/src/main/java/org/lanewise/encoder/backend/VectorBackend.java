@@ -500,8 +500,8 @@ public final class VectorBackend implements TrainingBackend {
   @Override
   public void scatterAdd(Matrix input, int column, int[] rows, Matrix table) {
     int vectors = Math.ceilDiv(table.columns(), FLOATS.length());
-    int shares = Math.clamp(workers.threads(), 1, Math.max(vectors, 1));
-    int width = Math.ceilDiv(vectors, shares) * FLOATS.length();
+    int width = Math.ceilDiv(vectors, workers.threads()) * FLOATS.length();
+    int shares = vectors == 0 ? 0 : Math.ceilDiv(table.columns(), width);
     workers.forEach(
         shares,
         share -> {

@@ -37,8 +37,8 @@ abstract class BackendContract {
   private final Random random = new Random(SEED);
   private final TrainingBackend oracle = new ScalarBackend(Precision.FP32);
 
-  /** Returns the backend under test, fp32 and without other threads. */
-  abstract TrainingBackend backendOnOneThread();
+  /** Returns the backend under test in fp32, on other numbers of threads. */
+  abstract List<TrainingBackend> backendsOnOtherThreads();
 
   /** Returns the backend under test. */
   abstract TrainingBackend backend(Precision precision);
@@ -506,8 +506,10 @@ abstract class BackendContract {
     float[][] right = numbers(1300, 45);
     float[][] table = numbers(11, 45);
     int[] rows = random.ints(1300, 0, 11).toArray();
+    List<TrainingBackend> backends = new ArrayList<>(backendsOnOtherThreads());
+    backends.add(backend(Precision.FP32));
     List<float[][]> answers = new ArrayList<>();
-    for (TrainingBackend backend : List.of(backend(Precision.FP32), backendOnOneThread())) {
+    for (TrainingBackend backend : backends) {
       Matrix input = matrix(backend, right);
       Matrix product = backend.allocate(arena, 70, 45);
       backend.multiply(matrix(backend, left), true, input, false, false, product);
@@ -522,7 +524,9 @@ abstract class BackendContract {
       all.add(new float[] {(float) backend.sumOfSquares(input)});
       answers.add(all.toArray(float[][]::new));
     }
-    assertArrayEquals(answers.get(0), answers.get(1));
+    for (float[][] answer : answers) {
+      assertArrayEquals(answers.getFirst(), answer);
+    }
   }
 
   @ParameterizedTest
@@ -532,10 +536,12 @@ abstract class BackendContract {
     Recurrence recurrence = new Recurrence(cell, 21, 2, lengths);
     TrainingBackend shared = backend(Precision.FP32);
     List<Matrix> expected = recurrence.trainingStep(shared);
-    List<Matrix> again = recurrence.trainingStep(backendOnOneThread());
-    for (int i = 0; i < expected.size(); i++) {
-      float[][] alone = read(shared, again.get(i));
-      assertArrayEquals(read(shared, expected.get(i)), alone, cell + " result " + i);
+    for (TrainingBackend other : backendsOnOtherThreads()) {
+      List<Matrix> again = recurrence.trainingStep(other);
+      for (int i = 0; i < expected.size(); i++) {
+        float[][] numbers = read(other, again.get(i));
+        assertArrayEquals(read(shared, expected.get(i)), numbers, cell + " result " + i);
+      }
     }
   }
 

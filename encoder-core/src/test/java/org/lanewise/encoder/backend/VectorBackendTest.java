@@ -1,13 +1,18 @@
 package org.lanewise.encoder.backend;
 
+import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 
 final class VectorBackendTest extends BackendContract {
   private static final Workers WORKERS = new Workers(2);
 
+  /** More than there are vectors in a row, or panels. */
+  private static final Workers MANY_WORKERS = new Workers(7);
+
   @AfterAll
   static void closeWorkers() {
     WORKERS.close();
+    MANY_WORKERS.close();
   }
 
   @Override
@@ -16,7 +21,9 @@ final class VectorBackendTest extends BackendContract {
   }
 
   @Override
-  TrainingBackend backendOnOneThread() {
-    return new VectorBackend(Precision.FP32, new Workers(1));
+  List<TrainingBackend> backendsOnOtherThreads() {
+    return List.of(
+        new VectorBackend(Precision.FP32, new Workers(1)),
+        new VectorBackend(Precision.FP32, MANY_WORKERS));
   }
 }
