@@ -105,15 +105,22 @@ public final class TextClassifier implements AutoCloseable {
   }
 
   private List<SegmentedText> parts(String text) {
-    boolean words = runner.config().unit() == SequenceModelConfig.Unit.WORD;
-    SegmentedText read = words ? WordSegmenter.words(text) : SegmentedText.characters(text);
-    int count = Math.ceilDiv(read.words(), words ? MOST_WORDS : MOST_CHARACTERS);
+    SegmentedText read = segmented(text);
+    int count = Math.ceilDiv(read.words(), readsWords() ? MOST_WORDS : MOST_CHARACTERS);
     List<SegmentedText> parts = new ArrayList<>();
     for (long i = 0; i < count; i++) {
       parts.add(
           read.part((int) (i * read.words() / count), (int) ((i + 1) * read.words() / count)));
     }
     return parts;
+  }
+
+  private boolean readsWords() {
+    return runner.config().unit() == SequenceModelConfig.Unit.WORD;
+  }
+
+  private SegmentedText segmented(String text) {
+    return readsWords() ? WordSegmenter.words(text) : SegmentedText.characters(text);
   }
 
   /** Classifies texts of at least one word, as they are. */
@@ -133,14 +140,14 @@ public final class TextClassifier implements AutoCloseable {
     return read;
   }
 
-  /** Returns what the model reads: words or characters. */
-  public SequenceModelConfig.Unit unit() {
-    return runner.config().unit();
-  }
-
   /** Returns the names of the classes. */
   public List<String> labels() {
     return runner.config().labels();
+  }
+
+  /** Returns the length of a text in words or code points, whichever the model reads. */
+  public int length(String text) {
+    return segmented(text).words();
   }
 
   /** Returns the name of the backend that runs: {@code vector} or {@code scalar}. */

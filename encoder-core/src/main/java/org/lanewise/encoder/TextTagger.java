@@ -253,6 +253,22 @@ public final class TextTagger implements AutoCloseable {
     return labels;
   }
 
+  /** Returns what {@link Entity#label} may be, in the order of the labels. */
+  public List<String> classes() {
+    return spans
+        ? labels.stream()
+            .filter(label -> !label.equals("O"))
+            .map(label -> label.substring(label.indexOf('-') + 1))
+            .distinct()
+            .toList()
+        : labels;
+  }
+
+  /** Returns the length of a text in words. */
+  public int length(String text) {
+    return WordSegmenter.words(text).words();
+  }
+
   /** Returns the name of the backend that runs: {@code vector} or {@code scalar}. */
   public String backend() {
     return runner.alone().name();

@@ -28,16 +28,19 @@ import org.lanewise.encoder.backend.Workers;
 import org.lanewise.plugin.action.EmbedAction;
 import org.lanewise.plugin.action.ModelsAction;
 import org.lanewise.plugin.action.StatsAction;
+import org.lanewise.plugin.action.TagAction;
 import org.lanewise.plugin.encode.EncodeService;
 import org.lanewise.plugin.ingest.ClusterMappings;
 import org.lanewise.plugin.ingest.EmbedProcessor;
 import org.lanewise.plugin.ingest.MappedDimensions;
-import org.lanewise.plugin.models.Encoder;
-import org.lanewise.plugin.models.LibraryEncoder;
+import org.lanewise.plugin.ingest.TagProcessor;
+import org.lanewise.plugin.models.LibraryOpener;
+import org.lanewise.plugin.models.ModelOpener;
 import org.lanewise.plugin.models.ModelRegistry;
 import org.lanewise.plugin.rest.RestEmbed;
 import org.lanewise.plugin.rest.RestModels;
 import org.lanewise.plugin.rest.RestStats;
+import org.lanewise.plugin.rest.RestTag;
 import org.lanewise.plugin.search.LanewiseQueryVectorBuilder;
 
 /** What Elasticsearch loads: registers everything that the plugin adds and owns its service. */
@@ -90,8 +93,8 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
   }
 
   /** Returns what opens model directories: the library, unless a test brings its own. */
-  protected Encoder.Opener opener(LanewiseSettings settings) {
-    return directory -> LibraryEncoder.open(directory, settings);
+  protected ModelOpener opener(LanewiseSettings settings) {
+    return new LibraryOpener(settings);
   }
 
   /** Warns, or stops the node where the vector backend was asked for by name. */
@@ -143,7 +146,9 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
     return Map.of(
         EmbedProcessor.TYPE,
         new EmbedProcessor.Factory(
-            () -> service, (project, index, path) -> mappings.of(project, index, path)));
+            () -> service, (project, index, path) -> mappings.of(project, index, path)),
+        TagProcessor.TYPE,
+        new TagProcessor.Factory(() -> service));
   }
 
   @Override
@@ -160,7 +165,8 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
     return List.of(
         new ActionHandler(EmbedAction.TYPE, EmbedAction.class),
         new ActionHandler(ModelsAction.TYPE, ModelsAction.class),
-        new ActionHandler(StatsAction.TYPE, StatsAction.class));
+        new ActionHandler(StatsAction.TYPE, StatsAction.class),
+        new ActionHandler(TagAction.TYPE, TagAction.class));
   }
 
   @Override
@@ -168,7 +174,7 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
       RestHandlersServices services,
       Supplier<DiscoveryNodes> nodesInCluster,
       Predicate<NodeFeature> clusterSupportsFeature) {
-    return List.of(new RestEmbed(), new RestModels(), new RestStats());
+    return List.of(new RestEmbed(), new RestModels(), new RestStats(), new RestTag());
   }
 
   /** Rejects what waits and closes the models. */

@@ -23,12 +23,15 @@ import java.nio.file.FileSystem;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -39,7 +42,9 @@ import org.lanewise.encoder.EmbedderOptions;
 import org.lanewise.encoder.Embedding;
 import org.lanewise.encoder.ModelDirectory;
 import org.lanewise.encoder.TextEmbedder;
+import org.lanewise.encoder.TextTagger;
 import org.lanewise.node.Http.Response;
+import org.lanewise.plugin.TinyModels;
 
 /**
  * The zip as a user installs it, in the real server with entitlements on, asked over HTTP for
@@ -89,6 +94,9 @@ final class RealNodeIT {
     replace(models.resolve("broken").resolve("config.json"), "\"gelu\"", "\"swish9\"");
     Files.delete(models.resolve("broken").resolve("model.safetensors"));
     Files.delete(models.resolve("broken").resolve("tokenizer.json"));
+    TinyModels.names(models.resolve("names"));
+    TinyModels.mood(models.resolve("mood"));
+    TinyModels.reader(models.resolve("reader"), MINI, MINI_DIRECTORY);
     library = open(MINI_DIRECTORY);
     node = ElasticsearchNode.start(home, NodeOptions.defaults());
     http = node.http();
@@ -550,10 +558,15 @@ final class RealNodeIT {
         .path("models")
         .forEach(
             model -> sources.put(model.path("model_id").asText(), model.path("source").asText()));
-    assertEquals(4, answer.path("count").asInt());
-    assertEquals(
-        Map.of("broken", "config", MINI, "bundled", "mini-128", "config", "tiny", "config"),
-        sources);
+    assertEquals(sources.size(), answer.path("count").asInt());
+    Map<String, String> expected = new TreeMap<>();
+    for (String id : List.of(MINI, "language", "ner-en", "pos-en", "sentiment-en")) {
+      expected.put(id, "bundled");
+    }
+    for (String id : List.of("broken", "mini-128", "mood", "names", "reader", "tiny")) {
+      expected.put(id, "config");
+    }
+    assertEquals(expected, sources);
     JsonNode mini = onlyModel(MINI);
     assertEquals("open", mini.path("state").asText());
     assertEquals("bert", mini.path("family").asText());
@@ -649,6 +662,150 @@ final class RealNodeIT {
         .path("text_embedding")
         .path(0)
         .path("embedding");
+  }
+
+  // Tags.
+
+  private static void putTagPipeline(String name, String... options) {
+    String processors =
+        Arrays.stream(options)
+            .map(each -> "{\"lanewise_tag\": {" + each + "}}")
+            .collect(Collectors.joining(","));
+    http.put("/_ingest/pipeline/" + name, "{\"processors\": [" + processors + "]}").orThrow();
+  }
+
+  @Test
+  void severalTaggersFillTheFieldsOfOneText() {
+    putTagPipeline(
+        "tags",
+        """
+        "model_id": "names", "field": "body", "target_field": "found",
+        "keywords": true, "annotated_text": true\
+        """,
+        "\"model_id\": \"mood\", \"field\": \"body\", \"num_top_classes\": -1",
+        "\"model_id\": \"reader\", \"field\": \"body\"");
+    http.put(
+            "/tagged",
+            """
+            {"mappings": {"properties": {"found": {"properties": {
+              "entities": {"type": "nested"},
+              "keywords": {"properties": {"PER": {"type": "keyword"}, "LOC": {"type": "keyword"}}}
+            }}}}}
+            """)
+        .orThrow();
+    assertIndexed(
+        bulk(
+            http,
+            "tagged",
+            "tags",
+            new TreeMap<>(
+                Map.of(
+                    "1", body("A good day: Ada Lovelace leaves London, and Ada Lovelace writes."),
+                    "2", body("A bad day in London."),
+                    "3", body("Nothing.")))));
+    JsonNode source = source("tagged", "1");
+    assertEquals(
+        "[Ada Lovelace 12-24 PER, London 32-38 LOC, Ada Lovelace 44-56 PER]",
+        entities(source.at("/found/entities")).toString());
+    assertEquals(
+        "{\"LOC\":[\"London\"],\"PER\":[\"Ada Lovelace\"]}",
+        source.at("/found/keywords").toString());
+    assertEquals(
+        "A good day: [Ada Lovelace](PER&Ada+Lovelace) leaves [London](LOC&London),"
+            + " and [Ada Lovelace](PER&Ada+Lovelace) writes.",
+        source.at("/found/annotated_text").asText());
+    assertEquals("positive", source.at("/body_tags/mood/predicted_value").asText());
+    assertEquals(2, source.at("/body_tags/mood/top_classes").size());
+    assertEquals("negative", source("tagged", "2").at("/body_tags/mood/predicted_value").asText());
+    assertTrue(source("tagged", "3").at("/found/entities").isEmpty());
+    JsonNode buckets =
+        search(
+                "tagged",
+                """
+                {"size": 0, "aggs": {"places": {"terms": {"field": "found.keywords.LOC"}}}}
+                """)
+            .at("/aggregations/places/buckets");
+    assertEquals("London", buckets.at("/0/key").asText());
+    assertEquals(2, buckets.at("/0/doc_count").asInt());
+    assertEquals(
+        List.of("1"),
+        ids(
+            search(
+                "tagged",
+                """
+                {"query": {"nested": {"path": "found.entities", "query": {"bool": {"filter": [
+                  {"match": {"found.entities.entity": "lovelace"}},
+                  {"term": {"found.entities.class_name.keyword": "PER"}}]}}}}}
+                """)));
+
+    Function<String, TextEmbedder> shared = id -> library;
+    try (TextTagger reader =
+        TextTagger.open(
+            models.resolve("reader"), EmbedderOptions.defaults().withThreads(1), shared)) {
+      JsonNode found = source.at("/body_tags/reader/entities");
+      List<TextTagger.Entity> expected =
+          reader.tag(List.of(source.path("body").asText())).getFirst();
+      assertEquals(
+          expected.stream()
+              .map(each -> described(each.text(), each.start(), each.end(), each.label()))
+              .toList(),
+          entities(found));
+      for (int i = 0; i < expected.size(); i++) {
+        assertEquals(
+            expected.get(i).probability(),
+            found.at("/" + i + "/class_probability").asDouble(),
+            1e-4);
+      }
+    }
+  }
+
+  private static List<String> entities(JsonNode array) {
+    List<String> found = new ArrayList<>();
+    array.forEach(
+        each ->
+            found.add(
+                described(
+                    each.path("entity").asText(),
+                    each.path("start_pos").asInt(),
+                    each.path("end_pos").asInt(),
+                    each.path("class_name").asText())));
+    return found;
+  }
+
+  private static String described(String text, int start, int end, String label) {
+    return text + " " + start + "-" + end + " " + label;
+  }
+
+  @Test
+  void tagAnswersWithEntitiesOrClasses() {
+    JsonNode answer =
+        http.post("/_lanewise/tag/names", "{\"input\": [\"\ud83d\ude00 Ada!\", \"none\"]}")
+            .orThrow()
+            .json();
+    assertEquals("names", answer.path("model_id").asText());
+    assertEquals(2, answer.path("results").size());
+    assertEquals("[Ada 3-6 PER]", entities(answer.at("/results/0/entities")).toString());
+    assertTrue(answer.at("/results/1/entities").isArray());
+    answer = http.post("/_lanewise/tag/mood", input("a good one")).orThrow().json();
+    assertEquals("positive", answer.at("/results/0/predicted_value").asText());
+    assertEquals("negative", answer.at("/results/0/top_classes/1/class_name").asText());
+    assertEquals("classifier", onlyModel("mood").path("kind").asText());
+    JsonNode reader = onlyModel("reader");
+    assertEquals("[\"" + MINI + "\"]", reader.path("encoders").toString());
+    assertEquals("[\"NOUN\",\"VERB\",\"ADJ\"]", reader.path("labels").toString());
+  }
+
+  @Test
+  void modelsOfTheWrongKindAreRefused() {
+    assertError(
+        400,
+        http.post("/_lanewise/embed/names", input("a")),
+        "[names] is a tagger, expected an encoder: use [lanewise_tag]");
+    putTagPipeline("misnamed", "\"model_id\": \"" + MINI + "\", \"field\": \"body\"");
+    assertItemError(
+        400,
+        bulk(http, "misnamed", "misnamed", Map.of("1", body("a"))).getFirst(),
+        "is an encoder, expected a tagger or a classifier: use [lanewise_embed]");
   }
 
   // Counters.

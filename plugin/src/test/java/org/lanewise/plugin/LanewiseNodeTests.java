@@ -27,10 +27,13 @@ import org.elasticsearch.action.support.WriteRequest.RefreshPolicy;
 import org.elasticsearch.action.support.master.AcknowledgedResponse;
 import org.elasticsearch.common.bytes.BytesArray;
 import org.elasticsearch.common.settings.Settings;
+import org.elasticsearch.common.xcontent.support.XContentMapValues;
 import org.elasticsearch.core.TimeValue;
 import org.elasticsearch.env.Environment;
 import org.elasticsearch.plugins.Plugin;
 import org.elasticsearch.rest.RestStatus;
+import org.elasticsearch.search.aggregations.AggregationBuilders;
+import org.elasticsearch.search.aggregations.bucket.terms.Terms;
 import org.elasticsearch.search.vectors.KnnSearchBuilder;
 import org.elasticsearch.test.ESSingleNodeTestCase;
 import org.elasticsearch.xcontent.XContentType;
@@ -39,6 +42,7 @@ import org.junit.Before;
 import org.lanewise.plugin.encode.EncodeService;
 import org.lanewise.plugin.encode.ModelStats;
 import org.lanewise.plugin.encode.WorkStats;
+import org.lanewise.plugin.models.ModelKind;
 import org.lanewise.plugin.search.LanewiseQueryVectorBuilder;
 
 /** The plugin in a node, with a model that the administrator put there and a bundled one. */
@@ -61,8 +65,10 @@ public class LanewiseNodeTests extends ESSingleNodeTestCase {
       home = createTempDir();
       try {
         Path models = Path.of("lanewise", "models");
-        TestEncoder.create(
-            home.resolve("config").resolve(models.toString()), "m", 64, 12, Map.of());
+        Path configured = home.resolve("config").resolve(models.toString());
+        TestEncoder.create(configured, "m", 64, 12, Map.of());
+        TestTagger.create(configured, "ner", ModelKind.TAGGER, "m");
+        TestTagger.create(configured, "length", ModelKind.CLASSIFIER);
         TestEncoder.create(
             home.resolve("plugins").resolve(models.toString()),
             "lanewise-mini-en",
@@ -196,7 +202,7 @@ public class LanewiseNodeTests extends ESSingleNodeTestCase {
         ExceptionsHelper.stackTrace(e),
         allOf(
             containsString("Could not find model [zz]"),
-            containsString("the models of this node are [lanewise-mini-en, m]")));
+            containsString("the models of this node are [lanewise-mini-en, length, m, ner]")));
   }
 
   public void testOneBulkIsManyDocumentsInFewBatches() throws Exception {
@@ -285,5 +291,87 @@ public class LanewiseNodeTests extends ESSingleNodeTestCase {
     assertEquals(List.of(0L, 1L, 0L), work("m"));
     assertEquals(List.of(1L, 0L, 1L), work("lanewise-mini-en"));
     assertFound(knn("tokenized input"), "0");
+  }
+
+  private Map<String, Object> source(String id) {
+    return client().prepareGet("docs", id).get().getSource();
+  }
+
+  public void testSeveralTaggersOverOneText() {
+    pipeline(
+        "tags",
+        """
+        {"lanewise_tag": {"field": "body", "model_id": "ner", "keywords": true}},
+        {"lanewise_tag": {"field": "body", "model_id": "length", "target_field": "length"}},
+        {"lanewise_embed": {"field": "body"}}\
+        """);
+    assertNoFailures(bulk("tags", "Ada Lovelace at NASA is long", "NASA alone").get());
+    assertEquals(
+        Map.of("PER", List.of("Ada Lovelace"), "ORG", List.of("NASA")),
+        XContentMapValues.extractValue("body_tags.ner.keywords", source("0")));
+    assertEquals("long", XContentMapValues.extractValue("length.predicted_value", source("0")));
+    assertEquals("short", XContentMapValues.extractValue("length.predicted_value", source("1")));
+    assertEquals(List.of(2L, 0L), work("ner").subList(0, 2));
+    assertEquals(List.of(2L, 0L), work("length").subList(0, 2));
+    assertFound(knn("alone"), "1");
+    assertResponse(
+        client()
+            .prepareSearch("docs")
+            .setSize(0)
+            .addAggregation(
+                AggregationBuilders.terms("names").field("body_tags.ner.keywords.ORG.keyword")),
+        found -> {
+          Terms names = found.getAggregations().get("names");
+          assertEquals(2, names.getBucketByKey("NASA").getDocCount());
+        });
+  }
+
+  public void testBadTaggedDocumentsHurtOnlyThemselves() {
+    pipeline("tag", "{\"lanewise_tag\":{\"field\":\"body\",\"model_id\":\"ner\"}}");
+    BulkResponse response = bulk("tag", "Ada", "poison", "untokenizable", " ", "Bob").get();
+    assertThat(response.getItems()[1].getFailureMessage(), containsString("poisonous"));
+    assertThat(response.getItems()[2].getFailureMessage(), containsString("cannot tokenize"));
+    for (int good : List.of(0, 3, 4)) {
+      assertEquals(RestStatus.CREATED, response.getItems()[good].status());
+    }
+    assertFalse(source("3").containsKey("body_tags"));
+    assertEquals(List.of(2L, 2L), work("ner").subList(0, 2));
+  }
+
+  public void testTagsFillTheQueueToo() throws Exception {
+    pipeline("tag", "{\"lanewise_tag\":{\"field\":\"body\",\"model_id\":\"ner\"}}");
+    ActionFuture<BulkResponse> first = bulk("tag", "blocked").execute();
+    assertBusy(() -> assertEquals(1, TestEncoder.BLOCKED.get()));
+    ActionFuture<BulkResponse> second = bulk("tag", numbered(CAPACITY + 10)).execute();
+    assertBusy(() -> assertEquals(rejectedBefore + 10, service().stats().bulk().rejected()));
+    TestEncoder.GATE.release();
+    assertNoFailures(first.actionGet(20, TimeUnit.SECONDS));
+    int rejected = 0;
+    for (BulkItemResponse item : second.actionGet(20, TimeUnit.SECONDS)) {
+      if (item.isFailed()) {
+        assertEquals(RestStatus.TOO_MANY_REQUESTS, item.status());
+        rejected++;
+      }
+    }
+    assertEquals(10, rejected);
+  }
+
+  public void testModelOfTheWrongKindIsAnErrorOfEachDocument() {
+    pipeline("wrong", "{\"lanewise_embed\":{\"field\":\"body\",\"model_id\":\"ner\"}}");
+    pipeline("other", "{\"lanewise_tag\":{\"field\":\"body\",\"model_id\":\"m\"}}");
+    for (String pipeline : List.of("wrong", "other")) {
+      BulkItemResponse item = bulk(pipeline, "a").get().getItems()[0];
+      assertEquals(RestStatus.BAD_REQUEST, item.status());
+      assertThat(
+          item.getFailureMessage(),
+          containsString(
+              pipeline.equals("wrong")
+                  ? "[ner] is a tagger, expected an encoder: use [lanewise_tag]"
+                  : "[m] is an encoder, expected a tagger or a classifier: use [lanewise_embed]"));
+    }
+    Exception e = expectThrows(Exception.class, () -> knn("ner", "a").get());
+    assertEquals(RestStatus.BAD_REQUEST, ExceptionsHelper.status(ExceptionsHelper.unwrapCause(e)));
+    assertThat(
+        ExceptionsHelper.stackTrace(e), containsString("[ner] is a tagger, expected an encoder"));
   }
 }

@@ -27,6 +27,7 @@ import org.elasticsearch.plugins.Plugin;
 import org.elasticsearch.test.ESIntegTestCase;
 import org.elasticsearch.transport.netty4.Netty4Plugin;
 import org.elasticsearch.xcontent.json.JsonXContent;
+import org.lanewise.plugin.models.ModelKind;
 
 /** The plugin over HTTP, in a cluster of two nodes. */
 @ESIntegTestCase.ClusterScope(
@@ -66,6 +67,8 @@ public class LanewiseRestTests extends ESIntegTestCase {
           Path models = config.resolve("lanewise").resolve("models");
           try {
             TestEncoder.create(models, MODEL, 64, 8, Map.of("query", "asked "));
+            TestTagger.create(models, "ner", ModelKind.TAGGER, MODEL);
+            TestTagger.create(models, "length", ModelKind.CLASSIFIER);
             Files.createDirectories(models.resolve("broken"));
           } catch (IOException e) {
             throw new UncheckedIOException(e);
@@ -188,6 +191,7 @@ public class LanewiseRestTests extends ESIntegTestCase {
                     "model_id", MODEL,
                     "source", "config",
                     "state", "open",
+                    "kind", "encoder",
                     "family", "test",
                     "dimensions", 64,
                     "max_length", 8,
@@ -199,10 +203,108 @@ public class LanewiseRestTests extends ESIntegTestCase {
     assertThat(at(broken, "models.state"), equalTo(List.of("failed")));
     assertThat(at(broken, "models.reason").toString(), containsString("is missing"));
     Map<String, Object> all = call("GET", "/_lanewise/models", null);
-    assertEquals(2, all.get("count"));
-    assertEquals(List.of("broken", MODEL), at(all, "models.model_id"));
+    assertEquals(4, all.get("count"));
+    assertEquals(List.of("broken", MODEL, "length", "ner"), at(all, "models.model_id"));
     assertError(404, "Could not find model [zz]", "GET", "/_lanewise/models/zz", null);
     assertError(400, "model id [A] must have", "GET", "/_lanewise/models/A", null);
+  }
+
+  public void testTag() throws Exception {
+    assertEquals(
+        Map.of(
+            "model_id",
+            "ner",
+            "results",
+            List.of(
+                Map.of(
+                    "entities",
+                    List.of(
+                        Map.of(
+                            "entity",
+                            "Ada Lovelace",
+                            "class_name",
+                            "PER",
+                            "class_probability",
+                            0.9,
+                            "start_pos",
+                            2,
+                            "end_pos",
+                            14))),
+                Map.of("entities", List.of()))),
+        call("POST", "/_lanewise/tag/ner", "{\"input\":[\"O Ada Lovelace!\",\"nobody\"]}"));
+    Map<?, ?> shorter = Map.of("class_name", "short", "class_probability", 0.75);
+    Map<?, ?> longer = Map.of("class_name", "long", "class_probability", 0.25);
+    for (int count : List.of(0, 1, 2)) {
+      Map<String, Object> answer =
+          call(
+              "POST",
+              "/_lanewise/tag/length",
+              "{\"input\":\"a b\",\"num_top_classes\":" + count + "}");
+      Map<?, ?> result = (Map<?, ?>) ((List<?>) answer.get("results")).getFirst();
+      assertEquals("short", result.get("predicted_value"));
+      assertEquals(0.75, result.get("prediction_probability"));
+      assertEquals(
+          count == 0 ? null : List.of(shorter, longer).subList(0, count),
+          result.get("top_classes"));
+    }
+    assertEquals(
+        List.of(shorter, longer),
+        at(call("POST", "/_lanewise/tag/length", "{\"input\":\"a b\"}"), "results.top_classes"));
+  }
+
+  public void testTagErrors() {
+    String path = "/_lanewise/tag/ner";
+    assertError(400, "Required [input]", "POST", path, "{}");
+    assertError(400, "unknown field [truncate]", "POST", path, "{\"truncate\":1}");
+    assertError(400, "[input] must be a text or an array", "POST", path, "{\"input\":[1]}");
+    assertError(400, "at least one text", "POST", path, "{\"input\":[]}");
+    assertError(400, "[input] has no text at position [0]", "POST", path, "{\"input\":\" \"}");
+    assertError(
+        400,
+        "[input] has [1001] texts but one request takes [1000]",
+        "POST",
+        path,
+        "{\"input\":[\"" + String.join("\",\"", Collections.nCopies(1001, "a")) + "\"]}");
+    assertError(500, "this text is poisonous", "POST", path, "{\"input\":\"poison\"}");
+    assertError(
+        400,
+        "is an encoder, expected a tagger or a classifier: use [lanewise_embed]",
+        "POST",
+        "/_lanewise/tag/" + MODEL,
+        "{\"input\":\"a\"}");
+    assertError(
+        400,
+        "[ner] is a tagger, expected an encoder: use [lanewise_tag]",
+        "POST",
+        "/_lanewise/embed/ner",
+        "{\"input\":\"a\"}");
+    assertError(404, "Could not find model [zz]", "POST", "/_lanewise/tag/zz", "{\"input\":\"a\"}");
+    assertError(
+        409, "Could not open model [broken]", "POST", "/_lanewise/tag/broken", "{\"input\":\"a\"}");
+    assertError(400, "no handler found", "POST", "/_lanewise/tag", "{\"input\":\"a\"}");
+    assertError(405, "Incorrect HTTP method", "GET", path, null);
+  }
+
+  public void testTaggersAreListedAndCounted() throws Exception {
+    assertEquals(
+        List.of(
+            Map.of(
+                "model_id", "ner",
+                "source", "config",
+                "state", "open",
+                "kind", "tagger",
+                "labels", List.of("PER", "ORG"),
+                "encoders", List.of(MODEL),
+                "backend", "scalar",
+                "precision", "fp32")),
+        call("GET", "/_lanewise/models/ner", null).get("models"));
+    assertEquals(
+        List.of("classifier"), at(call("GET", "/_lanewise/models/length", null), "models.kind"));
+    long texts = sum("models.ner.texts");
+    long words = sum("models.ner.lanes.bulk.tokens");
+    call("POST", "/_lanewise/tag/ner", "{\"input\":[\"Ada Lovelace\",\"nobody\"]}");
+    assertEquals(texts + 2, sum("models.ner.texts"));
+    assertEquals(words + 3, sum("models.ner.lanes.bulk.tokens"));
   }
 
   /** Sums a counter of the model over the nodes, which must be two. */

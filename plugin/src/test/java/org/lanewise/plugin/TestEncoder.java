@@ -1,7 +1,6 @@
 package org.lanewise.plugin;
 
 import java.io.IOException;
-import java.io.Reader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -32,12 +31,13 @@ public final class TestEncoder implements Encoder {
   /** Threads that wait at the gate. */
   public static final AtomicInteger BLOCKED = new AtomicInteger();
 
-  private static final String FILE = "test.properties";
+  static final String FILE = "test.properties";
 
   private final int dimensions;
   private final int maxLength;
   private final Prompts prompts;
   public volatile boolean closed;
+  public volatile Runnable onClose = () -> {};
 
   private TestEncoder(int dimensions, int maxLength, Prompts prompts) {
     this.dimensions = dimensions;
@@ -61,10 +61,8 @@ public final class TestEncoder implements Encoder {
 
   /** Opens a model directory. */
   public static TestEncoder open(Path directory) {
-    Properties properties = new Properties();
-    try (Reader reader = Files.newBufferedReader(directory.resolve(FILE))) {
-      properties.load(reader);
-    } catch (IOException e) {
+    Properties properties = TestOpener.properties(directory);
+    if (properties.isEmpty()) {
       throw new ModelException(directory, List.of("[" + FILE + "] is missing"));
     }
     Map<String, String> prompts = new HashMap<>();
@@ -118,7 +116,7 @@ public final class TestEncoder implements Encoder {
   }
 
   @Override
-  public float[][] forward(List<EncodedText> texts) {
+  public float[][] vectors(List<EncodedText> texts) {
     if (closed) {
       throw new IllegalStateException("closed");
     }
@@ -147,7 +145,7 @@ public final class TestEncoder implements Encoder {
     return vector;
   }
 
-  private static void pass() {
+  static void pass() {
     BLOCKED.incrementAndGet();
     try {
       if (!GATE.tryAcquire(20, TimeUnit.SECONDS)) {
@@ -192,6 +190,7 @@ public final class TestEncoder implements Encoder {
 
   @Override
   public void close() {
+    onClose.run();
     closed = true;
   }
 }

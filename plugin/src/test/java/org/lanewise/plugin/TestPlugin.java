@@ -1,11 +1,11 @@
 package org.lanewise.plugin;
 
-import org.lanewise.plugin.models.Encoder;
+import org.lanewise.plugin.models.ModelOpener;
 
 /** The plugin with {@link TestEncoder} in place of the library. */
 public final class TestPlugin extends LanewisePlugin {
   @Override
-  protected Encoder.Opener opener(LanewiseSettings settings) {
-    return TestEncoder::open;
+  protected ModelOpener opener(LanewiseSettings settings) {
+    return new TestOpener();
   }
 }

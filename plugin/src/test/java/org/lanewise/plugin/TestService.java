@@ -4,7 +4,6 @@ import java.io.Closeable;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import org.elasticsearch.action.support.PlainActionFuture;
 import org.elasticsearch.common.settings.Settings;
@@ -17,13 +16,15 @@ import org.lanewise.plugin.encode.EncodeRequest.Side;
 import org.lanewise.plugin.encode.EncodeRequest.Truncate;
 import org.lanewise.plugin.encode.EncodeService;
 import org.lanewise.plugin.encode.ModelStats;
+import org.lanewise.plugin.encode.TagSelection;
 import org.lanewise.plugin.models.ModelRegistry;
+import org.lanewise.plugin.models.Tags;
 
 /** An encode service with the plugin's own pools over the models of one directory, no node. */
 public final class TestService implements Closeable {
   public final ThreadPool threadPool;
   public final EncodeService service;
-  public final List<TestEncoder> opened = new CopyOnWriteArrayList<>();
+  public final TestOpener opener = new TestOpener();
 
   public TestService(Path models, Settings settings) {
     LanewiseSettings lanewise = LanewiseSettings.of(settings);
@@ -34,15 +35,7 @@ public final class TestService implements Closeable {
             new TestPlugin().getExecutorBuilders(settings).toArray(ExecutorBuilder<?>[]::new));
     service =
         new EncodeService(
-            new ModelRegistry(
-                models,
-                models.resolve("bundled"),
-                directory -> {
-                  TestEncoder encoder = TestEncoder.open(directory);
-                  opened.add(encoder);
-                  return encoder;
-                },
-                threadPool.generic()),
+            new ModelRegistry(models, models.resolve("bundled"), opener, threadPool.generic()),
             lanewise,
             threadPool);
   }
@@ -60,6 +53,14 @@ public final class TestService implements Closeable {
 
   public List<Embedding> embed(String model, Side side, String... texts) {
     return start(model, side, texts).actionGet(10, TimeUnit.SECONDS);
+  }
+
+  /** Starts a request to a tagger or classifier; the future holds the answer. */
+  public PlainActionFuture<List<Tags>> startTagging(
+      String model, TagSelection selection, String... texts) {
+    PlainActionFuture<List<Tags>> future = new PlainActionFuture<>();
+    service.tag(model, List.of(texts), selection, future);
+    return future;
   }
 
   public ModelStats stats(String model) {

@@ -89,6 +89,15 @@ public record SequenceModelDirectory(
   }
 
   /**
+   * Returns what config.json of a tagger or classifier says; its other files are left alone.
+   *
+   * @throws ModelException naming every problem that was found, with what is expected
+   */
+  public static SequenceModelConfig config(Path directory) {
+    return new SequenceModelReader(directory, Arena.global()).readConfig();
+  }
+
+  /**
    * Returns the directory's contents.
    *
    * @param arena keeps the weights' memory

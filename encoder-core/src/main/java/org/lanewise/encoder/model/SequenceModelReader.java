@@ -52,19 +52,32 @@ final class SequenceModelReader {
     this.arena = arena;
   }
 
+  /** Returns what config.json says, as far as it can be read. */
+  private SequenceModelConfig config() {
+    return JsonFile.open(
+            directory.resolve(SequenceModelDirectory.CONFIG),
+            SequenceModelDirectory.CONFIG,
+            problems)
+        .flatMap(this::config)
+        .orElseThrow(this::failure);
+  }
+
+  /** Returns what config.json says, or throws with its problems. */
+  SequenceModelConfig readConfig() {
+    SequenceModelConfig config = config();
+    if (!problems.isEmpty()) {
+      throw failure();
+    }
+    return config;
+  }
+
   /** Returns what the files say, or throws with all problems. */
   SequenceModelDirectory read() {
     if (!Files.isDirectory(directory)) {
       String what = Files.exists(directory) ? "it is not a directory" : "it does not exist";
       throw new ModelException(directory, List.of(what));
     }
-    SequenceModelConfig config =
-        JsonFile.open(
-                directory.resolve(SequenceModelDirectory.CONFIG),
-                SequenceModelDirectory.CONFIG,
-                problems)
-            .flatMap(this::config)
-            .orElseThrow(this::failure);
+    SequenceModelConfig config = config();
     List<List<String>> vocabularies = new ArrayList<>();
     for (int i = 0; i < config.inputs().size(); i++) {
       vocabularies.add(

@@ -55,6 +55,27 @@ public final class EmbedAction extends TransportAction<EmbedAction.Request, Embe
         listener.map(embeddings -> new Response(request.modelId, embeddings)));
   }
 
+  /** Returns what keeps texts from being a request, or null. */
+  static ActionRequestValidationException problems(List<String> texts) {
+    if (texts.isEmpty()) {
+      return ValidateActions.addValidationError("[input] must have at least one text", null);
+    }
+    if (texts.size() > MAX_TEXTS) {
+      return ValidateActions.addValidationError(
+          "[input] has [" + texts.size() + "] texts but one request takes [" + MAX_TEXTS + "]",
+          null);
+    }
+    ActionRequestValidationException errors = null;
+    for (int i = 0; i < texts.size(); i++) {
+      if (!EncodeRequest.hasText(texts.get(i))) {
+        errors =
+            ValidateActions.addValidationError(
+                "[input] has no text at position [" + i + "]", errors);
+      }
+    }
+    return errors;
+  }
+
   /** The texts to embed. */
   public static final class Request extends ActionRequest {
     private final String modelId;
@@ -72,23 +93,7 @@ public final class EmbedAction extends TransportAction<EmbedAction.Request, Embe
 
     @Override
     public ActionRequestValidationException validate() {
-      if (texts.isEmpty()) {
-        return ValidateActions.addValidationError("[input] must have at least one text", null);
-      }
-      if (texts.size() > MAX_TEXTS) {
-        return ValidateActions.addValidationError(
-            "[input] has [" + texts.size() + "] texts but one request takes [" + MAX_TEXTS + "]",
-            null);
-      }
-      ActionRequestValidationException errors = null;
-      for (int i = 0; i < texts.size(); i++) {
-        if (!EncodeRequest.hasText(texts.get(i))) {
-          errors =
-              ValidateActions.addValidationError(
-                  "[input] has no text at position [" + i + "]", errors);
-        }
-      }
-      return errors;
+      return problems(texts);
     }
 
     @Override

@@ -4,32 +4,34 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.LongAdder;
 import org.elasticsearch.common.util.concurrent.EsRejectedExecutionException;
 import org.elasticsearch.common.util.concurrent.ThreadContext;
 import org.elasticsearch.logging.LogManager;
 import org.elasticsearch.logging.Logger;
-import org.lanewise.encoder.Embedding;
-import org.lanewise.encoder.EncodedText;
-import org.lanewise.plugin.models.Encoder;
-import org.lanewise.plugin.models.OpenModel;
+import org.lanewise.plugin.models.Model;
 
 /**
  * The texts of one lane that wait for one model. Workers take them in the order of their arrival,
  * as many as fit into a batch, whoever they belong to. After each batch a worker goes to the end of
  * its pool's queue, so that models share the threads evenly.
+ *
+ * @param <T> a text as the model reads it
+ * @param <R> the answer for a text
  */
-final class BatchQueue {
+final class BatchQueue<T, R> {
   private static final Logger logger = LogManager.getLogger(BatchQueue.class);
 
-  private final OpenModel model;
+  private final String modelId;
+  private final Model<T, R> model;
   private final Lane lane;
   private final int batchTokens;
   private final ThreadContext threadContext;
 
   private final Object lock = new Object();
-  private final Deque<WaitingText> waiting = new ArrayDeque<>();
+  private final Deque<WaitingText<T, R>> waiting = new ArrayDeque<>();
   private int workers;
   private boolean closed;
 
@@ -40,7 +42,9 @@ final class BatchQueue {
   private final LongAdder failures = new LongAdder();
   private final LongAdder nanos = new LongAdder();
 
-  BatchQueue(OpenModel model, Lane lane, int batchTokens, ThreadContext threadContext) {
+  BatchQueue(
+      String modelId, Model<T, R> model, Lane lane, int batchTokens, ThreadContext threadContext) {
+    this.modelId = modelId;
     this.model = model;
     this.lane = lane;
     this.batchTokens = batchTokens;
@@ -48,10 +52,10 @@ final class BatchQueue {
   }
 
   /** Queues the texts of a call, which hold places of the lane. */
-  void add(EncodeCall call) {
-    List<WaitingText> added = new ArrayList<>(call.size());
+  void add(EncodeCall<T, R> call) {
+    List<WaitingText<T, R>> added = new ArrayList<>(call.size());
     for (int i = 0; i < call.size(); i++) {
-      added.add(new WaitingText(call, i));
+      added.add(new WaitingText<>(call, i));
     }
     boolean open;
     synchronized (lock) {
@@ -69,7 +73,7 @@ final class BatchQueue {
 
   /** Refuses everything that waits and whatever comes; batches being computed are finished. */
   void close() {
-    List<WaitingText> left;
+    List<WaitingText<T, R>> left;
     synchronized (lock) {
       closed = true;
       left = new ArrayList<>(waiting);
@@ -107,7 +111,7 @@ final class BatchQueue {
   }
 
   private void work() {
-    List<WaitingText> batch = new ArrayList<>();
+    List<WaitingText<T, R>> batch = new ArrayList<>();
     long start = System.nanoTime();
     try {
       takeInto(batch);
@@ -118,7 +122,7 @@ final class BatchQueue {
       if (e instanceof VirtualMachineError fatal) {
         throw fatal;
       }
-      logger.error("a worker of model [" + model.id() + "] failed", e);
+      logger.error("a worker of model [" + modelId + "] failed", e);
     } finally {
       nanos.add(System.nanoTime() - start);
       synchronized (lock) {
@@ -128,21 +132,21 @@ final class BatchQueue {
     }
   }
 
-  private void takeInto(List<WaitingText> batch) {
+  private void takeInto(List<WaitingText<T, R>> batch) {
     int size = 0;
     while (size < batchTokens) {
-      WaitingText text;
+      WaitingText<T, R> text;
       synchronized (lock) {
         text = waiting.poll();
       }
       if (text == null) {
         return;
       }
-      if (text.encoded == null && !encode(text)) {
+      if (text.read == null && !read(text)) {
         lane.leave(1);
         continue;
       }
-      int length = text.encoded.length();
+      int length = model.tokens(text.read);
       if (!batch.isEmpty() && size + length > batchTokens && putBack(text)) {
         return;
       }
@@ -153,7 +157,7 @@ final class BatchQueue {
   }
 
   /** Returns false where the queue was closed meanwhile, so that nobody would come for the text. */
-  private boolean putBack(WaitingText text) {
+  private boolean putBack(WaitingText<T, R> text) {
     synchronized (lock) {
       if (!closed) {
         waiting.addFirst(text);
@@ -162,21 +166,10 @@ final class BatchQueue {
     }
   }
 
-  /** Returns whether the text has its tokens now; otherwise it has its error. */
-  private boolean encode(WaitingText text) {
-    Encoder encoder = model.encoder();
-    EncodeCall call = text.call;
+  /** Returns whether the model can have the text now; otherwise it has its error. */
+  private boolean read(WaitingText<T, R> text) {
     try {
-      EncodedText encoded = encoder.encode(call.text(text.index), call.prompt());
-      if (encoded.tokens().truncated() && !call.mayCut()) {
-        throw new IllegalArgumentException(
-            "Input too large. The tokenized input length ["
-                + encoder.countTokens(call.text(text.index), call.prompt())
-                + "] exceeds the maximum sequence length ["
-                + encoder.maxLength()
-                + "]");
-      }
-      text.encoded = encoded;
+      text.read = text.call.read(text.index);
       return true;
     } catch (Throwable e) {
       fail(text, e);
@@ -189,20 +182,20 @@ final class BatchQueue {
   }
 
   /** A batch that fails is tried text by text, so that a bad text hurts only its own call. */
-  private void forward(List<WaitingText> batch) {
+  private void forward(List<WaitingText<T, R>> batch) {
     if (batch.isEmpty()) {
       return;
     }
-    float[][] vectors;
+    List<R> answers;
     try {
-      vectors = model.encoder().forward(batch.stream().map(text -> text.encoded).toList());
-      if (vectors.length != batch.size()) {
+      answers = model.forward(batch.stream().map(text -> text.read).toList());
+      if (answers.size() != batch.size()) {
         throw new IllegalStateException(
             "model ["
-                + model.id()
+                + modelId
                 + "] returned ["
-                + vectors.length
-                + "] vectors for ["
+                + answers.size()
+                + "] answers for ["
                 + batch.size()
                 + "] texts");
       }
@@ -219,72 +212,53 @@ final class BatchQueue {
       return;
     }
     batches.increment();
-    for (int i = 0; i < vectors.length; i++) {
-      succeed(batch.get(i), vectors[i]);
+    for (int i = 0; i < answers.size(); i++) {
+      succeed(batch.get(i), answers.get(i));
     }
   }
 
-  private void succeed(WaitingText text, float[] vector) {
-    int length = text.encoded.length();
-    boolean cut = text.encoded.tokens().truncated();
-    if (!isDirection(vector)) {
-      fail(
-          text,
-          new IllegalStateException(
-              "model ["
-                  + model.id()
-                  + "] made no usable vector of a text of ["
-                  + length
-                  + "] tokens: its numbers must be finite and not all zero"));
+  private void succeed(WaitingText<T, R> text, R answer) {
+    Optional<String> flaw = model.flaw(text.read, answer);
+    if (flaw.isPresent()) {
+      fail(text, new IllegalStateException("model [" + modelId + "] made " + flaw.get()));
       return;
     }
     texts.increment();
-    tokens.add(length);
-    if (cut) {
+    tokens.add(model.tokens(text.read));
+    if (model.truncated(text.read)) {
       truncated.increment();
     }
     text.finished = true;
-    text.call.succeed(text.index, new Embedding(vector, length, cut));
+    text.call.succeed(text.index, answer);
   }
 
-  private static boolean isDirection(float[] vector) {
-    float largest = 0;
-    for (float value : vector) {
-      if (!Float.isFinite(value)) {
-        return false;
-      }
-      largest = Math.max(largest, Math.abs(value));
-    }
-    return largest > 0;
-  }
-
-  private void fail(WaitingText text, Throwable error) {
+  private void fail(WaitingText<T, R> text, Throwable error) {
     failures.increment();
     text.finished = true;
     text.call.fail(error);
   }
 
-  private void failAll(List<WaitingText> batch, Throwable error) {
-    for (WaitingText text : batch) {
+  private void failAll(List<WaitingText<T, R>> batch, Throwable error) {
+    for (WaitingText<T, R> text : batch) {
       if (!text.finished) {
         fail(text, error);
       }
     }
   }
 
-  private void reject(List<WaitingText> refused) {
+  private void reject(List<WaitingText<T, R>> refused) {
     lane.leave(refused.size());
     failAll(refused, new EsRejectedExecutionException("the node is closing", true));
   }
 
   /** A text with its place in its call; after it is taken from the queue only one thread has it. */
-  private static final class WaitingText {
-    private final EncodeCall call;
+  private static final class WaitingText<T, R> {
+    private final EncodeCall<T, R> call;
     private final int index;
-    private EncodedText encoded;
+    private T read;
     private boolean finished;
 
-    WaitingText(EncodeCall call, int index) {
+    WaitingText(EncodeCall<T, R> call, int index) {
       this.call = call;
       this.index = index;
     }

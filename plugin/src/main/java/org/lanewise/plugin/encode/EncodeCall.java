@@ -1,63 +1,64 @@
 package org.lanewise.plugin.encode;
 
-import java.util.Arrays;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Function;
 import org.elasticsearch.ElasticsearchException;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.logging.LogManager;
 import org.elasticsearch.logging.Logger;
-import org.lanewise.encoder.Embedding;
 
 /**
- * One request on its way: answered exactly once, when each of its texts has got a vector or an
+ * One request on its way: answered exactly once, when each of its texts has got an answer or an
  * error. Each text is finished by one thread, once.
+ *
+ * @param <T> a text as the model reads it
+ * @param <R> the answer for a text
  */
-final class EncodeCall {
+final class EncodeCall<T, R> {
   private static final Logger logger = LogManager.getLogger(EncodeCall.class);
 
-  private final EncodeRequest request;
-  private final String prompt;
+  private final List<String> texts;
+  private final Function<String, T> reader;
   private final Executor replies;
-  private final ActionListener<List<Embedding>> listener;
-  private final Embedding[] embeddings;
+  private final ActionListener<List<R>> listener;
+  private final List<R> answers;
   private final AtomicInteger unfinished;
   private final AtomicReference<Exception> failure = new AtomicReference<>();
 
+  /**
+   * Creates a call of at least one text.
+   *
+   * @param reader what the model reads of a text; throws where it is refused
+   */
   EncodeCall(
-      EncodeRequest request,
-      String prompt,
+      List<String> texts,
+      Function<String, T> reader,
       Executor replies,
-      ActionListener<List<Embedding>> listener) {
-    this.request = request;
-    this.prompt = prompt;
+      ActionListener<List<R>> listener) {
+    this.texts = texts;
+    this.reader = reader;
     this.replies = replies;
     this.listener = listener;
-    this.embeddings = new Embedding[request.texts().size()];
-    this.unfinished = new AtomicInteger(embeddings.length);
+    this.answers = new ArrayList<>(Collections.nCopies(texts.size(), null));
+    this.unfinished = new AtomicInteger(texts.size());
   }
 
   int size() {
-    return embeddings.length;
+    return texts.size();
   }
 
-  String text(int index) {
-    return request.texts().get(index);
+  T read(int index) {
+    return reader.apply(texts.get(index));
   }
 
-  String prompt() {
-    return prompt;
-  }
-
-  boolean mayCut() {
-    return request.truncate() == EncodeRequest.Truncate.FIRST;
-  }
-
-  void succeed(int index, Embedding embedding) {
-    embeddings[index] = embedding;
+  void succeed(int index, R answer) {
+    answers.set(index, answer);
     finish();
   }
 
@@ -85,7 +86,7 @@ final class EncodeCall {
       if (failure.get() != null) {
         listener.onFailure(failure.get());
       } else {
-        listener.onResponse(Arrays.asList(embeddings));
+        listener.onResponse(answers);
       }
     } catch (RuntimeException e) {
       logger.warn("the receiver of an answer failed", e);

@@ -11,11 +11,11 @@ import org.elasticsearch.xcontent.XContentBuilder;
 /**
  * Work done since the node started.
  *
- * @param texts texts that got a vector
- * @param tokens tokens of these texts
+ * @param texts texts that got an answer
+ * @param tokens tokens of these texts, or words or characters, as the model counts
  * @param truncated those of these texts that were cut
  * @param batches batches that were computed
- * @param failures texts that got an error instead of a vector
+ * @param failures texts that got an error instead
  * @param millis time that threads spent tokenizing and computing, in milliseconds
  */
 public record WorkStats(

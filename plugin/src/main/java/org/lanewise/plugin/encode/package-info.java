@@ -1,5 +1,6 @@
 /**
- * Texts in, vectors out, for everybody in the node: two lanes that pack waiting texts into batches.
+ * Texts in, vectors or tags out, for everybody in the node: two lanes that pack waiting texts into
+ * batches.
  *
  * <p>The search lane serves single queries, the bulk lane everything else; each has its own threads
  * and its own bounded queue, so a bulk cannot stand in front of a search. Callers only add to a

@@ -1,20 +1,21 @@
 package org.lanewise.plugin.ingest;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.elasticsearch.ingest.IngestDocument;
-import org.lanewise.encoder.Embedding;
 import org.lanewise.plugin.encode.EncodeRequest;
 
 /**
- * The texts of one document and the places of their vectors. What a field may hold:
+ * The texts of one document and the places of their answers: vectors, or tags. What a field may
+ * hold:
  *
  * <ul>
- *   <li>text: its vector is written, over whatever was there;
- *   <li>an array of texts: the array of their vectors is written;
- *   <li>empty text, nothing but blanks or invisible characters: no vector, as it means nothing; one
+ *   <li>text: its answer is written, over whatever was there;
+ *   <li>an array of texts: their answers are written;
+ *   <li>empty text, nothing but blanks or invisible characters: no answer, as it means nothing; one
  *       from an earlier text is removed, and in an array it is left out;
  *   <li>nothing, because the field is missing or null: an error, or left as it is with {@code
  *       ignore_missing};
@@ -48,29 +49,32 @@ final class DocumentTexts {
     return texts;
   }
 
-  /** Puts the vectors, one for each of {@link #texts()}, into the document. */
-  void write(List<Embedding> embeddings) {
+  /** Puts the answers, one for each of {@link #texts()}, into the document. */
+  <R> void write(List<R> answers, Rendering<R> rendering) {
     for (Slot slot : slots) {
-      List<List<Float>> vectors =
-          embeddings.subList(slot.first, slot.first + slot.count).stream()
-              .map(embedding -> toList(embedding.vector()))
-              .toList();
-      if (vectors.isEmpty()) {
+      int first = slot.first;
+      int end = first + slot.field.texts.size();
+      if (first == end) {
         slot.target.remove();
-      } else if (slot.array) {
-        slot.target.set(new ArrayList<>(vectors));
       } else {
-        slot.target.set(vectors.getFirst());
+        slot.target.set(rendering.render(slot.field, answers.subList(first, end)));
       }
     }
   }
 
-  private static List<Float> toList(float[] vector) {
-    List<Float> list = new ArrayList<>(vector.length);
-    for (float value : vector) {
-      list.add(value);
-    }
-    return list;
+  /**
+   * The texts of one field.
+   *
+   * @param texts those that say something, at least one
+   * @param elements the place of each in the field's array
+   * @param array whether the field holds an array
+   */
+  record Field(List<String> texts, List<Integer> elements, boolean array) {}
+
+  /** What is written for a field. */
+  interface Rendering<R> {
+    /** Returns a new value; lists and maps in it may change later. */
+    Object render(Field field, List<R> answers);
   }
 
   private void readField(FieldPair field) {
@@ -144,50 +148,57 @@ final class DocumentTexts {
 
   private void readValue(String path, Object value, Target target) {
     int first = texts.size();
-    switch (value) {
-      case null -> {
-        addText(path, null);
-        return;
+    List<Integer> elements = new ArrayList<>();
+    List<?> values = value instanceof List<?> several ? several : Collections.singletonList(value);
+    for (int i = 0; i < values.size(); i++) {
+      if (addText(path, values.get(i))) {
+        elements.add(i);
       }
-      case List<?> values -> values.forEach(element -> addText(path, element));
-      default -> addText(path, value);
     }
-    slots.add(new Slot(first, texts.size() - first, value instanceof List<?>, target));
+    if (value == null) {
+      return;
+    }
+    List<String> added = List.copyOf(texts.subList(first, texts.size()));
+    slots.add(new Slot(first, new Field(added, elements, value instanceof List<?>), target));
   }
 
-  private void addText(String path, Object value) {
-    switch (value) {
+  /** Returns whether there is anything to read. */
+  private boolean addText(String path, Object value) {
+    return switch (value) {
       case null -> {
         if (!ignoreMissing) {
           throw new IllegalArgumentException(
               "input field [" + path + "] cannot be processed because it is null");
         }
+        yield false;
       }
       case String text -> {
-        if (EncodeRequest.hasText(text)) {
+        boolean hasText = EncodeRequest.hasText(text);
+        if (hasText) {
           texts.add(text);
         }
+        yield hasText;
       }
       default ->
           throw new IllegalArgumentException(
               "input field [" + path + "] cannot be processed because it is not a text field");
-    }
+    };
   }
 
-  /** Where the vectors of the texts {@code first} to {@code first + count} go. */
-  private record Slot(int first, int count, boolean array, Target target) {}
+  /** Where the answers of a field go, which begin at {@code first} among all. */
+  private record Slot(int first, Field field, Target target) {}
 
-  /** The place of a vector. */
+  /** The place of an answer. */
   private sealed interface Target {
-    void set(Object vector);
+    void set(Object value);
 
     void remove();
   }
 
   private record DocumentTarget(IngestDocument document, String path) implements Target {
     @Override
-    public void set(Object vector) {
-      document.setFieldValue(path, vector);
+    public void set(Object value) {
+      document.setFieldValue(path, value);
     }
 
     @Override
@@ -201,14 +212,14 @@ final class DocumentTexts {
   /** A path inside an object of an array, beginning at {@code from}. */
   private record ElementTarget(Object element, int from, String path) implements Target {
     @Override
-    public void set(Object vector) {
+    public void set(Object value) {
       Map<String, Object> parent = object(element);
       int start = from;
       for (int dot = path.indexOf('.', start); dot >= 0; dot = path.indexOf('.', start)) {
         parent = object(parent.computeIfAbsent(path.substring(start, dot), k -> new HashMap<>()));
         start = dot + 1;
       }
-      parent.put(path.substring(start), vector);
+      parent.put(path.substring(start), value);
     }
 
     @Override

@@ -1,20 +1,14 @@
 package org.lanewise.plugin.models;
 
-import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import org.lanewise.encoder.Embedding;
 import org.lanewise.encoder.EncodedText;
 import org.lanewise.encoder.Prompts;
-import org.lanewise.encoder.backend.Precision;
 
-/** An open model as the plugin sees it. Thread-safe; computes on the calling thread. */
-public interface Encoder extends AutoCloseable {
-
-  /** Opens model directories. */
-  @FunctionalInterface
-  interface Opener {
-    /** Returns the open model of a directory, or throws an error that says what is wrong. */
-    Encoder open(Path directory);
-  }
+/** A model that makes vectors. */
+public non-sealed interface Encoder extends Model<EncodedText, Embedding> {
 
   /** Returns the tokens of prompt and text, cut to {@link #maxLength()}. */
   EncodedText encode(String text, String prompt);
@@ -23,7 +17,7 @@ public interface Encoder extends AutoCloseable {
   int countTokens(String text, String prompt);
 
   /** Returns one vector for each text, computed as one batch. */
-  float[][] forward(List<EncodedText> texts);
+  float[][] vectors(List<EncodedText> texts);
 
   /** Returns the length of the vectors. */
   int dimensions();
@@ -37,13 +31,40 @@ public interface Encoder extends AutoCloseable {
   /** Returns the model family, such as {@code bert}. */
   String family();
 
-  /** Returns the name of the backend that runs. */
-  String backend();
-
-  /** Returns the precision that runs. */
-  Precision precision();
-
-  /** Releases the model's memory; calls still running finish first. */
   @Override
-  void close();
+  default ModelKind kind() {
+    return ModelKind.ENCODER;
+  }
+
+  @Override
+  default int tokens(EncodedText text) {
+    return text.length();
+  }
+
+  @Override
+  default boolean truncated(EncodedText text) {
+    return text.tokens().truncated();
+  }
+
+  @Override
+  default List<Embedding> forward(List<EncodedText> texts) {
+    float[][] vectors = vectors(texts);
+    return IntStream.range(0, vectors.length)
+        .mapToObj(i -> new Embedding(vectors[i], tokens(texts.get(i)), truncated(texts.get(i))))
+        .toList();
+  }
+
+  @Override
+  default Optional<String> flaw(EncodedText text, Embedding answer) {
+    float largest = 0;
+    for (float value : answer.vector()) {
+      largest = Float.isFinite(value) ? Math.max(largest, Math.abs(value)) : Float.NaN;
+    }
+    return largest > 0
+        ? Optional.empty()
+        : Optional.of(
+            "no usable vector of a text of ["
+                + tokens(text)
+                + "] tokens: its numbers must be finite and not all zero");
+  }
 }

@@ -6,34 +6,27 @@ import java.util.Locale;
 import org.lanewise.encoder.EmbedderOptions;
 import org.lanewise.encoder.EncodedText;
 import org.lanewise.encoder.ModelDirectory;
+import org.lanewise.encoder.ModelException;
 import org.lanewise.encoder.Prompts;
 import org.lanewise.encoder.TextEmbedder;
 import org.lanewise.encoder.backend.Precision;
-import org.lanewise.plugin.LanewiseSettings;
 
 /** The encoder of {@code encoder-core} over one model directory. */
-public final class LibraryEncoder implements Encoder {
+final class LibraryEncoder implements Encoder {
   private final TextEmbedder embedder;
 
   private LibraryEncoder(TextEmbedder embedder) {
     this.embedder = embedder;
   }
 
-  /** Returns the open model of the directory, with the node's backend and precision. */
-  public static LibraryEncoder open(Path path, LanewiseSettings settings) {
-    // One thread: the plugin's pools bring the parallelism, and an embedder that starts no threads
-    // needs no entitlement to do so.
-    EmbedderOptions options =
-        EmbedderOptions.defaults()
-            .withBackend(settings.backend())
-            .withThreads(1)
-            .withBatchTokens(settings.batchTokens());
-    if (settings.precision().isPresent()) {
-      options = options.withPrecision(settings.precision().get());
-    }
+  /**
+   * Returns the open model of the directory.
+   *
+   * @throws ModelException if the directory states no pooling: better now than at each text
+   */
+  static LibraryEncoder open(Path path, EmbedderOptions options) {
     TextEmbedder embedder = TextEmbedder.open(ModelDirectory.open(path), options);
     try {
-      // Throws where the directory states no pooling: better now than at each text.
       embedder.dimensions();
       embedder.warmUp();
     } catch (RuntimeException e) {
@@ -41,6 +34,11 @@ public final class LibraryEncoder implements Encoder {
       throw e;
     }
     return new LibraryEncoder(embedder);
+  }
+
+  /** Returns the library's embedder, for the models that read it. */
+  TextEmbedder embedder() {
+    return embedder;
   }
 
   @Override
@@ -59,7 +57,7 @@ public final class LibraryEncoder implements Encoder {
   }
 
   @Override
-  public float[][] forward(List<EncodedText> texts) {
+  public float[][] vectors(List<EncodedText> texts) {
     return embedder.forward(texts);
   }
 

@@ -12,11 +12,17 @@ import org.elasticsearch.xcontent.XContentBuilder;
  * @param id the name users call it by
  * @param source where its directory lies
  * @param state whether it is ready
+ * @param kind what it is; empty where its configuration cannot be read
  * @param reason why it could not be opened; empty in every state but {@link State#FAILED}
- * @param encoder the open model; empty in every state but {@link State#OPEN}
+ * @param model the open model; empty in every state but {@link State#OPEN}
  */
 public record ModelInfo(
-    String id, Source source, State state, Optional<String> reason, Optional<Encoder> encoder)
+    String id,
+    Source source,
+    State state,
+    Optional<ModelKind> kind,
+    Optional<String> reason,
+    Optional<Model<?, ?>> model)
     implements ToXContentObject {
 
   /** Where a model directory lies. */
@@ -45,17 +51,29 @@ public record ModelInfo(
     builder.field("model_id", id);
     builder.field("source", source.name().toLowerCase(Locale.ROOT));
     builder.field("state", state.name().toLowerCase(Locale.ROOT));
+    if (kind.isPresent()) {
+      builder.field("kind", kind.get().label());
+    }
     if (reason.isPresent()) {
       builder.field("reason", reason.get());
     }
-    if (encoder.isPresent()) {
-      Encoder open = encoder.get();
-      builder.field("family", open.family());
-      builder.field("dimensions", open.dimensions());
-      builder.field("max_length", open.maxLength());
-      builder.field("backend", open.backend());
-      builder.field("precision", open.precision().label());
-      builder.field("prompts", open.prompts().byName().keySet().stream().sorted().toList());
+    if (model.isPresent()) {
+      switch (model.get()) {
+        case Encoder encoder -> {
+          builder.field("family", encoder.family());
+          builder.field("dimensions", encoder.dimensions());
+          builder.field("max_length", encoder.maxLength());
+        }
+        case Tagger tagger -> {
+          builder.field("labels", tagger.classes());
+          builder.field("encoders", tagger.encoders());
+        }
+      }
+      builder.field("backend", model.get().backend());
+      builder.field("precision", model.get().precision().label());
+      if (model.get() instanceof Encoder encoder) {
+        builder.field("prompts", encoder.prompts().byName().keySet().stream().sorted().toList());
+      }
     }
     return builder.endObject();
   }

@@ -5,9 +5,12 @@ import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SortedSet;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
@@ -20,6 +23,7 @@ import org.elasticsearch.ElasticsearchStatusException;
 import org.elasticsearch.ResourceNotFoundException;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.action.ActionRunnable;
+import org.elasticsearch.action.support.RefCountingListener;
 import org.elasticsearch.action.support.SubscribableListener;
 import org.elasticsearch.common.util.concurrent.EsRejectedExecutionException;
 import org.elasticsearch.logging.LogManager;
@@ -44,7 +48,7 @@ public final class ModelRegistry implements Closeable {
 
   private final Path configured;
   private final Path bundled;
-  private final Encoder.Opener opener;
+  private final ModelOpener opener;
   private final Executor executor;
   private final Map<String, Opening> openings = new ConcurrentHashMap<>();
   private volatile boolean closed;
@@ -57,7 +61,7 @@ public final class ModelRegistry implements Closeable {
    * @param opener opens a directory
    * @param executor where directories are read and opened, which may take seconds
    */
-  public ModelRegistry(Path configured, Path bundled, Encoder.Opener opener, Executor executor) {
+  public ModelRegistry(Path configured, Path bundled, ModelOpener opener, Executor executor) {
     this.configured = configured;
     this.bundled = bundled;
     this.opener = opener;
@@ -110,37 +114,88 @@ public final class ModelRegistry implements Closeable {
   private void open(String id, Opening opening) {
     try {
       Path directory = directory(locate(id), id);
+      Set<String> needed = opener.outline(directory).encoders();
+      Map<String, Encoder> encoders = new ConcurrentHashMap<>();
+      // Whoever opens the last of them goes on here: on the executor, as all openings are.
+      try (RefCountingListener found =
+          new RefCountingListener(
+              ActionListener.wrap(
+                  all -> open(id, opening, directory, encoders), e -> fail(id, opening, e)))) {
+        for (String encoder : needed) {
+          openEncoder(encoder, found.acquire(open -> encoders.put(encoder, open)));
+        }
+      }
+    } catch (Throwable e) {
+      fail(id, opening, e);
+    }
+  }
+
+  private void open(String id, Opening opening, Path directory, Map<String, Encoder> encoders) {
+    try {
       long start = System.nanoTime();
-      OpenModel model = new OpenModel(id, opener.open(directory));
+      OpenModel open = new OpenModel(id, opener.open(directory, encoders));
       logger.info(
           "opened model [{}] from [{}] in [{}ms], backend [{}], precision [{}]",
           id,
           directory,
           TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start),
-          model.encoder().backend(),
-          model.encoder().precision().label());
-      if (keep(opening, model)) {
-        opening.result.onResponse(model);
+          open.model().backend(),
+          open.model().precision().label());
+      if (keep(opening, open)) {
+        opening.result.onResponse(open);
       } else {
-        model.encoder().close();
+        open.model().close();
         opening.fail(closing());
       }
-    } catch (ResourceNotFoundException e) {
-      // Not remembered: else a client that makes up ids would fill the memory.
-      openings.remove(id, opening);
-      opening.fail(e);
     } catch (Throwable e) {
-      if (e instanceof ModelException) {
-        logger.warn("could not open model [{}]: {}", id, e.getMessage());
-      } else {
-        logger.warn("could not open model [" + id + "]", e);
+      fail(id, opening, e);
+    }
+  }
+
+  /** Opens an encoder for a model that reads it, so that all who use it share one copy. */
+  private void openEncoder(String id, ActionListener<Encoder> listener) {
+    ActionListener<Encoder> named =
+        listener.delegateResponse(
+            (each, e) ->
+                each.onFailure(
+                    e instanceof EsRejectedExecutionException
+                        ? e
+                        : new ModelException(
+                            "its encoder [" + id + "] cannot be used: " + message(e), e)));
+    ActionListener.run(
+        named,
+        each -> {
+          checkId(id);
+          // An encoder needs no other model, so that nobody ever waits in a circle.
+          ModelKind kind = opener.outline(directory(locate(id), id)).kind();
+          if (kind != ModelKind.ENCODER) {
+            throw new ModelException(kind.misnamed(id, "an encoder"));
+          }
+          open(id, each.map(open -> (Encoder) open.model()));
+        });
+  }
+
+  private void fail(String id, Opening opening, Throwable e) {
+    switch (e) {
+      case ResourceNotFoundException unknown -> {
+        // Not remembered: else a client that makes up ids would fill the memory.
+        openings.remove(id, opening);
+        opening.fail(unknown);
       }
-      opening.fail(
-          new ElasticsearchStatusException(
-              "Could not open model [{}]: {}", RestStatus.CONFLICT, e, id, message(e)));
-      if (e instanceof VirtualMachineError fatal) {
-        throw fatal;
+      case EsRejectedExecutionException rejected -> opening.fail(rejected);
+      default -> {
+        if (e instanceof ModelException) {
+          logger.warn("could not open model [{}]: {}", id, e.getMessage());
+        } else {
+          logger.warn("could not open model [" + id + "]", e);
+        }
+        opening.fail(
+            new ElasticsearchStatusException(
+                "Could not open model [{}]: {}", RestStatus.CONFLICT, e, id, message(e)));
       }
+    }
+    if (e instanceof VirtualMachineError fatal) {
+      throw fatal;
     }
   }
 
@@ -200,20 +255,34 @@ public final class ModelRegistry implements Closeable {
     Opening opening = openings.get(id);
     if (opening == null) {
       return new ModelInfo(
-          id, source, ModelInfo.State.NOT_OPENED, Optional.empty(), Optional.empty());
+          id,
+          source,
+          ModelInfo.State.NOT_OPENED,
+          kind(source, id),
+          Optional.empty(),
+          Optional.empty());
     }
-    OpenModel model = opening.model;
+    OpenModel open = opening.model;
     String reason = opening.reason;
     ModelInfo.State state =
-        model != null
+        open != null
             ? ModelInfo.State.OPEN
             : reason != null ? ModelInfo.State.FAILED : ModelInfo.State.OPENING;
     return new ModelInfo(
         id,
         source,
         state,
+        open != null ? Optional.of(open.model().kind()) : kind(source, id),
         Optional.ofNullable(reason),
-        Optional.ofNullable(model).map(OpenModel::encoder));
+        Optional.ofNullable(open).map(OpenModel::model));
+  }
+
+  private Optional<ModelKind> kind(ModelInfo.Source source, String id) {
+    try {
+      return Optional.of(opener.outline(directory(source, id)).kind());
+    } catch (ModelException e) {
+      return Optional.empty();
+    }
   }
 
   private ModelInfo.Source locate(String id) throws ResourceNotFoundException {
@@ -265,16 +334,18 @@ public final class ModelRegistry implements Closeable {
       models =
           openings.values().stream()
               .map(opening -> opening.model)
-              .filter(model -> model != null)
+              .filter(Objects::nonNull)
+              // What reads an encoder is closed before it.
+              .sorted(Comparator.comparing(each -> each.model() instanceof Encoder))
               .toList();
     }
     // A pool that is closed before it opened a model would leave those who wait for it forever.
     openings.values().forEach(opening -> opening.result.onFailure(closing()));
-    for (OpenModel model : models) {
+    for (OpenModel open : models) {
       try {
-        model.encoder().close();
+        open.model().close();
       } catch (RuntimeException e) {
-        logger.warn("could not close model [" + model.id() + "]", e);
+        logger.warn("could not close model [" + open.id() + "]", e);
       }
     }
   }

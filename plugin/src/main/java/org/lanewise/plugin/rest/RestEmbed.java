@@ -50,7 +50,8 @@ public final class RestEmbed extends BaseRestHandler {
     PARSER.declareString(optionalConstructorArg(), new ParseField("prompt_name"));
   }
 
-  private static List<String> readInput(XContentParser parser) throws IOException {
+  /** Reads a text or an array of texts. */
+  static List<String> readInput(XContentParser parser) throws IOException {
     if (parser.currentToken() != XContentParser.Token.START_ARRAY) {
       return List.of(readText(parser));
     }

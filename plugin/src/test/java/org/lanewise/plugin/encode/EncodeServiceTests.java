@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -26,12 +27,18 @@ import org.elasticsearch.test.ESTestCase;
 import org.junit.After;
 import org.junit.Before;
 import org.lanewise.encoder.Embedding;
+import org.lanewise.encoder.TextTagger.Entity;
 import org.lanewise.plugin.TestEncoder;
 import org.lanewise.plugin.TestService;
+import org.lanewise.plugin.TestTagger;
 import org.lanewise.plugin.encode.EncodeRequest.Side;
 import org.lanewise.plugin.encode.EncodeRequest.Truncate;
+import org.lanewise.plugin.models.ModelKind;
+import org.lanewise.plugin.models.Tags;
 
 public class EncodeServiceTests extends ESTestCase {
+  private static final TagSelection ALL = new TagSelection(0, Set.of(), 0);
+
   private TestService test;
 
   @Before
@@ -48,6 +55,8 @@ public class EncodeServiceTests extends ESTestCase {
     Path models = createTempDir();
     TestEncoder.create(models, "m", 64, 12, Map.of("query", "asked ", "document", "told "));
     TestEncoder.create(models, "other", 8, 12, Map.of());
+    TestTagger.create(models, "ner", ModelKind.TAGGER);
+    TestTagger.create(models, "length", ModelKind.CLASSIFIER);
     test = new TestService(models, settings);
   }
 
@@ -254,7 +263,7 @@ public class EncodeServiceTests extends ESTestCase {
     Throwable e = failure(waiting);
     assertThat(e.getMessage(), equalTo("the node is closing"));
     assertEquals(RestStatus.TOO_MANY_REQUESTS, ExceptionsHelper.status(e));
-    assertTrue(test.opened.getFirst().closed);
+    assertTrue(((TestEncoder) test.opener.opened.getFirst()).closed);
     TestEncoder.GATE.release();
     assertEquals(1, running.actionGet(10, TimeUnit.SECONDS).size());
     assertTrue(
@@ -331,6 +340,71 @@ public class EncodeServiceTests extends ESTestCase {
     assertFalse(next.isDone());
     TestEncoder.GATE.release();
     next.actionGet(10, TimeUnit.SECONDS);
+  }
+
+  public void testTaggedTextsOfManyCallsShareBatches() throws Exception {
+    PlainActionFuture<List<Tags>> blocked = test.startTagging("ner", ALL, "blocked");
+    assertBusy(() -> assertEquals(1, TestEncoder.BLOCKED.get()));
+    List<PlainActionFuture<List<Tags>>> calls = new ArrayList<>();
+    for (int i = 0; i < 100; i++) {
+      calls.add(test.startTagging("ner", ALL, "Ada Lovelace number n" + i));
+    }
+    PlainActionFuture<List<Tags>> poison = test.startTagging("ner", ALL, "NASA", "poison");
+    assertEquals(102, test.service.stats().bulk().queue());
+    TestEncoder.GATE.release();
+    blocked.actionGet(10, TimeUnit.SECONDS);
+    for (PlainActionFuture<List<Tags>> call : calls) {
+      Tags.Entities found = (Tags.Entities) call.actionGet(10, TimeUnit.SECONDS).getFirst();
+      assertEquals(List.of(new Entity("Ada Lovelace", "PER", 0.9, 0, 12)), found.entities());
+    }
+    assertThat(failure(poison).getMessage(), equalTo("this text is poisonous"));
+    // 4 words each, 25 texts to a batch of 100: 4 batches; the one of the poison goes one by one.
+    WorkStats work = test.stats("ner").bulk();
+    assertEquals(102, work.texts());
+    assertEquals(1 + 400 + 1, work.tokens());
+    assertEquals(1 + 4 + 1, work.batches());
+    assertEquals(1, work.failures());
+    assertEquals(0, test.service.stats().bulk().queue());
+  }
+
+  public void testTagsShareTheQueueOfTheBulkLane() throws Exception {
+    PlainActionFuture<List<Embedding>> blocked = block();
+    String[] texts = new String[150];
+    Arrays.fill(texts, "a");
+    PlainActionFuture<List<Tags>> some = test.startTagging("ner", ALL, texts);
+    Throwable e = failure(test.startTagging("length", ALL, texts));
+    assertEquals(RestStatus.TOO_MANY_REQUESTS, ExceptionsHelper.status(e));
+    assertEquals(150, test.service.stats().bulk().rejected());
+    TestEncoder.GATE.release();
+    blocked.actionGet(10, TimeUnit.SECONDS);
+    assertEquals(150, some.actionGet(10, TimeUnit.SECONDS).size());
+  }
+
+  public void testSelection() {
+    TagSelection two = new TagSelection(0.5, Set.of(), 2);
+    Tags.Classes classes =
+        (Tags.Classes) test.startTagging("length", two, "a b c d").actionGet().getFirst();
+    assertEquals("long", classes.predicted().get().name());
+    assertEquals(1, classes.top().size());
+    Throwable e = failure(test.startTagging("length", new TagSelection(0, Set.of("LONG"), 0), "a"));
+    assertEquals(RestStatus.BAD_REQUEST, ExceptionsHelper.status(e));
+    assertThat(e.getMessage(), containsString("label [LONG] is not one of the labels"));
+    assertEquals(0, test.service.stats().bulk().queue());
+  }
+
+  public void testModelsOfTheWrongKind() {
+    Throwable e = failure(test.start("ner", Side.INGEST, "a"));
+    assertEquals(RestStatus.BAD_REQUEST, ExceptionsHelper.status(e));
+    assertThat(
+        e.getMessage(), equalTo("[ner] is a tagger, expected an encoder: use [lanewise_tag]"));
+    assertThat(
+        failure(test.start("length", Side.SEARCH, "a")).getMessage(),
+        equalTo("[length] is a classifier, expected an encoder: use [lanewise_tag]"));
+    assertThat(
+        failure(test.startTagging("m", ALL, "a")).getMessage(),
+        equalTo("[m] is an encoder, expected a tagger or a classifier: use [lanewise_embed]"));
+    assertEquals(0, test.service.stats().bulk().queue());
+    assertEquals(0, test.service.stats().models().size());
   }
 
   public void testHasText() {

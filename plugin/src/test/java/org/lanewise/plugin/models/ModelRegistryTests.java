@@ -21,6 +21,8 @@ import org.elasticsearch.rest.RestStatus;
 import org.elasticsearch.test.ESTestCase;
 import org.junit.Before;
 import org.lanewise.plugin.TestEncoder;
+import org.lanewise.plugin.TestOpener;
+import org.lanewise.plugin.TestTagger;
 
 @LuceneTestCase.SuppressFileSystems("ExtrasFS") // it adds directories, which are models here
 public class ModelRegistryTests extends ESTestCase {
@@ -28,21 +30,13 @@ public class ModelRegistryTests extends ESTestCase {
   private Path configured;
   private Path bundled;
   private ModelRegistry registry;
-  private int opened;
+  private final TestOpener opener = new TestOpener();
 
   @Before
   public void createRegistry() {
     configured = createTempDir().resolve("config");
     bundled = createTempDir().resolve("bundled");
-    registry =
-        new ModelRegistry(
-            configured,
-            bundled,
-            directory -> {
-              opened++;
-              return TestEncoder.open(directory);
-            },
-            forked::add);
+    registry = new ModelRegistry(configured, bundled, opener, forked::add);
   }
 
   private void runForked() {
@@ -56,6 +50,10 @@ public class ModelRegistryTests extends ESTestCase {
     registry.open(id, future);
     runForked();
     return future.actionGet();
+  }
+
+  private TestEncoder encoder(String id) {
+    return (TestEncoder) open(id).model();
   }
 
   private Exception failure(String id) {
@@ -80,8 +78,8 @@ public class ModelRegistryTests extends ESTestCase {
     TestEncoder.create(bundled, "m", 8, 10, Map.of());
     TestEncoder.create(bundled, "n", 8, 10, Map.of());
     TestEncoder.create(configured, "m", 16, 10, Map.of());
-    assertEquals(16, open("m").encoder().dimensions());
-    assertEquals(8, open("n").encoder().dimensions());
+    assertEquals(16, encoder("m").dimensions());
+    assertEquals(8, encoder("n").dimensions());
     assertEquals(ModelInfo.Source.CONFIG, info("m").source());
     assertEquals(ModelInfo.Source.BUNDLED, info("n").source());
   }
@@ -92,12 +90,12 @@ public class ModelRegistryTests extends ESTestCase {
     PlainActionFuture<OpenModel> second = new PlainActionFuture<>();
     registry.open("m", first);
     registry.open("m", second);
-    assertEquals(0, opened);
+    assertEquals(0, opener.tried.size());
     assertFalse(first.isDone());
     runForked();
     assertSame(first.actionGet(), second.actionGet());
     assertSame(first.actionGet(), open("m"));
-    assertEquals(1, opened);
+    assertEquals(1, opener.tried.size());
   }
 
   public void testIdsCannotLeaveTheDirectory() throws Exception {
@@ -127,7 +125,7 @@ public class ModelRegistryTests extends ESTestCase {
             + "]; the models of this node are [a, b]",
         e.getMessage());
     TestEncoder.create(configured, "c", 8, 10, Map.of());
-    assertEquals(8, open("c").encoder().dimensions());
+    assertEquals(8, encoder("c").dimensions());
   }
 
   public void testBrokenModelWorksOnceRepaired() throws Exception {
@@ -137,7 +135,7 @@ public class ModelRegistryTests extends ESTestCase {
     assertThat(e.getMessage(), containsString("Could not open model [m]: "));
     assertThat(e.getMessage(), containsString("[test.properties] is missing"));
     failure("m");
-    assertEquals(1, opened);
+    assertEquals(1, opener.tried.size());
     ModelInfo failed = info("m");
     assertEquals(ModelInfo.State.FAILED, failed.state());
     assertThat(failed.reason().get(), containsString("[test.properties] is missing"));
@@ -145,7 +143,7 @@ public class ModelRegistryTests extends ESTestCase {
     assertBusy(
         () -> {
           try {
-            assertEquals(8, open("m").encoder().dimensions());
+            assertEquals(8, encoder("m").dimensions());
           } catch (ElasticsearchStatusException stillRemembered) {
             throw new AssertionError(stillRemembered);
           }
@@ -162,15 +160,15 @@ public class ModelRegistryTests extends ESTestCase {
     Files.createDirectories(configured.resolve("Not-An-Id"));
     Files.writeString(configured.resolve("file"), "");
     assertEquals(List.of("a", "b"), list().stream().map(ModelInfo::id).toList());
-    assertEquals(0, opened);
+    assertEquals(0, opener.tried.size());
     open("a");
     assertEquals(
-        "{\"model_id\":\"a\",\"source\":\"config\",\"state\":\"open\",\"family\":\"test\","
+        "{\"model_id\":\"a\",\"source\":\"config\",\"state\":\"open\",\"kind\":\"encoder\",\"family\":\"test\","
             + "\"dimensions\":8,\"max_length\":10,\"backend\":\"scalar\",\"precision\":\"fp32\","
             + "\"prompts\":[\"query\"]}",
         Strings.toString(list().get(0)));
     assertEquals(
-        "{\"model_id\":\"b\",\"source\":\"config\",\"state\":\"not_opened\"}",
+        "{\"model_id\":\"b\",\"source\":\"config\",\"state\":\"not_opened\",\"kind\":\"encoder\"}",
         Strings.toString(list().get(1)));
   }
 
@@ -183,15 +181,83 @@ public class ModelRegistryTests extends ESTestCase {
     assertEquals(ModelInfo.State.OPEN, list().getFirst().state());
   }
 
+  public void testTaggersShareTheOneEncoderThatIsOpen() throws Exception {
+    TestEncoder.create(bundled, "e", 8, 10, Map.of());
+    TestTagger.create(configured, "t", ModelKind.TAGGER, "e");
+    TestTagger.create(configured, "c", ModelKind.CLASSIFIER, "e");
+    TestTagger tagger = (TestTagger) open("t").model();
+    TestTagger classifier = (TestTagger) open("c").model();
+    assertSame(encoder("e"), tagger.encoder("e"));
+    assertSame(encoder("e"), classifier.encoder("e"));
+    assertEquals(3, opener.tried.size());
+    assertEquals(
+        "{\"model_id\":\"t\",\"source\":\"config\",\"state\":\"open\",\"kind\":\"tagger\","
+            + "\"labels\":[\"PER\",\"ORG\"],\"encoders\":[\"e\"],\"backend\":\"scalar\","
+            + "\"precision\":\"fp32\"}",
+        Strings.toString(info("t")));
+  }
+
+  public void testTaggerWhoseEncoderIsBeingOpenedWaitsForIt() throws Exception {
+    TestEncoder.create(bundled, "e", 8, 10, Map.of());
+    TestTagger.create(configured, "t", ModelKind.TAGGER, "e");
+    PlainActionFuture<OpenModel> encoder = new PlainActionFuture<>();
+    PlainActionFuture<OpenModel> tagger = new PlainActionFuture<>();
+    registry.open("e", encoder);
+    Runnable opening = forked.remove();
+    registry.open("t", tagger);
+    runForked();
+    assertFalse(tagger.isDone());
+    assertEquals(ModelInfo.State.OPENING, list().getLast().state());
+    opening.run();
+    assertSame(encoder.actionGet().model(), ((TestTagger) tagger.actionGet().model()).encoder("e"));
+  }
+
+  public void testTaggerWithoutItsEncoder() throws Exception {
+    TestTagger.create(configured, "t", ModelKind.TAGGER, "e");
+    Exception e = failure("t");
+    assertEquals(RestStatus.CONFLICT, ExceptionsHelper.status(e));
+    assertThat(
+        e.getMessage(),
+        containsString(
+            "Could not open model [t]: its encoder [e] cannot be used: Could not find model [e]"));
+    assertEquals(0, opener.tried.size());
+    Files.createDirectories(configured.resolve("b"));
+    TestTagger.create(configured, "u", ModelKind.TAGGER, "b");
+    assertThat(
+        failure("u").getMessage(), containsString("[b] cannot be used: Could not open model [b]"));
+    TestTagger.create(configured, "v", ModelKind.TAGGER, "../x");
+    assertThat(failure("v").getMessage(), containsString("model id [../x] must have"));
+    ModelInfo failed = info("t");
+    assertEquals(ModelInfo.State.FAILED, failed.state());
+    assertEquals(ModelKind.TAGGER, failed.kind().get());
+  }
+
+  public void testModelsThatNameEachOtherDoNotWaitForEver() throws Exception {
+    TestTagger.create(configured, "a", ModelKind.TAGGER, "b");
+    TestTagger.create(configured, "b", ModelKind.CLASSIFIER, "b");
+    assertThat(failure("a").getMessage(), containsString("[b] is a classifier, expected an enc"));
+    assertThat(failure("b").getMessage(), containsString("[b] is a classifier, expected an enc"));
+  }
+
   public void testClose() throws Exception {
     TestEncoder.create(configured, "m", 8, 10, Map.of());
     TestEncoder.create(configured, "late", 8, 10, Map.of());
-    TestEncoder encoder = (TestEncoder) open("m").encoder();
+    TestEncoder encoder = encoder("m");
     PlainActionFuture<OpenModel> late = new PlainActionFuture<>();
     registry.open("late", late);
     registry.close();
     assertTrue(encoder.closed);
     runForked();
     expectThrows(EsRejectedExecutionException.class, late::actionGet);
+  }
+
+  public void testTaggersAreClosedBeforeTheirEncoders() throws Exception {
+    TestEncoder.create(configured, "e", 8, 10, Map.of());
+    TestTagger.create(configured, "t", ModelKind.TAGGER, "e");
+    TestEncoder encoder = encoder("e");
+    TestTagger tagger = (TestTagger) open("t").model();
+    encoder.onClose = () -> assertTrue(tagger.closed);
+    registry.close();
+    assertTrue(encoder.closed);
   }
 }

@@ -1,0 +1,151 @@
+package org.lanewise.plugin.encode;
+
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Function;
+import org.elasticsearch.action.ActionListener;
+import org.elasticsearch.action.support.ContextPreservingActionListener;
+import org.elasticsearch.common.util.concurrent.EsRejectedExecutionException;
+import org.elasticsearch.common.util.concurrent.ThreadContext;
+import org.lanewise.plugin.models.Model;
+import org.lanewise.plugin.models.ModelRegistry;
+import org.lanewise.plugin.models.OpenModel;
+
+/**
+ * The queues of one kind of work: two for each model that does it.
+ *
+ * @param <M> the models that do it
+ * @param <T> a text as such a model reads it
+ * @param <R> the answer for a text
+ */
+final class WorkQueues<M extends Model<T, R>, T, R> {
+  private final Class<M> type;
+  private final String expected;
+  private final ModelRegistry registry;
+  private final Lane bulk;
+  private final Lane search;
+  private final int batchTokens;
+  private final ThreadContext threadContext;
+  private final Map<String, Queues<T, R>> queues = new ConcurrentHashMap<>();
+  private volatile boolean closed;
+
+  /**
+   * Creates no queue yet.
+   *
+   * @param expected what the models are, in words
+   */
+  WorkQueues(
+      Class<M> type,
+      String expected,
+      ModelRegistry registry,
+      Lane bulk,
+      Lane search,
+      int batchTokens,
+      ThreadContext threadContext) {
+    this.type = type;
+    this.expected = expected;
+    this.registry = registry;
+    this.bulk = bulk;
+    this.search = search;
+    this.batchTokens = batchTokens;
+    this.threadContext = threadContext;
+  }
+
+  /**
+   * Queues texts, and answers once with one answer for each or with the first error.
+   *
+   * @param reader makes of the open model what makes of a text what the model reads
+   */
+  void submit(
+      String modelId,
+      List<String> texts,
+      Lane lane,
+      Function<M, Function<String, T>> reader,
+      ActionListener<List<R>> listener) {
+    ActionListener<List<R>> answer =
+        ContextPreservingActionListener.wrapPreservingContext(listener, threadContext);
+    if (texts.isEmpty()) {
+      answer.onResponse(List.of());
+      return;
+    }
+    try {
+      lane.enter(texts.size());
+    } catch (IllegalArgumentException | EsRejectedExecutionException e) {
+      answer.onFailure(e);
+      return;
+    }
+    registry.open(
+        modelId,
+        new ActionListener<>() {
+          @Override
+          public void onResponse(OpenModel open) {
+            EncodeCall<T, R> call;
+            M model;
+            try {
+              model = cast(open);
+              call = new EncodeCall<>(texts, reader.apply(model), lane.replies(), answer);
+            } catch (RuntimeException e) {
+              onFailure(e);
+              return;
+            }
+            queue(modelId, model, lane).add(call);
+          }
+
+          @Override
+          public void onFailure(Exception e) {
+            lane.leave(texts.size());
+            answer.onFailure(e);
+          }
+        });
+  }
+
+  private M cast(OpenModel open) {
+    if (!type.isInstance(open.model())) {
+      throw new IllegalArgumentException(
+          open.model().kind().misnamed(open.id(), expected)
+              + ": use ["
+              + open.model().kind().processor()
+              + "]");
+    }
+    return type.cast(open.model());
+  }
+
+  private BatchQueue<T, R> queue(String id, M model, Lane lane) {
+    Queues<T, R> both =
+        queues.computeIfAbsent(
+            id,
+            key ->
+                new Queues<>(
+                    model,
+                    new BatchQueue<>(id, model, bulk, batchTokens, threadContext),
+                    new BatchQueue<>(id, model, search, batchTokens, threadContext)));
+    if (closed) {
+      both.close();
+    }
+    return lane == bulk ? both.bulk : both.search;
+  }
+
+  /** Adds what each model did so far. */
+  void stats(Map<String, ModelStats> models) {
+    queues.forEach((id, both) -> models.put(id, both.stats()));
+  }
+
+  /** Rejects what waits and lets running batches finish. */
+  void close() {
+    closed = true;
+    queues.values().forEach(Queues::close);
+  }
+
+  private record Queues<T, R>(Model<T, R> model, BatchQueue<T, R> bulk, BatchQueue<T, R> search) {
+    ModelStats stats() {
+      return new ModelStats(
+          model.backend(), model.precision().label(), bulk.stats(), search.stats());
+    }
+
+    void close() {
+      bulk.close();
+      search.close();
+    }
+  }
+}

@@ -1,0 +1,79 @@
+package org.lanewise.plugin.models;
+
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import org.lanewise.encoder.EmbedderOptions;
+import org.lanewise.encoder.TextClassifier;
+import org.lanewise.encoder.TextEmbedder;
+import org.lanewise.encoder.TextTagger;
+import org.lanewise.encoder.model.SequenceInput;
+import org.lanewise.encoder.model.SequenceModelDirectory;
+import org.lanewise.plugin.LanewiseSettings;
+
+/** Opens model directories with {@code encoder-core}, on the node's backend and precision. */
+public final class LibraryOpener implements ModelOpener {
+  private final EmbedderOptions options;
+
+  /** Creates an opener for a node. */
+  public LibraryOpener(LanewiseSettings settings) {
+    // One thread: the plugin's pools bring the parallelism, and a model that starts no threads
+    // needs no entitlement to do so.
+    options =
+        EmbedderOptions.defaults()
+            .withBackend(settings.backend())
+            .withPrecision(settings.precision())
+            .withThreads(1)
+            .withBatchTokens(settings.batchTokens());
+  }
+
+  @Override
+  public Outline outline(Path directory) {
+    Optional<SequenceModelDirectory.Kind> kind = SequenceModelDirectory.kind(directory);
+    if (kind.isEmpty()) {
+      return new Outline(ModelKind.ENCODER, Set.of());
+    }
+    return new Outline(
+        switch (kind.get()) {
+          case TAGGER -> ModelKind.TAGGER;
+          case CLASSIFIER -> ModelKind.CLASSIFIER;
+        },
+        encoders(directory));
+  }
+
+  private static Set<String> encoders(Path directory) {
+    return SequenceModelDirectory.config(directory).inputs().stream()
+        .filter(SequenceInput.EncoderVectors.class::isInstance)
+        .map(input -> ((SequenceInput.EncoderVectors) input).model())
+        .collect(Collectors.toSet());
+  }
+
+  @Override
+  public Model<?, ?> open(Path directory, Map<String, Encoder> encoders) {
+    Function<String, TextEmbedder> shared = id -> ((LibraryEncoder) encoders.get(id)).embedder();
+    return switch (outline(directory).kind()) {
+      case ENCODER -> LibraryEncoder.open(directory, options);
+      case TAGGER -> {
+        TextTagger tagger = TextTagger.open(directory, options, shared);
+        yield warmed(new LibraryTagger(tagger, encoders.keySet()), tagger::warmUp);
+      }
+      case CLASSIFIER -> {
+        TextClassifier classifier = TextClassifier.open(directory, options, shared);
+        yield warmed(new LibraryClassifier(classifier, encoders.keySet()), classifier::warmUp);
+      }
+    };
+  }
+
+  private static Tagger warmed(Tagger model, Runnable warmUp) {
+    try {
+      warmUp.run();
+      return model;
+    } catch (RuntimeException e) {
+      model.close();
+      throw e;
+    }
+  }
+}

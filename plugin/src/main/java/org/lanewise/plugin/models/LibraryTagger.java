@@ -1,0 +1,56 @@
+package org.lanewise.plugin.models;
+
+import java.util.List;
+import java.util.Set;
+import org.lanewise.encoder.TextTagger;
+import org.lanewise.encoder.backend.Precision;
+
+/**
+ * The tagger of {@code encoder-core} over one model directory.
+ *
+ * @param tagger owned by this one
+ * @param encoderIds the encoders that it reads
+ */
+record LibraryTagger(TextTagger tagger, Set<String> encoderIds) implements Tagger {
+  @Override
+  public ModelKind kind() {
+    return ModelKind.TAGGER;
+  }
+
+  @Override
+  public Text read(String text) {
+    return new Text(text, tagger.length(text));
+  }
+
+  @Override
+  public List<Tags> forward(List<Text> texts) {
+    return tagger.tag(texts.stream().map(Text::text).toList()).stream()
+        .<Tags>map(Tags.Entities::new)
+        .toList();
+  }
+
+  @Override
+  public List<String> classes() {
+    return tagger.classes();
+  }
+
+  @Override
+  public List<String> encoders() {
+    return encoderIds.stream().sorted().toList();
+  }
+
+  @Override
+  public String backend() {
+    return tagger.backend();
+  }
+
+  @Override
+  public Precision precision() {
+    return tagger.precision();
+  }
+
+  @Override
+  public void close() {
+    tagger.close();
+  }
+}
