@@ -140,11 +140,6 @@ public final class TextClassifier implements AutoCloseable {
     return read;
   }
 
-  /** Returns what the model reads: words or characters. */
-  public SequenceModelConfig.Unit unit() {
-    return runner.config().unit();
-  }
-
   /** Returns the names of the classes. */
   public List<String> labels() {
     return runner.config().labels();

@@ -11,6 +11,7 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -144,6 +145,26 @@ final class TextTaggerTest {
     assertRefused("label [I-PER] needs [B-PER]");
     Files.delete(directory.resolve("config.json"));
     assertRefused("config.json is missing");
+  }
+
+  @Test
+  void networksThatExceedAllBoundsSaySo() throws IOException {
+    SequenceModels.Model model =
+        SequenceModels.ofWords(RecurrentCell.RNN_RELU, Head.TAG_SOFTMAX, TAGS, 8);
+    Map<String, Tensor> weights = new HashMap<>(model.weights());
+    for (String name : List.of("recurrent.weight_hh_l0", "recurrent.bias_hh_l0")) {
+      long[] shape = weights.get(name).shape();
+      float[] values = new float[(int) weights.get(name).elements()];
+      Arrays.fill(values, 1e30f);
+      weights.put(name, tensor(name, shape, values));
+    }
+    write(new SequenceModels.Model(model.config(), model.vocabularies(), weights));
+    try (TextTagger tagger = open(EmbedderOptions.defaults())) {
+      IllegalArgumentException refused =
+          assertThrows(
+              IllegalArgumentException.class, () -> tagger.tag(List.of("Ada lived in London")));
+      assertTrue(refused.getMessage().contains("not finite"), refused.getMessage());
+    }
   }
 
   @Test

@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import java.util.function.Function;
+import java.util.function.ToIntFunction;
 import org.lanewise.encoder.EmbedderOptions;
 import org.lanewise.encoder.Embedding;
 import org.lanewise.encoder.ModelDirectory;
@@ -21,8 +21,6 @@ import org.lanewise.encoder.TextTagger;
 import org.lanewise.encoder.backend.PoolingMode;
 import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.model.SequenceModelDirectory;
-import org.lanewise.encoder.tokenizer.SegmentedText;
-import org.lanewise.encoder.tokenizer.WordSegmenter;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -160,7 +158,7 @@ final class BenchCommand implements Callable<Integer> {
     return new Contender(
         texts -> {
           tagger.tag(texts);
-          return length(texts, lengths, WordSegmenter::words);
+          return length(texts, lengths, tagger::length);
         },
         tagger::warmUp,
         tagger.backend(),
@@ -175,15 +173,10 @@ final class BenchCommand implements Callable<Integer> {
     Encoders encoders = arguments.encoders();
     TextClassifier classifier = TextClassifier.open(arguments.path(), options, encoders);
     Map<String, Integer> lengths = new HashMap<>();
-    Function<String, SegmentedText> segmenter =
-        switch (classifier.unit()) {
-          case WORD -> WordSegmenter::words;
-          case CHARACTER -> SegmentedText::characters;
-        };
     return new Contender(
         texts -> {
           classifier.classify(texts);
-          return length(texts, lengths, segmenter);
+          return length(texts, lengths, classifier::length);
         },
         classifier::warmUp,
         classifier.backend(),
@@ -196,10 +189,8 @@ final class BenchCommand implements Callable<Integer> {
 
   /** Returns the length of the texts, each of which is counted once. */
   private static long length(
-      List<String> texts, Map<String, Integer> lengths, Function<String, SegmentedText> segmenter) {
-    return texts.stream()
-        .mapToInt(text -> lengths.computeIfAbsent(text, key -> segmenter.apply(key).words()))
-        .sum();
+      List<String> texts, Map<String, Integer> lengths, ToIntFunction<String> length) {
+    return texts.stream().mapToInt(text -> lengths.computeIfAbsent(text, length::applyAsInt)).sum();
   }
 
   /**

@@ -10,6 +10,9 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.lanewise.node.ElasticsearchNode;
 import org.lanewise.node.NodeException;
@@ -17,11 +20,12 @@ import org.lanewise.node.NodeHome;
 import org.lanewise.node.NodeOptions;
 
 /**
- * Indexes a few hundred texts in a real node and asks a dozen questions, put as people type them:
- * the subject is named, the rest is in other words than the answer. Then asks, one line each, the
- * 24 that were written first and share not one content word with their answer, which shows the
- * small model's limit. Stays up for trying out; with {@code -Ddemo.exit} it ends by itself and
- * fails if it found too little of the dozen; the 24 do not count there.
+ * Indexes a few hundred texts in a real node, with vectors and with tags, shows what aggregations
+ * over the tag fields count, and asks a dozen questions, put as people type them: the subject is
+ * named, the rest is in other words than the answer. Then asks, one line each, the 24 that were
+ * written first and share not one content word with their answer, which shows the small model's
+ * limit. Stays up for trying out; with {@code -Ddemo.exit} it ends by itself and fails if it found
+ * too little of the dozen; the 24 do not count there.
  */
 public final class Demo {
   private static final int SHOWN = 3;
@@ -31,6 +35,16 @@ public final class Demo {
   private static final int NEAREST = 100;
 
   private static final int GOAL_FIRST = 9;
+
+  /** What a tag field is about, and its name. */
+  private static final Map<String, String> TAG_FIELDS =
+      new TreeMap<>(
+          Map.of(
+              "places", "names.keywords.LOC",
+              "people", "names.keywords.PER",
+              "languages", "language.predicted_value"));
+
+  private static final int MOST_FREQUENT = 8;
 
   /** The build reads the sentence of a failure from here and ends with it. */
   private static final Path FAILURE = Path.of("target", "demo-failure.txt");
@@ -69,6 +83,8 @@ public final class Demo {
       DemoIndex index = new DemoIndex(node.http());
       index.create();
       fill(index);
+      terminal.heading("What the tag fields say of the texts, as aggregations count it");
+      boolean tagged = tellTags(index);
       terminal.heading("A dozen questions, as people type them");
       Score dozen = askInFull(index, "questions.jsonl");
       terminal.heading(dozen.summary());
@@ -79,6 +95,10 @@ public final class Demo {
       terminal.line(limit.summary());
       if (exit) {
         dozen.orThrow();
+        if (!tagged) {
+          throw new NodeException(
+              "The demo found no place, no person or no language in its texts.");
+        }
         return;
       }
       tell(node.address().toString());
@@ -95,7 +115,25 @@ public final class Demo {
     index.index(
         documents,
         done -> terminal.progress("Texts through the pipeline:", done, documents.size()));
-    terminal.line("Indexed with their vectors in " + since(start));
+    terminal.line("Indexed with their vectors and tags in " + since(start));
+  }
+
+  /** Returns whether each of the fields has values. */
+  private boolean tellTags(DemoIndex index) {
+    boolean all = true;
+    for (Map.Entry<String, String> each : TAG_FIELDS.entrySet()) {
+      Map<String, Integer> counts = index.counts(each.getValue(), MOST_FREQUENT);
+      all &= !counts.isEmpty();
+      terminal.line(
+          String.format(
+              Locale.ROOT,
+              "  %-10s %s",
+              each.getKey(),
+              counts.entrySet().stream()
+                  .map(count -> count.getKey() + " (" + count.getValue() + ")")
+                  .collect(Collectors.joining(", "))));
+    }
+    return all;
   }
 
   private Score askInFull(DemoIndex index, String resource) {
@@ -174,6 +212,13 @@ public final class Demo {
 
               curl -s '%1$s/_lanewise/embed/%2$s?pretty' \\
                 -H 'Content-Type: application/json' -d '{"input": ["A text of your own."]}'
+
+              curl -s '%1$s/demo/_search?pretty&filter_path=aggregations' \\
+                -H 'Content-Type: application/json' -d '
+                {"size": 0, "aggs": {"places": {"terms": {"field": "names.keywords.LOC"}}}}'
+
+              curl -s '%1$s/_lanewise/tag/ner-en?pretty' \\
+                -H 'Content-Type: application/json' -d '{"input": ["Ada Lovelace lived in London."]}'
 
               curl -s '%1$s/_lanewise/stats?pretty'
 

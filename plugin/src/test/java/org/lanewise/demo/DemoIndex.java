@@ -7,7 +7,9 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.IntConsumer;
 import org.lanewise.node.Http;
 import org.lanewise.node.NodeException;
@@ -21,21 +23,30 @@ final class DemoIndex {
 
   private static final String PIPELINE =
       """
-      {"processors": [{"lanewise_embed": {
-        "model_id": "lanewise-mini-en",
-        "input_output": [{"input_field": "body", "output_field": "body_vector"}]
-      }}]}
+      {"processors": [
+        {"lanewise_embed": {"field": "body"}},
+        {"lanewise_tag": {
+          "model_id": "ner-en", "field": "body", "target_field": "names",
+          "threshold": 0.5, "keywords": true}},
+        {"lanewise_tag": {"model_id": "language", "field": "body", "target_field": "language"}}
+      ]}
       """;
 
   private static final String MAPPING =
       """
       {
         "settings": {"number_of_shards": 1, "number_of_replicas": 0},
-        "mappings": {"properties": {
-          "topic": {"type": "keyword"},
-          "body": {"type": "text"},
-          "body_vector": {"type": "dense_vector", "dims": 256, "similarity": "cosine"}
-        }}
+        "mappings": {
+          "dynamic_templates": [
+            {"tags": {"path_match": "*.keywords.*", "mapping": {"type": "keyword"}}}
+          ],
+          "properties": {
+            "topic": {"type": "keyword"},
+            "body": {"type": "text"},
+            "body_vector": {"type": "dense_vector", "dims": 256, "similarity": "cosine"},
+            "language": {"properties": {"predicted_value": {"type": "keyword"}}}
+          }
+        }
       }
       """;
 
@@ -109,6 +120,18 @@ final class DemoIndex {
   List<Hit> byKeyword(String question, int size) {
     JsonNode query = json("match", JSON.createObjectNode().put("body", question));
     return search(JSON.createObjectNode().put("size", size).set("query", query));
+  }
+
+  /** Returns the most frequent values of a field with the number of documents that have each. */
+  Map<String, Integer> counts(String field, int size) {
+    JsonNode terms = json("terms", JSON.createObjectNode().put("field", field).put("size", size));
+    JsonNode request = JSON.createObjectNode().put("size", 0).set("aggs", json("values", terms));
+    JsonNode answer = http.post("/demo/_search", request.toString()).orThrow().json();
+    Map<String, Integer> counts = new LinkedHashMap<>();
+    for (JsonNode bucket : answer.at("/aggregations/values/buckets")) {
+      counts.put(bucket.path("key").asText(), bucket.path("doc_count").asInt());
+    }
+    return counts;
   }
 
   private List<Hit> search(JsonNode request) {

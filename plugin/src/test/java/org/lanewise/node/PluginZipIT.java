@@ -34,7 +34,8 @@ import org.junit.jupiter.api.io.TempDir;
 final class PluginZipIT {
   private static final String VERSION = "9.5.3";
   private static final Path MODELS = Path.of("..", "models");
-  private static final List<String> BUNDLED = List.of("lanewise-mini-en");
+  private static final List<String> BUNDLED =
+      List.of("lanewise-mini-en", "language", "ner-en", "pos-en", "sentiment-en");
   private static final Path SERVER = Path.of("target", "node-parts", "server");
 
   @TempDir private Path directory;

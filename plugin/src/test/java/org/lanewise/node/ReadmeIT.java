@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 /** Every curl command of the README, in its order, on a real node. */
 final class ReadmeIT {
   private static final Path README = Path.of("..", "README.md");
-  private static final int REQUESTS = 7;
+  private static final int REQUESTS = 12;
 
   /**
    * A block of one curl command: method, path, content type and body, all but the path optional.
@@ -50,10 +50,14 @@ final class ReadmeIT {
     assertEquals(REQUESTS, requests, "requests that could be read");
     List<String> best =
         searches.stream()
+            .filter(answer -> answer.has("hits"))
             .map(answer -> answer.at("/hits/hits/0/_source/body").asText())
             .map(body -> body.substring(0, body.indexOf(' ')))
             .toList();
     assertEquals(List.of("Hypertension", "Solar"), best);
+    JsonNode places = searches.getLast().at("/aggregations/places/buckets");
+    assertEquals("London", places.at("/0/key").asText(), places::toString);
+    assertEquals(2, places.at("/0/doc_count").asInt(), places::toString);
   }
 
   private static Http.Response send(Http http, Matcher curl) {

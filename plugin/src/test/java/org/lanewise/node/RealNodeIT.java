@@ -559,7 +559,10 @@ final class RealNodeIT {
         .forEach(
             model -> sources.put(model.path("model_id").asText(), model.path("source").asText()));
     assertEquals(sources.size(), answer.path("count").asInt());
-    Map<String, String> expected = new TreeMap<>(Map.of(MINI, "bundled"));
+    Map<String, String> expected = new TreeMap<>();
+    for (String id : List.of(MINI, "language", "ner-en", "pos-en", "sentiment-en")) {
+      expected.put(id, "bundled");
+    }
     for (String id : List.of("broken", "mini-128", "mood", "names", "reader", "tiny")) {
       expected.put(id, "config");
     }

@@ -20,9 +20,19 @@ final class LogSpace {
     return largest + Math.log(sum);
   }
 
-  /** Returns exp(scores) / sum(exp(scores)). */
+  /**
+   * Returns exp(scores) / sum(exp(scores)).
+   *
+   * @throws IllegalArgumentException if that is no number, as where a network exceeds all bounds
+   */
   static double[] softmax(double[] scores) {
     double logSum = logSumExp(scores);
+    if (!Double.isFinite(logSum)) {
+      throw new IllegalArgumentException(
+          "the scores add up to "
+              + logSum
+              + ", expected a finite number: the weights or the states are not finite");
+    }
     double[] probabilities = new double[scores.length];
     for (int i = 0; i < scores.length; i++) {
       probabilities[i] = Math.exp(scores[i] - logSum);

@@ -32,7 +32,13 @@ import org.lanewise.encoder.weights.Weights;
 final class SequenceModelReader {
   private static final int MOST_INPUTS = 16;
   private static final int MOST_LABELS = 10_000;
-  private static final int MOST_SIZE = 1 << 16;
+
+  /** Every word of a batch has a score for each tag, in memory of the heap. */
+  private static final int MOST_TAGS = 1000;
+
+  /** Every word of a batch has so many numbers, whether or not there are weights for them. */
+  private static final int MOST_SIZE = 1 << 14;
+
   private static final int MOST_LAYERS = 64;
   private static final int MOST_ENCODER_LAYERS = 1024;
 
@@ -243,6 +249,16 @@ final class SequenceModelReader {
               unit.orElseThrow(), inputs, recurrent.orElseThrow(), head.orElseThrow(), labels);
       if (config.tagger() != (kind.get() == SequenceModelDirectory.Kind.TAGGER)) {
         json.wrong("head", "a head of a " + kind.get().modelType());
+        return Optional.empty();
+      }
+      if (config.tagger() && labels.size() > MOST_TAGS) {
+        problems.add(
+            json.name()
+                + ": [labels] has "
+                + labels.size()
+                + " names, expected at most "
+                + MOST_TAGS
+                + " of a tagger");
         return Optional.empty();
       }
       return Optional.of(config);

@@ -6,7 +6,8 @@
  * {@code Normalizer}, a {@code PreTokenizer}, a {@code TokenModel}, a {@code PostProcessor} and a
  * {@code Decoder}, each a sealed family. {@link org.lanewise.encoder.tokenizer.Tokenizers} opens
  * files; the neighbours are {@code batch}, which packs {@link
- * org.lanewise.encoder.tokenizer.Tokens}, and nothing else.
+ * org.lanewise.encoder.tokenizer.Tokens}, and nothing else. {@link
+ * org.lanewise.encoder.tokenizer.WordSegmenter} cuts text into sentences and words for taggers.
  *
  * <p>No argument and no result is ever null. Everything reachable from a {@link
  * org.lanewise.encoder.tokenizer.Tokenizer} is immutable and may be shared between threads; working

@@ -1,5 +1,6 @@
 package org.lanewise.encoder.model;
 
+import static java.util.stream.Collectors.joining;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -14,6 +15,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -98,6 +100,11 @@ final class SequenceModelDirectoryTest {
         Arguments.of("config.json", "\"size\" : 5", "\"size\" : 99999", "[size] is 99999"),
         Arguments.of("config.json", "\"B-PER\"", "\"O\"", "no two alike"),
         Arguments.of("config.json", "\"B-PER\"", "7", "[labels] has 7"),
+        Arguments.of(
+            "config.json",
+            "\"B-PER\"",
+            IntStream.range(0, 1000).mapToObj(i -> "\"B-" + i + "\"").collect(joining(",")),
+            "[labels] has 1002 names, expected at most 1000 of a tagger"),
         Arguments.of("config.json", "\"word_vectors\"", "\"vectors\"", "[kind] is \"vectors\""),
         Arguments.of("config.json", "{", "[", "is not valid JSON"),
         Arguments.of("inputs.0.txt", "ada\n", "the\n", "line 2 repeats [the]"),
