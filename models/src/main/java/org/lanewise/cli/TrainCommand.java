@@ -10,9 +10,13 @@ import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.function.Function;
 import org.lanewise.encoder.EmbedderOptions;
@@ -75,6 +79,15 @@ final class TrainCommand implements Runnable {
             + " CoNLL-U. Answers one line of JSON with the dev scores."
       })
   private static final class Tagger extends Training {
+    @Option(
+        names = "--incomplete",
+        paramLabel = "FILE=CLASS,...",
+        description =
+            "Spans of these classes are not labelled in this file, one of --train: where it says O,"
+                + " there may be one. Classes are those after --label-map. May be given several"
+                + " times; needs the head crf.")
+    private List<String> incomplete = List.of();
+
     Tagger(Streams streams) {
       super(streams, TrainingOptions.tagger());
     }
@@ -82,6 +95,28 @@ final class TrainCommand implements Runnable {
     @Override
     List<Example> read(Path file, Unit unit) throws IOException {
       return Corpus.readTagged(file);
+    }
+
+    @Override
+    Map<Path, Set<String>> unlabelled(List<Path> train) {
+      Map<Path, Set<String>> unlabelled = new HashMap<>();
+      for (String each : incomplete) {
+        int sign = each.lastIndexOf('=');
+        List<String> classes = List.of(each.substring(sign + 1).split(",", -1));
+        if (sign < 1 || classes.contains("")) {
+          throw new IllegalArgumentException(
+              "--incomplete is ["
+                  + each
+                  + "], expected a file, = and classes such as a.tsv=PER,LOC");
+        }
+        Path file = Path.of(each.substring(0, sign));
+        if (!train.contains(file)) {
+          throw new IllegalArgumentException(
+              "--incomplete names the file [" + file + "], expected one of --train, " + train);
+        }
+        unlabelled.computeIfAbsent(file, any -> new TreeSet<>()).addAll(classes);
+      }
+      return unlabelled;
     }
 
     @Override
@@ -244,6 +279,11 @@ final class TrainCommand implements Runnable {
 
     abstract List<Example> read(Path file, Unit unit) throws IOException;
 
+    /** Returns the classes that files of the training data do not label. */
+    Map<Path, Set<String>> unlabelled(List<Path> train) {
+      return Map.of();
+    }
+
     /** Returns the head that the labels call for. */
     abstract Optional<Head> natural(List<String> labels, List<String> devLabels);
 
@@ -263,8 +303,8 @@ final class TrainCommand implements Runnable {
       if (labelMap != null) {
         sources.add(source("label map", labelMap));
       }
-      List<Example> examples = read("train", train, map, sources);
-      List<Example> devExamples = read("dev", dev, map, sources);
+      List<Example> examples = read("train", train, unlabelled(train), map, sources);
+      List<Example> devExamples = read("dev", dev, Map.of(), map, sources);
       Optional<StaticVectors> vectors = Optional.empty();
       if (staticVectors != null) {
         vectors = Optional.of(StaticVectors.read(staticVectors, staticWords));
@@ -299,14 +339,21 @@ final class TrainCommand implements Runnable {
     }
 
     private List<Example> read(
-        String use, List<Path> files, Optional<LabelMap> map, List<TrainingData.Source> sources)
+        String use,
+        List<Path> files,
+        Map<Path, Set<String>> unlabelled,
+        Optional<LabelMap> map,
+        List<TrainingData.Source> sources)
         throws IOException {
       List<Example> examples = new ArrayList<>();
       for (Path file : files) {
+        Set<String> lacks = unlabelled.getOrDefault(file, Set.of());
         for (Example example : read(file, arguments.unit())) {
-          examples.add(map.map(each -> each.apply(example)).orElse(example));
+          Example mapped = map.map(each -> each.apply(example)).orElse(example);
+          examples.add(new Example(mapped.text(), mapped.labels(), lacks));
         }
-        sources.add(source(use, file));
+        String without = lacks.isEmpty() ? "" : " without labels of " + String.join(" ", lacks);
+        sources.add(source(use + without, file));
       }
       return examples;
     }

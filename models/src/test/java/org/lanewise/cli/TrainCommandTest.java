@@ -101,6 +101,25 @@ class TrainCommandTest {
   }
 
   @Test
+  void whatAFileDoesNotLabelIsTakenFromAnother() throws IOException {
+    Path whole = write("whole.tsv", "Ada\tB-PER\nsaw\tO\nOslo\tB-city\n\n".repeat(20));
+    Path part = write("part.tsv", "Ada\tB-PER\nlikes\tO\nOslo\tO\n\n".repeat(60));
+    Path dev = write("dev.tsv", "Ada\tB-PER\nlikes\tO\nOslo\tB-city\n");
+    Path map = write("map.tsv", "PER\tPER\ncity\tLOC\n");
+    Object[] arguments = {
+      "--train", whole, "--train", part, "--dev", dev, "--label-map", map, "--epochs=20"
+    };
+    Run plain = train("tagger", arguments);
+    assertEquals(0.5, Run.JSON.readTree(plain.out()).get("dev").get("recall").doubleValue());
+    List<Object> all = new ArrayList<>(List.of(arguments));
+    all.addAll(List.of("--overwrite", "--incomplete", part + "=LOC"));
+    Run run = train("tagger", all.toArray());
+    assertEquals(1, Run.JSON.readTree(run.out()).get("dev").get("f1").doubleValue(), run.err());
+    JsonNode source = Run.JSON.readTree(out.resolve("training.json").toFile()).get("data").get(2);
+    assertEquals("train without labels of LOC", source.get("use").textValue(), source.toString());
+  }
+
+  @Test
   void aClassifierReadsCharactersAndPieces() throws IOException {
     StringBuilder lines = new StringBuilder();
     Random random = new Random(5);
@@ -176,6 +195,12 @@ class TrainCommandTest {
         "tagger --train G --dev G --backend cuda|cuda",
         "tagger --train G --dev G --cell rnn|--cell",
         "tagger --train H --dev G|the training data mark spans",
+        "tagger --train H --dev H --incomplete H|--incomplete is [H], expected a file, =",
+        "tagger --train H --dev H --incomplete H=X,|--incomplete is [H=X,], expected a file, =",
+        "tagger --train H --dev H --incomplete G=X|the file [G], expected one of --train, [H]",
+        "tagger --train H --dev H --incomplete H=Y|of the classes [Y], which no other text has",
+        "tagger --train H --dev H --incomplete H=X --head softmax|[head] must be TAG_CRF",
+        "classifier --train G --dev G --incomplete G=X|Unknown option",
         "tagger --train G|--dev",
         "--train G|Unknown option",
         "''|expected tagger or classifier"
@@ -188,16 +213,28 @@ class TrainCommandTest {
     List<String> all = new ArrayList<>(List.of("train"));
     for (String argument : arguments.split(" ", -1)) {
       if (!argument.isEmpty()) {
-        all.add(files.containsKey(argument) ? files.get(argument).toString() : argument);
+        all.add(located(argument, files));
       }
     }
     if (!arguments.isEmpty()) {
       all.add("--out=" + out);
     }
     Run run = Run.of("", all.toArray(String[]::new));
-    assertTrue(run.complaint().contains(message.replace("[F]", "[" + bad + "]")), run.err());
+    String expected = message;
+    for (String name : files.keySet()) {
+      expected = expected.replace("[" + name, "[" + files.get(name));
+    }
+    assertTrue(run.complaint().contains(expected), run.err());
     assertEquals("", run.out());
     assertFalse(Files.exists(out.resolve("config.json")));
+  }
+
+  /** Returns the argument with the path of the file whose name it is, or begins with before =. */
+  private static String located(String argument, Map<String, Path> files) {
+    int sign = argument.indexOf('=');
+    String name = sign < 0 ? argument : argument.substring(0, sign);
+    Path file = files.get(name);
+    return file == null ? argument : file + argument.substring(name.length());
   }
 
   @Test

@@ -42,6 +42,32 @@ public record LabelConstraints(boolean[] start, boolean[][] transitions, boolean
     return ends ? bioes(labels) : bio(labels);
   }
 
+  /**
+   * Returns whether a sequence may have one of these labels at each of its tokens.
+   *
+   * @param labels of each token, at least one token
+   */
+  public boolean allow(int[][] labels) {
+    boolean[] reached = new boolean[start.length];
+    for (int label : labels[0]) {
+      reached[label] = start[label];
+    }
+    for (int token = 1; token < labels.length; token++) {
+      boolean[] next = new boolean[start.length];
+      for (int to : labels[token]) {
+        for (int from : labels[token - 1]) {
+          next[to] |= reached[from] && transitions[from][to];
+        }
+      }
+      reached = next;
+    }
+    boolean allowed = false;
+    for (int label : labels[labels.length - 1]) {
+      allowed |= reached[label] && end[label];
+    }
+    return allowed;
+  }
+
   private static boolean[] free(int labels) {
     boolean[] free = new boolean[labels];
     Arrays.fill(free, true);

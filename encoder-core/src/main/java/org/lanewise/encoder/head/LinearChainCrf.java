@@ -1,5 +1,6 @@
 package org.lanewise.encoder.head;
 
+import java.util.Arrays;
 import org.lanewise.encoder.weights.Weights;
 
 /**
@@ -40,7 +41,7 @@ public final class LinearChainCrf {
   public record Paths(int[] labels, double[] scores) {}
 
   /**
-   * The negative log-likelihood of given paths, and its derivatives.
+   * The negative log-likelihood of given paths, or of sets of paths, and its derivatives.
    *
    * @param loss summed over the sequences
    * @param emissions (tokens, labels)
@@ -160,16 +161,18 @@ public final class LinearChainCrf {
     }
     double[] scores = new double[sequenceStarts.length - 1];
     for (int i = 0; i < scores.length; i++) {
-      int first = sequenceStarts[i];
-      int last = sequenceStarts[i + 1] - 1;
-      double score = start[path[first]] + emissions[first * labels + path[first]];
-      for (int token = first + 1; token <= last; token++) {
-        score += transitions[path[token - 1] * labels + path[token]];
-        score += emissions[token * labels + path[token]];
-      }
-      scores[i] = score + end[path[last]];
+      scores[i] = pathScore(emissions, sequenceStarts[i], sequenceStarts[i + 1] - 1, path);
     }
     return scores;
+  }
+
+  private double pathScore(float[] emissions, int first, int last, int[] path) {
+    double score = start[path[first]] + emissions[first * labels + path[first]];
+    for (int token = first + 1; token <= last; token++) {
+      score += transitions[path[token - 1] * labels + path[token]];
+      score += emissions[token * labels + path[token]];
+    }
+    return score + end[path[last]];
   }
 
   /** Returns the path of the highest score; of equal ones, that of the smaller last label. */
@@ -243,47 +246,122 @@ public final class LinearChainCrf {
   }
 
   /**
-   * Returns the loss of the given path of each sequence, the sum of log partition - score, and its
-   * derivatives by emissions and weights. What is forbidden by negative infinity has the derivative
-   * 0.
+   * Returns the loss of the paths that the given labels allow, and its derivatives by emissions and
+   * weights: the sum over the sequences of log partition - log of the sum of exp(score) over the
+   * allowed paths. Where each token of a sequence has one label that is log partition - score. What
+   * is forbidden by negative infinity has the derivative 0.
    *
-   * @param path label of each token
-   * @throws IllegalArgumentException also where a path is forbidden
+   * @param allowed labels that each token may have, at least one
+   * @throws IllegalArgumentException also where all allowed paths are forbidden
    */
-  public Gradient gradient(float[] emissions, int[] sequenceStarts, int[] path) {
-    double[] scores = pathScore(emissions, sequenceStarts, path);
+  public Gradient gradient(float[] emissions, int[] sequenceStarts, int[][] allowed) {
+    check(emissions, sequenceStarts);
+    checkAllowed(allowed, emissions.length / labels);
+    int[] path = Arrays.stream(allowed).mapToInt(each -> each[0]).toArray();
+    boolean unique = Arrays.stream(allowed).allMatch(each -> each.length == 1);
+    float[] kept = unique ? emissions : restricted(emissions, allowed);
     double loss = 0;
     double[] byEmissions = new double[emissions.length];
-    double[] byStart = new double[labels];
     double[] byTransitions = new double[labels * labels];
+    double[] byStart = new double[labels];
     double[] byEnd = new double[labels];
-    for (int i = 0; i < scores.length; i++) {
-      checkScore(scores[i], i);
+    for (int i = 0; i < sequenceStarts.length - 1; i++) {
       int first = sequenceStarts[i];
-      int tokens = sequenceStarts[i + 1] - first;
-      double[] prefixes = forward(emissions, first, tokens);
-      double[] suffixes = backward(emissions, first, tokens);
-      double partition = logPartition(prefixes, tokens, i);
-      loss += partition - scores[i];
-      for (int at = 0; at < tokens * labels; at++) {
-        byEmissions[first * labels + at] = Math.exp(prefixes[at] + suffixes[at] - partition);
+      int last = sequenceStarts[i + 1] - 1;
+      loss += addExpected(emissions, first, last, i, 1, byEmissions, byTransitions);
+      boolean single = true;
+      for (int token = first; token <= last; token++) {
+        single &= allowed[token].length == 1;
       }
-      for (int token = first; token < first + tokens; token++) {
-        byEmissions[token * labels + path[token]] -= 1;
+      if (single) {
+        double score = pathScore(emissions, first, last, path);
+        checkScore(score, i);
+        loss -= score;
+        byEmissions[first * labels + path[first]] -= 1;
+        for (int token = first + 1; token <= last; token++) {
+          byEmissions[token * labels + path[token]] -= 1;
+          byTransitions[path[token - 1] * labels + path[token]] -= 1;
+        }
+      } else {
+        loss -= addExpected(kept, first, last, i, -1, byEmissions, byTransitions);
       }
       for (int label = 0; label < labels; label++) {
         byStart[label] += byEmissions[first * labels + label];
-        byEnd[label] += byEmissions[(first + tokens - 1) * labels + label];
-      }
-      for (int token = 1; token < tokens; token++) {
-        addTransitions(prefixes, suffixes, emissions, first, token, partition, byTransitions);
-        byTransitions[path[first + token - 1] * labels + path[first + token]] -= 1;
+        byEnd[label] += byEmissions[last * labels + label];
       }
     }
     return new Gradient(loss, byEmissions, byStart, byTransitions, byEnd);
   }
 
-  /** Adds the probability of each transition to the token from the one before it. */
+  /** Returns the loss of one path of each sequence, and its derivatives. */
+  public Gradient gradient(float[] emissions, int[] sequenceStarts, int[] path) {
+    int[][] allowed =
+        Arrays.stream(path).mapToObj(label -> new int[] {label}).toArray(int[][]::new);
+    return gradient(emissions, sequenceStarts, allowed);
+  }
+
+  private void checkAllowed(int[][] allowed, int tokens) {
+    if (allowed.length != tokens) {
+      throw new IllegalArgumentException(
+          "labels are given for " + allowed.length + " tokens, expected " + tokens);
+    }
+    for (int token = 0; token < tokens; token++) {
+      boolean known = allowed[token].length > 0;
+      for (int label : allowed[token]) {
+        known &= label >= 0 && label < labels;
+      }
+      if (!known) {
+        throw new IllegalArgumentException(
+            "token ["
+                + token
+                + "] has the labels "
+                + Arrays.toString(allowed[token])
+                + ", expected at least one, each 0 to "
+                + (labels - 1));
+      }
+    }
+  }
+
+  /** Returns the emissions of these labels; those of others forbid them. */
+  private float[] restricted(float[] emissions, int[][] allowed) {
+    float[] kept = new float[emissions.length];
+    Arrays.fill(kept, Float.NEGATIVE_INFINITY);
+    for (int token = 0; token < allowed.length; token++) {
+      for (int label : allowed[token]) {
+        kept[token * labels + label] = emissions[token * labels + label];
+      }
+    }
+    return kept;
+  }
+
+  /**
+   * Returns the log partition of a sequence and adds its derivatives, which are the probabilities
+   * of labels and transitions.
+   *
+   * @param sign 1, or -1 to subtract them
+   */
+  private double addExpected(
+      float[] emissions,
+      int first,
+      int last,
+      int sequence,
+      double sign,
+      double[] byEmissions,
+      double[] byTransitions) {
+    int tokens = last - first + 1;
+    double[] prefixes = forward(emissions, first, tokens);
+    double[] suffixes = backward(emissions, first, tokens);
+    double partition = logPartition(prefixes, tokens, sequence);
+    for (int at = 0; at < tokens * labels; at++) {
+      byEmissions[first * labels + at] += sign * Math.exp(prefixes[at] + suffixes[at] - partition);
+    }
+    for (int token = 1; token < tokens; token++) {
+      addTransitions(prefixes, suffixes, emissions, first, token, partition, sign, byTransitions);
+    }
+    return partition;
+  }
+
+  /** Adds the probability of each transition to the token from the one before it, times sign. */
   private void addTransitions(
       double[] prefixes,
       double[] suffixes,
@@ -291,6 +369,7 @@ public final class LinearChainCrf {
       int first,
       int token,
       double partition,
+      double sign,
       double[] sums) {
     double[] after = new double[labels];
     for (int to = 0; to < labels; to++) {
@@ -301,7 +380,7 @@ public final class LinearChainCrf {
     double largestBefore = exponentiate(prefixes, (token - 1) * labels, before);
     double exponent = largestBefore + largest + largestAfter - partition;
     if (exponent < MAX_EXPONENT) {
-      double scale = Math.exp(exponent);
+      double scale = sign * Math.exp(exponent);
       for (int from = 0; from < labels; from++) {
         double factor = scale * before[from];
         for (int to = 0; to < labels; to++) {
@@ -313,12 +392,13 @@ public final class LinearChainCrf {
     for (int from = 0; from < labels; from++) {
       for (int to = 0; to < labels; to++) {
         sums[from * labels + to] +=
-            Math.exp(
-                prefixes[(token - 1) * labels + from]
-                    + transitions[from * labels + to]
-                    + emissions[(first + token) * labels + to]
-                    + suffixes[token * labels + to]
-                    - partition);
+            sign
+                * Math.exp(
+                    prefixes[(token - 1) * labels + from]
+                        + transitions[from * labels + to]
+                        + emissions[(first + token) * labels + to]
+                        + suffixes[token * labels + to]
+                        - partition);
       }
     }
   }

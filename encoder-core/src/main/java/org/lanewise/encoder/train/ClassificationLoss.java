@@ -27,7 +27,7 @@ final class ClassificationLoss implements SequenceLoss {
       Workspace workspace,
       States states,
       int[] sequenceStarts,
-      int[] labels,
+      int[][] labels,
       double dropout,
       RandomGenerator random,
       States gradient) {

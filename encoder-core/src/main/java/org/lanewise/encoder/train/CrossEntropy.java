@@ -11,11 +11,13 @@ final class CrossEntropy {
    * Returns the sum of -log softmax(scores)[label] over the rows.
    *
    * @param scores (rows, labels), replaced by the gradient of the sum by them
+   * @param labels one for each row
    */
-  static double backward(TrainingBackend backend, Matrix scores, int[] labels) {
+  static double backward(TrainingBackend backend, Matrix scores, int[][] labels) {
     double loss = 0;
     double[] exponentials = new double[scores.columns()];
     for (int row = 0; row < labels.length; row++) {
+      int label = only(labels[row], row);
       float[] numbers = backend.read(scores, row, scores.columns());
       float largest = Float.NEGATIVE_INFINITY;
       for (float number : numbers) {
@@ -26,12 +28,20 @@ final class CrossEntropy {
         exponentials[i] = Math.exp(numbers[i] - (double) largest);
         sum += exponentials[i];
       }
-      loss += Math.log(sum) + largest - numbers[labels[row]];
+      loss += Math.log(sum) + largest - numbers[label];
       for (int i = 0; i < numbers.length; i++) {
-        numbers[i] = (float) (exponentials[i] / sum - (i == labels[row] ? 1 : 0));
+        numbers[i] = (float) (exponentials[i] / sum - (i == label ? 1 : 0));
       }
       backend.write(numbers, scores, row, 0);
     }
     return loss;
+  }
+
+  private static int only(int[] labels, int row) {
+    if (labels.length != 1) {
+      throw new IllegalArgumentException(
+          "row [" + row + "] has " + labels.length + " labels, expected one");
+    }
+    return labels[0];
   }
 }

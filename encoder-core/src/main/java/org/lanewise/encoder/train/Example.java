@@ -1,16 +1,25 @@
 package org.lanewise.encoder.train;
 
 import java.util.List;
+import java.util.Set;
 import org.lanewise.encoder.tokenizer.SegmentedText;
 
 /**
  * A labelled text.
  *
  * @param labels one for each word of a tagged text; one or more of a classified one
+ * @param unlabelled classes of spans that its annotators did not mark: where the labels say O,
+ *     there may be one of these
  */
-public record Example(SegmentedText text, List<String> labels) {
-  /** Copies the labels. */
+public record Example(SegmentedText text, List<String> labels, Set<String> unlabelled) {
+  /** Copies labels and classes. */
   public Example {
     labels = List.copyOf(labels);
+    unlabelled = Set.copyOf(unlabelled);
+  }
+
+  /** Labels a text with all that there is in it. */
+  public Example(SegmentedText text, List<String> labels) {
+    this(text, labels, Set.of());
   }
 }

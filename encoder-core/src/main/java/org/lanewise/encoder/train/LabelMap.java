@@ -57,7 +57,7 @@ public final class LabelMap {
    */
   public Example apply(Example example) {
     List<String> labels = example.labels().stream().map(this::apply).toList();
-    return new Example(example.text(), labels);
+    return new Example(example.text(), labels, example.unlabelled());
   }
 
   private String apply(String label) {

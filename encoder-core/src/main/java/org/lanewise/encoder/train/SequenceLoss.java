@@ -7,7 +7,7 @@ sealed interface SequenceLoss permits TaggingLoss, ClassificationLoss {
   /**
    * Returns the summed loss and adds its gradient by the head's weights.
    *
-   * @param labels (words) for tags, (texts) for classes
+   * @param labels of each word for tags, of each text for classes
    * @param dropout share of the numbers that the linear layer reads
    * @param gradient written: of the loss by the states
    */
@@ -15,13 +15,13 @@ sealed interface SequenceLoss permits TaggingLoss, ClassificationLoss {
       Workspace workspace,
       States states,
       int[] sequenceStarts,
-      int[] labels,
+      int[][] labels,
       double dropout,
       RandomGenerator random,
       States gradient);
 
-  /** Refuses labels that are too many, too few or unknown. */
-  static void check(int[] labels, int expected, int known, String what) {
+  /** Refuses labels for another number of items, and those that are unknown. */
+  static void check(int[][] labels, int expected, int known, String what) {
     if (labels.length != expected) {
       throw new IllegalArgumentException(
           "there are "
@@ -32,9 +32,11 @@ sealed interface SequenceLoss permits TaggingLoss, ClassificationLoss {
               + what);
     }
     for (int i = 0; i < labels.length; i++) {
-      if (labels[i] < 0 || labels[i] >= known) {
-        throw new IllegalArgumentException(
-            what + " [" + i + "] has label " + labels[i] + ", expected 0 to " + (known - 1));
+      for (int label : labels[i]) {
+        if (label < 0 || label >= known) {
+          throw new IllegalArgumentException(
+              what + " [" + i + "] has label " + label + ", expected 0 to " + (known - 1));
+        }
       }
     }
   }

@@ -10,7 +10,8 @@ import org.lanewise.encoder.head.LinearChainCrf;
 
 /**
  * A tag for each word: cross-entropy, or the negative log-likelihood of a linear-chain CRF in which
- * what the labels' scheme forbids has no probability, and therefore no gradient.
+ * what the labels' scheme forbids has no probability, and therefore no gradient. With the CRF, a
+ * word may have several labels, any of which is right.
  */
 final class TaggingLoss implements SequenceLoss {
   /** As pytorch-crf initialises it. */
@@ -59,7 +60,7 @@ final class TaggingLoss implements SequenceLoss {
       Workspace workspace,
       States states,
       int[] sequenceStarts,
-      int[] labels,
+      int[][] labels,
       double dropout,
       RandomGenerator random,
       States gradient) {
@@ -88,7 +89,7 @@ final class TaggingLoss implements SequenceLoss {
     return loss;
   }
 
-  private double backward(Field field, Matrix scores, int[] sequenceStarts, int[] labels) {
+  private double backward(Field field, Matrix scores, int[] sequenceStarts, int[][] labels) {
     int known = linear.outputSize();
     float[] emissions = new float[labels.length * known];
     for (int word = 0; word < labels.length; word++) {

@@ -140,12 +140,13 @@ public final class TrainableModel implements AutoCloseable {
    * over words (softmax) or over sequences (negative log-likelihood of the CRF), of a classifier
    * over texts.
    *
-   * @param labels (words) for taggers; (texts) for classifiers
+   * @param labels of each word for taggers, several where any of them is right (CRF only); of each
+   *     text for classifiers
    * @throws IllegalArgumentException naming what does not fit: a row beyond its table, a label
    *     beyond the labels, a path that the labels' scheme forbids
    */
   public double accumulate(
-      SequenceInputs.Batch batch, int[] labels, Dropout dropout, RandomGenerator random) {
+      SequenceInputs.Batch batch, int[][] labels, Dropout dropout, RandomGenerator random) {
     workspace.reset();
     int[] starts = batch.sequenceStarts();
     TrainableInputs.checkStarts(starts, batch.words(), "texts");

@@ -12,8 +12,12 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.random.RandomGenerator;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.lanewise.encoder.backend.TrainingBackend;
 import org.lanewise.encoder.head.LabelConstraints;
 import org.lanewise.encoder.head.Span;
@@ -42,7 +46,7 @@ public final class Trainer {
   private final Progress progress;
   private final List<Example> examples;
   private final SequenceModelPlan plan;
-  private final int[][] labels;
+  private final int[][][] labels; // (texts, words or 1, labels that are right)
   private final Minibatches minibatches;
   private final Course course;
 
@@ -102,6 +106,7 @@ public final class Trainer {
     this.data = data;
     this.judge = judge;
     this.progress = progress;
+    checkUnlabelled(data.examples(), options);
     examples = examples(data.examples(), options);
     plan = SequenceModelPlan.of(options, data, examples);
     labels = labels();
@@ -157,27 +162,76 @@ public final class Trainer {
     for (Span span : Spans.decode(labels)) {
       labels.set(span.firstToken(), "B-" + span.label());
     }
-    return new Example(example.text(), labels);
+    return new Example(example.text(), labels, example.unlabelled());
   }
 
-  private int[][] labels() {
-    Map<String, Integer> rows = new HashMap<>();
-    plan.config().labels().forEach(label -> rows.put(label, rows.size()));
-    return examples.stream()
-        .map(example -> example.labels().stream().mapToInt(rows::get).toArray())
-        .toArray(int[][]::new);
+  /** Only a CRF sums over paths, and only the labels of spans have an O. */
+  private static void checkUnlabelled(List<Example> examples, TrainingOptions options) {
+    Set<String> unlabelled =
+        examples.stream()
+            .flatMap(example -> example.unlabelled().stream())
+            .collect(Collectors.toCollection(TreeSet::new));
+    if (unlabelled.isEmpty()) {
+      return;
+    }
+    if (options.head() != Head.TAG_CRF) {
+      throw new IllegalArgumentException(
+          "texts lack the labels of the classes "
+              + unlabelled
+              + ", for which [head] must be TAG_CRF, but it is "
+              + options.head());
+    }
+    List<String> labels =
+        examples.stream().flatMap(example -> example.labels().stream()).distinct().toList();
+    Set<String> known =
+        Spans.decode(labels).stream()
+            .map(Span::label)
+            .collect(Collectors.toCollection(TreeSet::new));
+    unlabelled.removeAll(known);
+    if (!unlabelled.isEmpty()) {
+      throw new IllegalArgumentException(
+          "texts lack the labels of the classes "
+              + unlabelled
+              + ", which no other text has either; there are "
+              + known);
+    }
+  }
+
+  private int[][][] labels() {
+    List<String> known = plan.config().labels();
+    Map<String, int[]> single = new HashMap<>();
+    known.forEach(label -> single.put(label, new int[] {single.size()}));
+    Map<Set<String>, int[]> outside = new HashMap<>();
+    int[][][] labels = new int[examples.size()][][];
+    for (int i = 0; i < labels.length; i++) {
+      Example example = examples.get(i);
+      int[] unmarked =
+          outside.computeIfAbsent(example.unlabelled(), classes -> outside(known, classes));
+      labels[i] =
+          example.labels().stream()
+              .map(label -> label.equals("O") ? unmarked : single.get(label))
+              .toArray(int[][]::new);
+    }
+    return labels;
+  }
+
+  /** Returns the labels that may stand where O does. */
+  private static int[] outside(List<String> known, Set<String> unlabelled) {
+    return IntStream.range(0, known.size())
+        .filter(
+            row -> {
+              String label = known.get(row);
+              return label.equals("O")
+                  || !unlabelled.isEmpty() && unlabelled.contains(label.substring(2));
+            })
+        .toArray();
   }
 
   /** A path that the scheme of the labels forbids has no probability to learn. */
   private void checkPaths() {
     LabelConstraints allowed = LabelConstraints.of(plan.config().labels());
     for (int i = 0; i < labels.length; i++) {
-      int[] path = labels[i];
-      boolean valid = allowed.start()[path[0]] && allowed.end()[path[path.length - 1]];
-      for (int word = 1; word < path.length; word++) {
-        valid &= allowed.transitions()[path[word - 1]][path[word]];
-      }
-      if (!valid) {
+      if (!allowed.allow(labels[i])) {
         throw new IllegalArgumentException(
             "text ["
                 + examples.get(i).text().text()
@@ -299,7 +353,7 @@ public final class Trainer {
     long items = 0;
     for (int i = 0; i < batches.size(); i++) {
       SequenceInputs.Batch batch = inputs.read(batches.get(i).stream().map(this::text).toList());
-      int[] expected = batches.get(i).stream().flatMapToInt(this::labels).toArray();
+      int[][] expected = batches.get(i).stream().flatMap(this::labels).toArray(int[][]::new);
       int scored = options.head() == Head.TAG_SOFTMAX ? batch.words() : batches.get(i).size();
       step++;
       try {
@@ -333,7 +387,7 @@ public final class Trainer {
     return piece.words() == text.words() ? text : text.part(piece.from(), piece.to());
   }
 
-  private IntStream labels(Minibatches.Piece piece) {
+  private Stream<int[]> labels(Minibatches.Piece piece) {
     return Arrays.stream(labels[piece.text()]);
   }
 

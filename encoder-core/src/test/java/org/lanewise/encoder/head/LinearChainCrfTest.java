@@ -2,6 +2,7 @@ package org.lanewise.encoder.head;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -98,6 +99,53 @@ final class LinearChainCrfTest {
       field.check(
           field.crf().constrained(allowed), mask, "-Dlanewise.seed=" + SEED + ", round " + round);
     }
+  }
+
+  @Test
+  void theLossOfSetsOfLabelsIsThatOfAllTheirPaths() {
+    Random random = new Random(SEED);
+    LabelConstraints scheme = LabelConstraints.bio(BIO);
+    int[][] choices = {{0}, {3}, {0, 3, 4}, {0, 1, 2, 3, 4}};
+    double h = 1.0 / 1024;
+    for (int round = 0; round < 30; round++) {
+      Case field = Case.random(random, 5, 0);
+      int[][] allowed =
+          random
+              .ints(field.emissions.length / 5, 0, choices.length)
+              .mapToObj(each -> choices[each])
+              .toArray(int[][]::new);
+      String which = "-Dlanewise.seed=" + SEED + ", round " + round;
+      LinearChainCrf.Gradient gradient =
+          field.crf().constrained(scheme).gradient(field.emissions, field.starts, allowed);
+      double expected = field.lossOfPaths(scheme, allowed);
+      assertEquals(expected, gradient.loss(), TOLERANCE * (1 + expected), which);
+      double[][] derivatives = {
+        gradient.emissions(), gradient.start(), gradient.transitions(), gradient.end()
+      };
+      float[][] numbers = {field.emissions, field.start, field.transitions, field.end};
+      for (int i = 0; i < numbers.length; i++) {
+        int at = random.nextInt(numbers[i].length);
+        float before = numbers[i][at];
+        // Steps as far as numbers of their size can tell them apart.
+        numbers[i][at] = (float) (before + h);
+        double above = field.lossOfPaths(scheme, allowed);
+        double step = numbers[i][at];
+        numbers[i][at] = (float) (before - h);
+        double slope = (above - field.lossOfPaths(scheme, allowed)) / (step - numbers[i][at]);
+        numbers[i][at] = before;
+        assertEquals(slope, derivatives[i][at], 1e-5, which);
+      }
+    }
+  }
+
+  @Test
+  void constraintsAllowWhatAnyPathMayHave() {
+    LabelConstraints bioes = LabelConstraints.bioes(BIOES);
+    assertTrue(bioes.allow(new int[][] {{2, 3}, {0}}), "B-A E-A");
+    assertTrue(bioes.allow(new int[][] {{2, 3}, {4, 1}}), "O S-B");
+    assertFalse(bioes.allow(new int[][] {{2, 1}, {0}}), "nothing begins what E-A ends");
+    assertFalse(bioes.allow(new int[][] {{0, 4}}), "nothing may begin");
+    assertFalse(bioes.allow(new int[][] {{3}, {4, 3}}), "nothing may end");
   }
 
   private static boolean[] flat(boolean[][] rows) {
@@ -326,6 +374,31 @@ final class LinearChainCrfTest {
       }
       assertArrayEquals(expectedStart, gradient.start(), TOLERANCE, which);
       assertArrayEquals(expectedEnd, gradient.end(), TOLERANCE, which);
+    }
+
+    /** Returns the sum over the sequences of log Z of all paths - log Z of the allowed ones. */
+    double lossOfPaths(LabelConstraints scheme, int[][] allowed) {
+      boolean[][] mask = {scheme.start(), flat(scheme.transitions()), scheme.end()};
+      double loss = 0;
+      for (int sequence = 0; sequence < starts.length - 1; sequence++) {
+        int first = starts[sequence];
+        int tokens = starts[sequence + 1] - first;
+        double all = 0;
+        double some = 0;
+        for (int code = 0; code < Math.pow(labels, tokens); code++) {
+          int[] path = path(code, tokens);
+          double weight = Math.exp(score(path, first, mask));
+          boolean kept = true;
+          for (int token = 0; token < tokens; token++) {
+            int label = path[token];
+            kept &= Arrays.stream(allowed[first + token]).anyMatch(each -> each == label);
+          }
+          all += weight;
+          some += kept ? weight : 0;
+        }
+        loss += Math.log(all) - Math.log(some);
+      }
+      return loss;
     }
 
     private int[] path(int code, int tokens) {

@@ -89,7 +89,9 @@ final class SequenceLossTest {
               new Workspace(backend),
               new States(each, last),
               starts,
-              Arrays.stream(labels).mapToInt(label -> (int) label).toArray(),
+              Arrays.stream(labels)
+                  .mapToObj(label -> new int[] {(int) label})
+                  .toArray(int[][]::new),
               0,
               new SplittableRandom(),
               gradient);

@@ -67,7 +67,7 @@ final class TrainableModelTest {
     try (TrainableModel model = model(head, cell, workers, SEED)) {
       Random random = new Random(SEED);
       SequenceInputs.Batch batch = batch(random);
-      int[] labels = labels(batch, head, random);
+      int[][] labels = labels(batch, head, random);
       model.load(Weights.of(Map.of("inputs.2.weight", random("inputs.2.weight", random, 5, 3))));
       Map<String, Tensor> weights = model.weights();
       loss(model, batch, labels);
@@ -118,7 +118,7 @@ final class TrainableModelTest {
       long at,
       float change,
       SequenceInputs.Batch batch,
-      int[] labels) {
+      int[][] labels) {
     MemorySegment data = Arena.ofAuto().allocate(weight.data().byteSize());
     data.copyFrom(weight.data());
     data.set(
@@ -132,7 +132,7 @@ final class TrainableModelTest {
   }
 
   /** The masks of dropout are the same every time. */
-  private static double loss(TrainableModel model, SequenceInputs.Batch batch, int[] labels) {
+  private static double loss(TrainableModel model, SequenceInputs.Batch batch, int[][] labels) {
     return model.accumulate(batch, labels, DROPOUT, new Random(7));
   }
 
@@ -143,7 +143,7 @@ final class TrainableModelTest {
       try (TrainableModel model = model(head, cell, workers, SEED)) {
         Random random = new Random(SEED);
         SequenceInputs.Batch batch = batch(random);
-        int[] labels = labels(batch, head, random);
+        int[][] labels = labels(batch, head, random);
         Optimizer optimizer = new Optimizer(0.05, 0, 200, 0.001, 5, 0);
         double first = model.accumulate(batch, labels, TrainableModel.Dropout.NONE, random);
         double last = first;
@@ -204,7 +204,7 @@ final class TrainableModelTest {
       train(model, head, 1, 3, 0);
       Random random = new Random(SEED);
       SequenceInputs.Batch batch = batch(random);
-      int[] labels = labels(batch, head, random);
+      int[][] labels = labels(batch, head, random);
       copy.load(Weights.of(model.weights()));
       assertEquals(loss(model, batch, labels), loss(copy, batch, labels));
     }
@@ -232,15 +232,18 @@ final class TrainableModelTest {
       Random random = new Random(SEED);
       SequenceInputs.Batch batch = batch(random);
       int words = batch.words();
-      int[] labels = labels(batch, Head.TAG_CRF, random);
+      int[][] labels = labels(batch, Head.TAG_CRF, random);
       refused(
           "there are 1 labels, expected " + words + ": one for each word",
-          () -> loss(model, batch, new int[1]));
-      int[] unknown = new int[words];
-      unknown[2] = 5;
+          () -> loss(model, batch, new int[1][1]));
+      int[][] unknown = new int[words][1];
+      unknown[2] = new int[] {0, 5};
       refused("word [2] has label 5, expected 0 to 4", () -> loss(model, batch, unknown));
-      int[] forbidden = new int[words];
-      forbidden[0] = 2;
+      int[][] none = new int[words][1];
+      none[1] = new int[0];
+      refused("token [1] has the labels [], expected at least one", () -> loss(model, batch, none));
+      int[][] forbidden = new int[words][1];
+      forbidden[0] = new int[] {2, 4};
       refused("sequence [0] has the score -Infinity", () -> loss(model, batch, forbidden));
       SequenceInputs.Part.Rows rows = (SequenceInputs.Part.Rows) batch.parts().getFirst();
       int[] beyond = rows.rows().clone();
@@ -295,7 +298,7 @@ final class TrainableModelTest {
     for (int step = first; step <= last; step++) {
       Random random = new Random(step);
       SequenceInputs.Batch batch = batch(random);
-      int[] labels = labels(batch, head, random);
+      int[][] labels = labels(batch, head, random);
       model.accumulate(batch, labels, DROPOUT, random);
       model.step(optimizer, step, 1.0 / labels.length);
     }
@@ -373,14 +376,15 @@ final class TrainableModelTest {
             new SequenceInputs.Part.Vectors(vectors)));
   }
 
-  /** Returns labels that the scheme allows. */
-  private static int[] labels(SequenceInputs.Batch batch, Head head, Random random) {
+  /** Returns labels that the scheme allows; a CRF may choose where a word has the first one. */
+  private static int[][] labels(SequenceInputs.Batch batch, Head head, Random random) {
     boolean tags = head == Head.TAG_SOFTMAX || head == Head.TAG_CRF;
-    int[] allowed = {0, 1, 3};
+    int[] any = head == Head.TAG_CRF ? new int[] {0, 1, 2} : new int[] {0};
+    int[][] allowed = {any, {1}, {3}};
     return random
         .ints(tags ? batch.words() : batch.sequenceStarts().length - 1, 0, allowed.length)
-        .map(each -> allowed[each])
-        .toArray();
+        .mapToObj(each -> allowed[each])
+        .toArray(int[][]::new);
   }
 
   private static Tensor random(String name, Random random, long... shape) {

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -62,7 +63,7 @@ final class TrainedAsUsedTest {
         double loss =
             trained.accumulate(
                 inputs.read(texts.stream().map(WordSegmenter::words).toList()),
-                labels,
+                Arrays.stream(labels).mapToObj(label -> new int[] {label}).toArray(int[][]::new),
                 TrainableModel.Dropout.NONE,
                 new Random(1));
         assertEquals(expected[0], loss, 1e-4 * (1 + expected[0]), cell + " " + head);

@@ -14,8 +14,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.Set;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.lanewise.encoder.EmbedderOptions;
+import org.lanewise.encoder.TextTagger;
 import org.lanewise.encoder.backend.Backends;
 import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.backend.RecurrentCell;
@@ -70,6 +74,12 @@ class TrainerTest {
     public void epoch(Epoch epoch, boolean best) {
       epochs.add(epoch.number());
     }
+  }
+
+  /** The last epoch is the best. */
+  private static Trainer.Judge rising() {
+    double[] scores = IntStream.range(0, 20).asDoubleStream().toArray();
+    return new Scores(0, scores);
   }
 
   @TempDir private Path parent;
@@ -165,6 +175,52 @@ class TrainerTest {
         .get("labels")
         .forEach(label -> labels.add(label.textValue()));
     assertEquals(List.of("B-X", "I-X", "B-Y", "O"), labels);
+  }
+
+  @Test
+  void whatSomeTextsDoNotLabelIsLearnedFromTheOthers() throws IOException {
+    assertEquals(List.of("B-X", "O", "O"), learned("as said", Set.of()));
+    assertEquals(List.of("B-X", "O", "B-Y"), learned("as meant", Set.of("Y")));
+  }
+
+  /** Returns the labels of a text whose like has them, but for Y, after a training. */
+  private List<String> learned(String name, Set<String> unlabelled) throws IOException {
+    List<Example> examples = new ArrayList<>();
+    for (int i = 0; i < 20; i++) {
+      examples.add(example("ada saw oslo", "B-X", "O", "B-Y"));
+      Example silent = example("ada likes oslo", "B-X", "O", "O");
+      examples.add(new Example(silent.text(), silent.labels(), unlabelled));
+    }
+    Path model = train(name, options(20, 20), rising(), 1, new Silence(), data(examples, "00"));
+    try (TextTagger tagger = TextTagger.open(model, EmbedderOptions.defaults(), id -> null)) {
+      return tagger.labels(List.of(examples.getLast().text())).getFirst();
+    }
+  }
+
+  @Test
+  void classesThatCannotBeUnlabelledAreRefused() {
+    Example text = example("a b", "B-X", "O");
+    Example lacks = new Example(text.text(), text.labels(), Set.of("X", "Z"));
+    assertRefused(
+        List.of(text, lacks),
+        "texts lack the labels of the classes [Z], which no other text has either; there are [X]");
+    Example plain = new Example(text.text(), List.of("NOUN", "VERB"), Set.of("NOUN"));
+    assertRefused(List.of(plain), "label [NOUN] is not a span label");
+    TrainingOptions defaults = TrainingOptions.tagger();
+    Exception e =
+        assertThrows(
+            IllegalArgumentException.class,
+            () ->
+                new Trainer(
+                    backend(1),
+                    defaults,
+                    data(List.of(lacks), "00"),
+                    new Scores(0),
+                    new Silence()));
+    assertEquals(
+        "texts lack the labels of the classes [X, Z], for which [head] must be TAG_CRF, but it is"
+            + " TAG_SOFTMAX",
+        e.getMessage());
   }
 
   @Test
