@@ -19,12 +19,12 @@ import org.lanewise.encoder.tokenizer.SegmentedText;
 import org.lanewise.encoder.tokenizer.WordSegmenter;
 
 /**
- * Says to which class each text belongs. Thread-safe until it is closed.
+ * Says to which class, or to which of many, each text belongs. Thread-safe until it is closed.
  *
  * <p>A text is read whole: as words of {@link WordSegmenter} or as code points, as the model says.
- * Of more than 512 words or 2048 code points, parts of equal length are classified; the logarithms
- * of their probabilities are averaged, weighted by length. A text without words is classified by
- * the head's bias alone: what the model believes before it reads.
+ * Of more than 512 words or 2048 code points, parts of equal length are classified, whose scores
+ * are averaged as {@link ClassScores#mean} says, weighted by length. A text without words is
+ * classified by the head's bias alone: what the model believes before it reads.
  */
 public final class TextClassifier implements AutoCloseable {
   private static final int MOST_WORDS = 512;
@@ -40,7 +40,7 @@ public final class TextClassifier implements AutoCloseable {
         new SequenceClassifier(
             runner.weights().in("head"),
             pooling(runner),
-            SequenceClassifier.Choice.MULTI_CLASS,
+            config.choice(),
             config.labels(),
             config.recurrent().outputSize());
   }
@@ -143,6 +143,11 @@ public final class TextClassifier implements AutoCloseable {
   /** Returns the names of the classes. */
   public List<String> labels() {
     return runner.config().labels();
+  }
+
+  /** Returns how many classes a text has. */
+  public SequenceModelConfig.Choice choice() {
+    return runner.config().choice();
   }
 
   /** Returns the length of a text in words or code points, whichever the model reads. */

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Tag;
@@ -95,6 +96,39 @@ final class TextClassifierTest {
         assertEquals(product[i] / sum, found.probabilities()[i], 1e-6);
       }
     }
+  }
+
+  @Test
+  void anyNumberOfClassesAreJudgedOneByOne() throws IOException {
+    SequenceModels.Model model = SequenceModels.ofCharacters(Head.CLASS_MAX, CLASSES, 8);
+    List<String> texts = texts(30);
+    write(model);
+    List<ClassScores> softmax = classify(EmbedderOptions.defaults(), texts);
+    write(model.multiLabel());
+    List<ClassScores> sigmoid = classify(EmbedderOptions.defaults(), texts);
+    for (int i = 0; i < texts.size(); i++) {
+      double[] probabilities = sigmoid.get(i).probabilities();
+      List<String> expected =
+          IntStream.range(0, 3)
+              .filter(j -> probabilities[j] >= 0.5)
+              .mapToObj(CLASSES::get)
+              .toList();
+      assertEquals(
+          Set.copyOf(expected),
+          sigmoid.get(i).chosen().stream()
+              .map(ClassScores.ClassScore::name)
+              .collect(Collectors.toSet()));
+      assertEquals(1, softmax.get(i).chosen().size());
+      double odds = probabilities[0] / (1 - probabilities[0]);
+      assertEquals(sigmoid.get(i).logits()[0], Math.log(odds), 1e-6);
+    }
+    String text = "ab".repeat(1600);
+    String half = text.substring(0, 1600);
+    assertArrayEquals(
+        classify(EmbedderOptions.defaults(), List.of(half)).getFirst().probabilities(),
+        classify(EmbedderOptions.defaults(), List.of(text)).getFirst().probabilities(),
+        1e-6,
+        "the mean of two equal parts");
   }
 
   @Test

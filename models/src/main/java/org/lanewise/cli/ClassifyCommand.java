@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import org.lanewise.encoder.TextClassifier;
 import org.lanewise.encoder.head.ClassScores;
+import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -16,7 +17,8 @@ import picocli.CommandLine.Option;
     description = {
       "Says to which class each text belongs.",
       "Answers, one line per text: {\"predicted_value\",\"prediction_probability\","
-          + "\"top_classes\":[{\"class_name\",\"class_probability\"},...]}"
+          + "\"top_classes\":[{\"class_name\",\"class_probability\"},...]}; of models that give any"
+          + " number of classes also \"predicted_values\", those of probability 0.5 or more."
     })
 final class ClassifyCommand implements Callable<Integer> {
   private final Streams streams;
@@ -62,6 +64,13 @@ final class ClassifyCommand implements Callable<Integer> {
     json.writeStartObject();
     json.writeStringField("predicted_value", best.name());
     json.writeNumberField("prediction_probability", best.probability());
+    if (scores.choice() == Choice.MULTI_LABEL) {
+      json.writeArrayFieldStart("predicted_values");
+      for (ClassScores.ClassScore score : scores.chosen()) {
+        json.writeString(score.name());
+      }
+      json.writeEndArray();
+    }
     json.writeArrayFieldStart("top_classes");
     for (ClassScores.ClassScore score : scores.top(top)) {
       json.writeStartObject();

@@ -21,10 +21,13 @@ import picocli.CommandLine.Option;
     name = "evaluate",
     description = {
       "Compares what a tagger or classifier finds with labelled texts: a word, a tab and its tag on"
-          + " each line, CoNLL-U, or a class, a tab and a text.",
-      "Answers one line: {\"accuracy\",\"precision\",\"recall\",\"f1\",\"macro_f1\","
-          + "\"per_label\":{...},\"items\":n}; f1 is micro F1, of spans by the rules of conlleval"
-          + " where labels begin with B- and I-. A table for people goes to stderr."
+          + " each line, CoNLL-U, or a class, a tab and a text; any number of classes with |"
+          + " between them for models that give as many.",
+      "Answers one line:"
+          + " {\"accuracy\",\"precision\",\"recall\",\"f1\",\"macro_f1\",\"per_label\":{...},\"items\":n};"
+          + " f1 is micro F1, of spans by the rules of conlleval where labels begin with B- and I-."
+          + " Of any number of classes, accuracy counts texts that get just theirs. A table for"
+          + " people goes to stderr."
     })
 final class EvaluateCommand implements Callable<Integer> {
   private static final ObjectMapper MAPPER = new ObjectMapper();
@@ -90,7 +93,8 @@ final class EvaluateCommand implements Callable<Integer> {
       throw new IllegalArgumentException("--raw is for taggers: classifiers read raw texts anyway");
     }
     try (TextClassifier classifier = TextClassifier.open(path, arguments.options(), encoders)) {
-      List<Example> examples = Corpus.readClassified(data, SegmentedText::characters);
+      List<Example> examples =
+          Corpus.readClassified(data, classifier.choice(), SegmentedText::characters);
       return Evaluation.of(classifier, examples, labels);
     }
   }

@@ -16,10 +16,12 @@ import java.util.function.Function;
 import java.util.stream.Stream;
 import org.lanewise.encoder.TextClassifier;
 import org.lanewise.encoder.TextTagger;
+import org.lanewise.encoder.head.ClassScores.ClassScore;
 import org.lanewise.encoder.head.LabelCounts;
 import org.lanewise.encoder.head.Span;
 import org.lanewise.encoder.head.SpanCounts;
 import org.lanewise.encoder.head.Spans;
+import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 import org.lanewise.encoder.tokenizer.SegmentedText;
 import org.lanewise.encoder.train.Example;
 
@@ -34,6 +36,7 @@ final class Evaluation {
   private final Optional<Set<String>> only;
   private final LabelCounts labels;
   private final Optional<SpanCounts> spans;
+  private final boolean sets;
   private SpanCounts.Count words = new SpanCounts.Count(0, 0, 0);
   private boolean raw;
 
@@ -41,11 +44,17 @@ final class Evaluation {
    * Begins an evaluation.
    *
    * @param marksSpans whether labels mark spans
+   * @param sets whether a text has any number of labels
    * @param known labels of the model
    * @param only counts only these labels, of spans or items, on both sides; all where it is empty
    */
   private Evaluation(
-      boolean marksSpans, List<String> known, List<Example> examples, Collection<String> only) {
+      boolean marksSpans,
+      boolean sets,
+      List<String> known,
+      List<Example> examples,
+      Collection<String> only) {
+    this.sets = sets;
     Set<String> names = new TreeSet<>();
     Stream.concat(known.stream(), examples.stream().flatMap(example -> example.labels().stream()))
         .distinct()
@@ -69,7 +78,7 @@ final class Evaluation {
 
   /** Compares tags of words, which the model gets as they are. */
   static Evaluation of(TextTagger tagger, List<Example> examples, Collection<String> only) {
-    Evaluation evaluation = new Evaluation(tagger.spans(), tagger.labels(), examples, only);
+    Evaluation evaluation = new Evaluation(tagger.spans(), false, tagger.labels(), examples, only);
     List<List<String>> found = tagger.labels(examples.stream().map(Example::text).toList());
     for (int i = 0; i < found.size(); i++) {
       List<String> expected = examples.get(i).labels();
@@ -88,7 +97,7 @@ final class Evaluation {
    * where their place is right too.
    */
   static Evaluation ofRaw(TextTagger tagger, List<Example> examples, Collection<String> only) {
-    Evaluation evaluation = new Evaluation(tagger.spans(), tagger.labels(), examples, only);
+    Evaluation evaluation = new Evaluation(tagger.spans(), false, tagger.labels(), examples, only);
     evaluation.raw = true;
     List<List<TextTagger.Entity>> found =
         tagger.tag(examples.stream().map(example -> example.text().text()).toList());
@@ -100,12 +109,18 @@ final class Evaluation {
 
   /** Compares classes of texts. */
   static Evaluation of(TextClassifier classifier, List<Example> examples, Collection<String> only) {
-    Evaluation evaluation = new Evaluation(false, classifier.labels(), examples, only);
+    boolean sets = classifier.choice() == Choice.MULTI_LABEL;
+    Evaluation evaluation = new Evaluation(false, sets, classifier.labels(), examples, only);
     var found =
         classifier.classify(examples.stream().map(example -> example.text().text()).toList());
     for (int i = 0; i < found.size(); i++) {
-      evaluation.labels.add(
-          examples.get(i).labels().getFirst(), found.get(i).top(1).getFirst().name());
+      List<String> expected = examples.get(i).labels();
+      List<String> chosen = found.get(i).chosen().stream().map(ClassScore::name).toList();
+      if (sets) {
+        evaluation.labels.add(expected, chosen);
+      } else {
+        evaluation.labels.add(expected.getFirst(), chosen.getFirst());
+      }
     }
     return evaluation;
   }
@@ -170,9 +185,9 @@ final class Evaluation {
     return (long) start << Integer.SIZE | end;
   }
 
-  /** Returns what trainings maximise: F1 of spans, else accuracy. */
+  /** Returns what trainings maximise: micro F1 of spans or of sets of classes, else accuracy. */
   double score() {
-    return spans.map(counts -> counts.micro().f1()).orElseGet(labels::accuracy);
+    return sets || spans.isPresent() ? micro().f1() : labels.accuracy();
   }
 
   /** Returns the names that were counted: of spans, or of labels. */

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.util.List;
 import java.util.Locale;
+import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 import org.lanewise.encoder.train.Progress;
 import org.lanewise.encoder.train.Trainer;
 import org.lanewise.encoder.train.TrainingData;
@@ -91,13 +92,14 @@ record ModelCard(
     TrainingOptions.Network network = options.network();
     return String.format(
         Locale.ROOT,
-        "%s, %d layer%s of %d%s, head %s",
+        "%s, %d layer%s of %d%s, head %s%s",
         lower(network.cell()),
         network.layers(),
         network.layers() == 1 ? "" : "s",
         network.hiddenSize(),
         network.bidirectional() ? " in each direction" : "",
-        lower(options.head()));
+        lower(options.head()),
+        options.choice() == Choice.MULTI_LABEL ? ", any number of classes" : "");
   }
 
   private static String lower(Enum<?> value) {

@@ -39,6 +39,9 @@ final class SequenceModelReport {
       }
       report.put("recurrent", described(config.recurrent()));
       report.put("head", config.head().name().toLowerCase(Locale.ROOT));
+      if (!config.tagger()) {
+        report.put("choice", config.choice().name().toLowerCase(Locale.ROOT));
+      }
       report.set("labels", InspectCommand.texts(config.labels().stream()));
       report.put("parameters", directory.parameters());
       report.put("disk_bytes", InspectCommand.diskBytes(path));

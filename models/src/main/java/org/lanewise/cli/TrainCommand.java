@@ -31,6 +31,7 @@ import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.backend.TrainingBackend;
 import org.lanewise.encoder.backend.Workers;
 import org.lanewise.encoder.head.Spans;
+import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 import org.lanewise.encoder.model.SequenceModelConfig.Head;
 import org.lanewise.encoder.model.SequenceModelConfig.Unit;
 import org.lanewise.encoder.tokenizer.SegmentedText;
@@ -93,7 +94,7 @@ final class TrainCommand implements Runnable {
     }
 
     @Override
-    List<Example> read(Path file, Unit unit) throws IOException {
+    List<Example> read(Path file, TrainingArguments arguments) throws IOException {
       return Corpus.readTagged(file);
     }
 
@@ -148,9 +149,9 @@ final class TrainCommand implements Runnable {
   @Command(
       name = "classifier",
       description = {
-        "Trains a network that gives each text a class.",
-        "Files have a class, a tab and the text on each line. Answers one line of JSON with the dev"
-            + " scores."
+        "Trains a network that gives each text a class, or any number of classes.",
+        "Files have a class, a tab and the text on each line; with --multi-label, any number of"
+            + " classes with | between them. Answers one line of JSON with the dev scores."
       })
   private static final class Classifier extends Training {
     Classifier(Streams streams) {
@@ -158,9 +159,11 @@ final class TrainCommand implements Runnable {
     }
 
     @Override
-    List<Example> read(Path file, Unit unit) throws IOException {
+    List<Example> read(Path file, TrainingArguments arguments) throws IOException {
       return Corpus.readClassified(
-          file, unit == Unit.CHARACTER ? SegmentedText::characters : WordSegmenter::words);
+          file,
+          arguments.choice(),
+          arguments.unit() == Unit.CHARACTER ? SegmentedText::characters : WordSegmenter::words);
     }
 
     @Override
@@ -277,7 +280,7 @@ final class TrainCommand implements Runnable {
       arguments = new TrainingArguments(defaults);
     }
 
-    abstract List<Example> read(Path file, Unit unit) throws IOException;
+    abstract List<Example> read(Path file, TrainingArguments arguments) throws IOException;
 
     /** Returns the classes that files of the training data do not label. */
     Map<Path, Set<String>> unlabelled(List<Path> train) {
@@ -320,7 +323,8 @@ final class TrainCommand implements Runnable {
               Evaluation dev = evaluate(model, devExamples, embedderOptions(), id -> embedder);
               return new Trainer.Judgement(dev.score(), dev.json());
             };
-        String score = Spans.mark(labels(examples)) ? "F1" : "accuracy";
+        boolean sets = options.choice() == Choice.MULTI_LABEL;
+        String score = sets || Spans.mark(labels(examples)) ? "F1" : "accuracy";
         TrainingProgress progress =
             new TrainingProgress(streams, options.schedule().epochs(), score);
         Trainer trainer = new Trainer(trainingBackend(), options, data, judge, progress);
@@ -348,14 +352,20 @@ final class TrainCommand implements Runnable {
       List<Example> examples = new ArrayList<>();
       for (Path file : files) {
         Set<String> lacks = unlabelled.getOrDefault(file, Set.of());
-        for (Example example : read(file, arguments.unit())) {
-          Example mapped = map.map(each -> each.apply(example)).orElse(example);
+        for (Example example : read(file, arguments)) {
+          Example mapped = map.map(each -> mapped(each, example)).orElse(example);
           examples.add(new Example(mapped.text(), mapped.labels(), lacks));
         }
         String without = lacks.isEmpty() ? "" : " without labels of " + String.join(" ", lacks);
         sources.add(source(use + without, file));
       }
       return examples;
+    }
+
+    private Example mapped(LabelMap map, Example example) {
+      return arguments.choice() == Choice.MULTI_LABEL
+          ? map.applyToClasses(example)
+          : map.apply(example);
     }
 
     private static TrainingData.Source source(String use, Path file) throws IOException {

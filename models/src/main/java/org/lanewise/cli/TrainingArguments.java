@@ -3,6 +3,7 @@ package org.lanewise.cli;
 import java.util.Locale;
 import java.util.Optional;
 import org.lanewise.encoder.backend.RecurrentCell;
+import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 import org.lanewise.encoder.model.SequenceModelConfig.Head;
 import org.lanewise.encoder.model.SequenceModelConfig.Unit;
 import org.lanewise.encoder.train.TrainableModel.Dropout;
@@ -89,6 +90,11 @@ final class TrainingArguments {
               + " classifier: last, mean, max, additive_attention or dot_attention; max by"
               + " default.")
   private String head;
+
+  @Option(
+      names = "--multi-label",
+      description = "Of a classifier: a text has any number of classes, none included.")
+  private boolean multiLabel;
 
   @Option(
       names = "--input-dropout",
@@ -237,6 +243,11 @@ final class TrainingArguments {
     return unit;
   }
 
+  /** Returns how many classes a text has. */
+  Choice choice() {
+    return multiLabel ? Choice.MULTI_LABEL : Choice.MULTI_CLASS;
+  }
+
   /**
    * Returns the options.
    *
@@ -249,6 +260,7 @@ final class TrainingArguments {
             wordSize, lowercase, minCount, characterSize, characterHiddenSize),
         new TrainingOptions.Network(cell, hiddenSize, layers, bidirectional),
         head == null ? natural.orElse(defaults.head()) : head(),
+        choice(),
         new Dropout(inputDropout, layerDropout, stateDropout, wordDropout),
         new TrainingOptions.Schedule(
             batchTexts,

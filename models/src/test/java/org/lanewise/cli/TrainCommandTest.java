@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -155,6 +156,40 @@ class TrainCommandTest {
   }
 
   @Test
+  void aTextGetsAnyNumberOfClasses() throws IOException {
+    String lines = "art|war\tpaint and guns\nart\tpaint\nfight\tguns\n\tnothing\n";
+    Path corpus = write("topics.tsv", lines.repeat(20));
+    Path map = write("map.tsv", "art\tart\nwar\twar\nfight\twar\n");
+    Object[] data = {"--train", corpus, "--dev", corpus, "--label-map", map, "--multi-label"};
+    Run run = train("classifier", data);
+    JsonNode dev = Run.JSON.readTree(run.out()).get("dev");
+    assertEquals(1, dev.get("f1").doubleValue(), run.err());
+    assertEquals(1, dev.get("accuracy").doubleValue());
+    assertEquals(80, dev.get("items").intValue());
+    assertTrue(run.err().contains("F1"), run.err());
+    assertEquals(
+        "multi_label",
+        Run.JSON.readTree(out.resolve("config.json").toFile()).get("choice").textValue());
+    assertTrue(Files.readString(out.resolve("README.md")).contains("any number of classes"));
+
+    List<JsonNode> answers =
+        Run.of("guns and paint\nguns\nnothing\n", "classify", "--model", out.toString()).answers();
+    List<String> both = new ArrayList<>();
+    answers.getFirst().get("predicted_values").forEach(each -> both.add(each.textValue()));
+    assertEquals(Set.of("art", "war"), Set.copyOf(both));
+    assertEquals("[\"war\"]", answers.get(1).get("predicted_values").toString());
+    assertEquals("war", answers.get(1).get("predicted_value").textValue());
+    assertEquals("[]", answers.get(2).get("predicted_values").toString());
+    assertEquals(2, answers.get(2).get("top_classes").size());
+
+    Path other = write("other.tsv", "war\tpaint and guns\nart|war\tguns\n\tnothing\n");
+    Run evaluated = Run.of("", "evaluate", "--model", out.toString(), "--data", other.toString());
+    JsonNode scores = Run.JSON.readTree(evaluated.out());
+    assertEquals(1 / 3.0, scores.get("accuracy").doubleValue(), 1e-9, evaluated.err());
+    assertEquals(2 / 3.0, scores.get("f1").doubleValue(), 1e-9);
+  }
+
+  @Test
   void readsEncodersAndVectorsThatAreThere() throws IOException {
     Path corpus = parts();
     Path vectors = write("vectors.txt", "red 1 0\ndogs 0 1\nrun 1 1\n");
@@ -201,6 +236,7 @@ class TrainCommandTest {
         "tagger --train H --dev H --incomplete H=Y|of the classes [Y], which no other text has",
         "tagger --train H --dev H --incomplete H=X --head softmax|[head] must be TAG_CRF",
         "classifier --train G --dev G --incomplete G=X|Unknown option",
+        "tagger --train G --dev G --multi-label|[multi-label] is for classifiers",
         "tagger --train G|--dev",
         "--train G|Unknown option",
         "''|expected tagger or classifier"

@@ -12,6 +12,7 @@ import java.util.regex.Pattern;
 import org.lanewise.encoder.TextTagger.Entity;
 import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.head.ClassScores;
+import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 import org.lanewise.plugin.models.Encoder;
 import org.lanewise.plugin.models.ModelKind;
 import org.lanewise.plugin.models.Tagger;
@@ -104,10 +105,11 @@ public final class TestTagger implements Tagger {
     List<ClassScores.ClassScore> best =
         new ClassScores(
                 List.of("short", "long"),
+                Choice.MULTI_CLASS,
                 new double[] {0, 0},
                 new double[] {shortness, 1 - shortness})
             .top(-1);
-    return new Tags.Classes(Optional.of(best.getFirst()), best);
+    return new Tags.Classes(Optional.of(best.getFirst()), Optional.empty(), best);
   }
 
   @Override

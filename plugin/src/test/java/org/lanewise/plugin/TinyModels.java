@@ -15,6 +15,7 @@ import org.lanewise.encoder.backend.RecurrentCell;
 import org.lanewise.encoder.model.RecurrentConfig;
 import org.lanewise.encoder.model.SequenceInput;
 import org.lanewise.encoder.model.SequenceModelConfig;
+import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 import org.lanewise.encoder.model.SequenceModelConfig.Head;
 import org.lanewise.encoder.model.SequenceModelConfig.Unit;
 import org.lanewise.encoder.model.SequenceModelDirectory;
@@ -44,16 +45,35 @@ public final class TinyModels {
 
   /** Writes a classifier that finds texts with [good] positive, those with [bad] negative. */
   public static void mood(Path directory) {
-    write(
-        directory,
+    mood(directory, Choice.MULTI_CLASS);
+  }
+
+  /** Writes one that may find a text both, or neither: it expects neither. */
+  public static void moods(Path directory) {
+    mood(directory, Choice.MULTI_LABEL);
+  }
+
+  private static void mood(Path directory, Choice choice) {
+    SequenceModelConfig config =
         config(
             new SequenceInput.WordVectors(2, true),
             Head.CLASS_MAX,
-            List.of("positive", "negative")),
+            List.of("positive", "negative"));
+    float bias = choice == Choice.MULTI_LABEL ? -3 : 0;
+    write(
+        directory,
+        new SequenceModelConfig(
+            config.unit(),
+            config.inputs(),
+            config.recurrent(),
+            config.head(),
+            choice,
+            config.labels()),
         List.of("good", "bad"),
         Map.of(
             "inputs.0.weight", rows(new float[2], unit(2, 0), unit(2, 1)),
-            "head.W", rows(unit(2, 0), unit(2, 1))));
+            "head.W", rows(unit(2, 0), unit(2, 1)),
+            "head.b", new float[] {bias, bias}));
   }
 
   /** Writes a tagger whose answers only depend on the vectors of the encoder. */

@@ -8,6 +8,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.SortedSet;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 
 /**
  * Counts labels of words or classes of texts that were found beside those that were expected. Not
@@ -45,6 +46,22 @@ public final class LabelCounts {
     addFound(label);
   }
 
+  /** Adds an item that has any number of labels and was given others or the same. */
+  public void add(Collection<String> expected, Collection<String> labels) {
+    Set<String> wanted = counted(expected);
+    Set<String> given = counted(labels);
+    items++;
+    correct += wanted.equals(given) ? 1 : 0;
+    for (String label : wanted) {
+      add(label, new SpanCounts.Count(1, 0, given.contains(label) ? 1 : 0));
+    }
+    given.forEach(this::addFound);
+  }
+
+  private Set<String> counted(Collection<String> labels) {
+    return labels.stream().filter(this::counts).collect(Collectors.toSet());
+  }
+
   /** Adds an item that was not found at all. */
   public void addMissed(String expected) {
     if (counts(expected)) {
@@ -68,12 +85,14 @@ public final class LabelCounts {
     counts.merge(label, count, SpanCounts.Count::plus);
   }
 
-  /** Returns the items that have a label that counts. */
+  /**
+   * Returns the items that have a label that counts, and all that may have any number of labels.
+   */
   public long items() {
     return items;
   }
 
-  /** Returns the share of these that were given their label; 0 where there are none. */
+  /** Returns the share of these that were given just their labels; 0 where there are none. */
   public double accuracy() {
     return items == 0 ? 0 : (double) correct / items;
   }

@@ -7,6 +7,7 @@ import java.util.List;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Matrix;
 import org.lanewise.encoder.batch.PackedBatch;
+import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 import org.lanewise.encoder.weights.Weights;
 
 /** Turns the states of each sequence into the probabilities of classes. */
@@ -17,14 +18,6 @@ public final class SequenceClassifier {
   private final int stateSize;
   private final double[] weight; // (classes, stateSize)
   private final double[] bias; // (classes)
-
-  /** How many classes a sequence has. */
-  public enum Choice {
-    /** Exactly one: softmax. */
-    MULTI_CLASS,
-    /** Any number: a sigmoid for each class. */
-    MULTI_LABEL
-  }
 
   /**
    * Reads the classifier.
@@ -83,13 +76,7 @@ public final class SequenceClassifier {
   }
 
   private ClassScores scores(double[] row) {
-    double[] logits = logits(row);
-    double[] probabilities =
-        switch (choice) {
-          case MULTI_CLASS -> LogSpace.softmax(logits);
-          case MULTI_LABEL -> LogSpace.sigmoid(logits);
-        };
-    return new ClassScores(classes, logits, probabilities);
+    return ClassScores.of(classes, choice, logits(row));
   }
 
   private double[] logits(double[] row) {

@@ -13,6 +13,7 @@ import java.util.Map;
  *
  * @param unit what one step of the network reads
  * @param head what becomes of the states
+ * @param choice how many classes a classifier gives a text; of a tagger, one for each word
  * @param labels names of tags or classes, in the order of the head's rows
  */
 public record SequenceModelConfig(
@@ -20,6 +21,7 @@ public record SequenceModelConfig(
     List<SequenceInput> inputs,
     RecurrentConfig recurrent,
     Head head,
+    Choice choice,
     List<String> labels) {
   /** Copies the lists and checks that the parts fit together. */
   public SequenceModelConfig {
@@ -41,6 +43,20 @@ public record SequenceModelConfig(
       throw new IllegalArgumentException(
           "[labels] are " + labels + ", expected at least one and no two alike");
     }
+    if (choice == Choice.MULTI_LABEL && (head == Head.TAG_SOFTMAX || head == Head.TAG_CRF)) {
+      throw new IllegalArgumentException(
+          "[choice] is multi_label, which is for classifiers, but [head] is that of a tagger");
+    }
+  }
+
+  /** Configures a tagger, or a classifier of which a text gets exactly one class. */
+  public SequenceModelConfig(
+      Unit unit,
+      List<SequenceInput> inputs,
+      RecurrentConfig recurrent,
+      Head head,
+      List<String> labels) {
+    this(unit, inputs, recurrent, head, Choice.MULTI_CLASS, labels);
   }
 
   /** Returns whether the model tags words, where others classify texts. */
@@ -103,6 +119,14 @@ public record SequenceModelConfig(
     WORD,
     /** A code point, white space included. */
     CHARACTER
+  }
+
+  /** How many classes a text has. */
+  public enum Choice {
+    /** Exactly one: softmax. */
+    MULTI_CLASS,
+    /** Any number: a sigmoid for each class. */
+    MULTI_LABEL
   }
 
   /** What becomes of the states of a sequence. */

@@ -194,6 +194,9 @@ public record SequenceModelDirectory(
     }
     putRecurrent(json.putObject("recurrent"), config.recurrent());
     json.put("head", name(config.head()));
+    if (config.choice() != SequenceModelConfig.Choice.MULTI_CLASS) {
+      json.put("choice", name(config.choice()));
+    }
     ArrayNode labels = json.putArray("labels");
     config.labels().forEach(labels::add);
     return json;

@@ -229,12 +229,22 @@ final class SequenceModelReader {
     if (!problems.isEmpty()) {
       return Optional.empty();
     }
-    requireKeys(
-        json, "model_type", "format_version", "unit", "inputs", "recurrent", "head", "labels");
+    List<String> keys =
+        new ArrayList<>(
+            List.of(
+                "model_type", "format_version", "unit", "inputs", "recurrent", "head", "labels"));
+    if (json.has("choice")) {
+      keys.add("choice");
+    }
+    requireKeys(json, keys.toArray(String[]::new));
     Optional<SequenceModelConfig.Unit> unit =
         named(json, "unit", SequenceModelConfig.Unit.values(), "");
     Optional<SequenceModelConfig.Head> head =
         named(json, "head", SequenceModelConfig.Head.values(), "");
+    Optional<SequenceModelConfig.Choice> choice =
+        json.has("choice")
+            ? named(json, "choice", SequenceModelConfig.Choice.values(), "")
+            : Optional.of(SequenceModelConfig.Choice.MULTI_CLASS);
     List<String> labels = labels(json);
     List<SequenceInput> inputs = inputs(json);
     int size = inputs.stream().mapToInt(SequenceInput::size).sum();
@@ -246,7 +256,12 @@ final class SequenceModelReader {
     try {
       SequenceModelConfig config =
           new SequenceModelConfig(
-              unit.orElseThrow(), inputs, recurrent.orElseThrow(), head.orElseThrow(), labels);
+              unit.orElseThrow(),
+              inputs,
+              recurrent.orElseThrow(),
+              head.orElseThrow(),
+              choice.orElseThrow(),
+              labels);
       if (config.tagger() != (kind.get() == SequenceModelDirectory.Kind.TAGGER)) {
         json.wrong("head", "a head of a " + kind.get().modelType());
         return Optional.empty();

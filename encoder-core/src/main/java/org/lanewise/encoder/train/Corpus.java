@@ -3,10 +3,12 @@ package org.lanewise.encoder.train;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
 import java.util.regex.Pattern;
+import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 import org.lanewise.encoder.tokenizer.SegmentedText;
 
 /**
@@ -79,13 +81,16 @@ public final class Corpus {
   }
 
   /**
-   * Returns texts with a class: a line has the class, a tab and the text; blank lines are skipped.
+   * Returns texts with their classes: a line has the class, a tab and the text; blank lines are
+   * skipped. Where a text may have any number of classes a bar stands between them, and nothing
+   * before the tab says that it has none.
    *
+   * @param choice how many classes a text has
    * @param segmenter cuts a text into what the model reads
    * @throws IllegalArgumentException naming file, line and reason
    */
-  public static List<Example> readClassified(Path file, Function<String, SegmentedText> segmenter)
-      throws IOException {
+  public static List<Example> readClassified(
+      Path file, Choice choice, Function<String, SegmentedText> segmenter) throws IOException {
     List<Example> examples = new ArrayList<>();
     try (CorpusLines lines = CorpusLines.open(file)) {
       for (String line = lines.next(); line != null; line = lines.next()) {
@@ -96,17 +101,33 @@ public final class Corpus {
         if (tab < 0) {
           throw lines.wrong("has no tab, expected a class, a tab and a text");
         }
-        if (line.substring(0, tab).isBlank()) {
-          throw lines.wrong("has no class before its tab");
-        }
+        List<String> classes = classes(line.substring(0, tab), choice, lines);
         SegmentedText text = segmenter.apply(line.substring(tab + 1));
         if (text.words() == 0) {
           throw lines.wrong("has no text after its tab");
         }
-        examples.add(new Example(text, List.of(line.substring(0, tab))));
+        examples.add(new Example(text, classes));
       }
     }
     return required(examples, file);
+  }
+
+  private static List<String> classes(String column, Choice choice, CorpusLines lines) {
+    if (choice == Choice.MULTI_LABEL && column.isBlank()) {
+      return List.of();
+    }
+    List<String> classes =
+        choice == Choice.MULTI_LABEL ? List.of(column.split("\\|", -1)) : List.of(column);
+    if (classes.stream().anyMatch(String::isBlank)) {
+      throw lines.wrong(
+          column.isBlank()
+              ? "has no class before its tab"
+              : "has the classes [" + column + "], of which one has no name");
+    }
+    if (new HashSet<>(classes).size() != classes.size()) {
+      throw lines.wrong("has the classes [" + column + "], of which two are alike");
+    }
+    return classes;
   }
 
   private static List<Example> required(List<Example> examples, Path file) {

@@ -3,7 +3,7 @@ package org.lanewise.encoder.train;
 import org.lanewise.encoder.backend.Matrix;
 import org.lanewise.encoder.backend.TrainingBackend;
 
-/** The loss of a softmax. */
+/** The losses of a softmax and of sigmoids. */
 final class CrossEntropy {
   private CrossEntropy() {}
 
@@ -31,6 +31,33 @@ final class CrossEntropy {
       loss += Math.log(sum) + largest - numbers[label];
       for (int i = 0; i < numbers.length; i++) {
         numbers[i] = (float) (exponentials[i] / sum - (i == label ? 1 : 0));
+      }
+      backend.write(numbers, scores, row, 0);
+    }
+    return loss;
+  }
+
+  /**
+   * Returns the sum over the rows of -log of the probability that they have just their labels, by a
+   * sigmoid for each label.
+   *
+   * @param scores (rows, labels), replaced by the gradient of the sum by them
+   * @param labels any number for each row
+   */
+  static double binary(TrainingBackend backend, Matrix scores, int[][] labels) {
+    double loss = 0;
+    for (int row = 0; row < labels.length; row++) {
+      float[] numbers = backend.read(scores, row, scores.columns());
+      double[] expected = new double[numbers.length];
+      for (int label : labels[row]) {
+        expected[label] = 1;
+      }
+      for (int i = 0; i < numbers.length; i++) {
+        double score = numbers[i];
+        // log(1 + exp(score)), which does not overflow in this form.
+        double logSum = Math.max(score, 0) + Math.log1p(Math.exp(-Math.abs(score)));
+        loss += logSum - expected[i] * score;
+        numbers[i] = (float) (Math.exp(score - logSum) - expected[i]);
       }
       backend.write(numbers, scores, row, 0);
     }

@@ -7,7 +7,8 @@ import org.lanewise.encoder.tokenizer.SegmentedText;
 /**
  * A labelled text.
  *
- * @param labels one for each word of a tagged text; one or more of a classified one
+ * @param labels one for each word of a tagged text; of a classified one one, or any number where a
+ *     text may have so many classes
  * @param unlabelled classes of spans that its annotators did not mark: where the labels say O,
  *     there may be one of these
  */

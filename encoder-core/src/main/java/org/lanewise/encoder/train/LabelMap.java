@@ -60,6 +60,21 @@ public final class LabelMap {
     return new Example(example.text(), labels, example.unlabelled());
   }
 
+  /**
+   * Returns a text of any number of classes with these replaced: O leaves a class out, and what two
+   * become is there once.
+   *
+   * @throws IllegalArgumentException naming a class that the map lacks
+   */
+  public Example applyToClasses(Example example) {
+    List<String> labels =
+        apply(example).labels().stream()
+            .filter(label -> !label.equals(OUTSIDE))
+            .distinct()
+            .toList();
+    return new Example(example.text(), labels);
+  }
+
   private String apply(String label) {
     if (label.equals(OUTSIDE)) {
       return label;

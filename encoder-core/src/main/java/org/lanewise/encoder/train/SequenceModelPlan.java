@@ -12,6 +12,7 @@ import org.lanewise.encoder.backend.RecurrentCell;
 import org.lanewise.encoder.model.RecurrentConfig;
 import org.lanewise.encoder.model.SequenceInput;
 import org.lanewise.encoder.model.SequenceModelConfig;
+import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 
 /**
  * What a model is made of, as options ask and the training data call for it.
@@ -68,7 +69,12 @@ record SequenceModelPlan(SequenceModelConfig config, List<List<String>> vocabula
             network.bidirectional());
     SequenceModelConfig config =
         new SequenceModelConfig(
-            options.unit(), inputs, recurrent, options.head(), labels(examples));
+            options.unit(),
+            inputs,
+            recurrent,
+            options.head(),
+            options.choice(),
+            labels(examples, options.choice()));
     return new SequenceModelPlan(config, vocabularies);
   }
 
@@ -82,16 +88,20 @@ record SequenceModelPlan(SequenceModelConfig config, List<List<String>> vocabula
     return rows;
   }
 
-  private static List<String> labels(List<Example> examples) {
+  private static List<String> labels(List<Example> examples, Choice choice) {
     Set<String> labels = new LinkedHashSet<>();
     examples.forEach(example -> labels.addAll(example.labels()));
-    if (labels.size() < 2) {
+    // Without any class is a choice beside one.
+    int least = choice == Choice.MULTI_LABEL ? 1 : 2;
+    if (labels.size() < least) {
       throw new IllegalArgumentException(
           "the training data have the labels "
               + labels
               + " in "
               + examples.size()
-              + " texts, expected at least 2 labels");
+              + " texts, expected at least "
+              + least
+              + (least == 1 ? " label" : " labels"));
     }
     return List.copyOf(labels);
   }

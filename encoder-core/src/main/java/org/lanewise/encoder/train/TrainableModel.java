@@ -91,7 +91,12 @@ public final class TrainableModel implements AutoCloseable {
 
   private SequenceLoss classifier(TrainablePooling pooling) {
     return new ClassificationLoss(
-        backend, parameters, pooling, config.labels().size(), config.recurrent().outputSize());
+        backend,
+        parameters,
+        pooling,
+        config.choice(),
+        config.labels().size(),
+        config.recurrent().outputSize());
   }
 
   private static void check(SequenceModelConfig config, List<Integer> rows) {
@@ -138,10 +143,10 @@ public final class TrainableModel implements AutoCloseable {
   /**
    * Adds the gradient of the summed loss to the gradients and returns the summed loss: of a tagger
    * over words (softmax) or over sequences (negative log-likelihood of the CRF), of a classifier
-   * over texts.
+   * over texts (softmax; of any number of classes, summed over these too).
    *
    * @param labels of each word for taggers, several where any of them is right (CRF only); of each
-   *     text for classifiers
+   *     text for classifiers, one or any number as the configuration chooses
    * @throws IllegalArgumentException naming what does not fit: a row beyond its table, a label
    *     beyond the labels, a path that the labels' scheme forbids
    */

@@ -25,6 +25,7 @@ import org.lanewise.encoder.head.Spans;
 import org.lanewise.encoder.model.SequenceInput;
 import org.lanewise.encoder.model.SequenceInputs;
 import org.lanewise.encoder.model.SequenceInputs.WordEncoder;
+import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 import org.lanewise.encoder.model.SequenceModelConfig.Head;
 import org.lanewise.encoder.model.SequenceModelDirectory;
 import org.lanewise.encoder.tokenizer.SegmentedText;
@@ -46,7 +47,7 @@ public final class Trainer {
   private final Progress progress;
   private final List<Example> examples;
   private final SequenceModelPlan plan;
-  private final int[][][] labels; // (texts, words or 1, labels that are right)
+  private final int[][][] labels; // (texts, words or 1, labels)
   private final Minibatches minibatches;
   private final Course course;
 
@@ -124,7 +125,7 @@ public final class Trainer {
     List<Example> examples = new ArrayList<>();
     for (Example example : all) {
       int expected = tagger ? example.text().words() : 1;
-      if (example.labels().size() != expected) {
+      if (options.choice() == Choice.MULTI_CLASS && example.labels().size() != expected) {
         throw new IllegalArgumentException(
             "text ["
                 + example.text().text()
@@ -205,6 +206,11 @@ public final class Trainer {
     int[][][] labels = new int[examples.size()][][];
     for (int i = 0; i < labels.length; i++) {
       Example example = examples.get(i);
+      if (options.choice() == Choice.MULTI_LABEL) {
+        int[] classes = example.labels().stream().mapToInt(label -> single.get(label)[0]).toArray();
+        labels[i] = new int[][] {classes};
+        continue;
+      }
       int[] unmarked =
           outside.computeIfAbsent(example.unlabelled(), classes -> outside(known, classes));
       labels[i] =

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import org.lanewise.encoder.backend.RecurrentCell;
+import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 import org.lanewise.encoder.model.SequenceModelConfig.Head;
 import org.lanewise.encoder.model.SequenceModelConfig.Unit;
 import org.lanewise.encoder.weights.DataType;
@@ -17,6 +18,7 @@ import org.lanewise.encoder.weights.DataType;
  * @param inputs what the network is told of each word
  * @param network the recurrent network
  * @param head what becomes of its states
+ * @param choice how many classes a classifier gives a text
  * @param dropout what is switched off at random
  * @param schedule how the weights are changed, and how often
  * @param crop which pieces of the texts are read
@@ -29,6 +31,7 @@ public record TrainingOptions(
     Inputs inputs,
     Network network,
     Head head,
+    Choice choice,
     TrainableModel.Dropout dropout,
     Schedule schedule,
     Crop crop,
@@ -142,6 +145,10 @@ public record TrainingOptions(
     if (tags(head) && !crop.equals(Crop.NONE)) {
       throw new IllegalArgumentException("[crop] is for classifiers, a tagger reads whole texts");
     }
+    if (tags(head) && choice == Choice.MULTI_LABEL) {
+      throw new IllegalArgumentException(
+          "[multi-label] is for classifiers, a tagger gives each word one tag");
+    }
     if (unit == Unit.CHARACTER && inputs.characterSize() > 0) {
       throw new IllegalArgumentException(
           "[character size] is "
@@ -181,6 +188,7 @@ public record TrainingOptions(
         new Inputs(100, false, 2, 32, 32),
         new Network(RecurrentCell.LSTM, 128, 1, true),
         Head.TAG_SOFTMAX,
+        Choice.MULTI_CLASS,
         new TrainableModel.Dropout(0.3, 0.3, 0.3, 0.02),
         new Schedule(32, 2000, 30, 5, 2e-3, 0.05, 0.01, 5, 0.999),
         Crop.NONE,
@@ -196,6 +204,7 @@ public record TrainingOptions(
         new Inputs(100, true, 2, 0, 32),
         new Network(RecurrentCell.LSTM, 128, 1, true),
         Head.CLASS_MAX,
+        Choice.MULTI_CLASS,
         new TrainableModel.Dropout(0.3, 0.3, 0.3, 0.02),
         new Schedule(64, 4000, 20, 4, 2e-3, 0.05, 0.01, 5, 0.999),
         Crop.NONE,

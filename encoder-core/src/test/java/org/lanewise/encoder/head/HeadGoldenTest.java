@@ -23,6 +23,7 @@ import org.lanewise.encoder.backend.PoolingMode;
 import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.backend.Workers;
 import org.lanewise.encoder.batch.PackedBatch;
+import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 import org.lanewise.encoder.weights.Weights;
 
 /** Classifiers and the tagging layer against the goldens, on the backend that is asked for. */
@@ -57,7 +58,7 @@ final class HeadGoldenTest {
               attention.attention(opened.backend, arena, opened.states, opened.batch);
           golden.compare("attention", golden.packed("attention"), weights, TOLERANCE);
         }
-        List<ClassScores> scores = opened.classify(pooling, SequenceClassifier.Choice.MULTI_CLASS);
+        List<ClassScores> scores = opened.classify(pooling, Choice.MULTI_CLASS);
         double[][] logits = scores.stream().map(ClassScores::logits).toArray(double[][]::new);
         golden.compare("logits", golden.numbers("logits"), flat(logits), TOLERANCE);
         double[][] probabilities =
@@ -76,9 +77,7 @@ final class HeadGoldenTest {
       Opened opened = Opened.open("recurrent/heads/head_mean.safetensors", arena, workers);
       ClassScores scores =
           opened
-              .classify(
-                  new SequencePooling.Reduction(PoolingMode.MEAN),
-                  SequenceClassifier.Choice.MULTI_LABEL)
+              .classify(new SequencePooling.Reduction(PoolingMode.MEAN), Choice.MULTI_LABEL)
               .getFirst();
       double[] logits = opened.golden.numbers("logits");
       for (int i = 0; i < scores.classes().size(); i++) {
@@ -132,20 +131,12 @@ final class HeadGoldenTest {
           "weight [param.out.W] has shape [5, 6], expected [2, 6]",
           () ->
               new SequenceClassifier(
-                  weights.in("out"),
-                  mean,
-                  SequenceClassifier.Choice.MULTI_CLASS,
-                  List.of("a", "b"),
-                  6));
+                  weights.in("out"), mean, Choice.MULTI_CLASS, List.of("a", "b"), 6));
       refused(
           "classes are [a, a]",
           () ->
               new SequenceClassifier(
-                  weights.in("out"),
-                  mean,
-                  SequenceClassifier.Choice.MULTI_CLASS,
-                  List.of("a", "a"),
-                  6));
+                  weights.in("out"), mean, Choice.MULTI_CLASS, List.of("a", "a"), 6));
     }
   }
 
@@ -219,7 +210,7 @@ final class HeadGoldenTest {
       };
     }
 
-    List<ClassScores> classify(SequencePooling pooling, SequenceClassifier.Choice choice) {
+    List<ClassScores> classify(SequencePooling pooling, Choice choice) {
       List<String> classes =
           IntStream.range(0, golden.size("param.out.b", 0)).mapToObj(i -> "class " + i).toList();
       return new SequenceClassifier(

@@ -43,6 +43,23 @@ final class LabelCountsTest {
   }
 
   @Test
+  void countsAnyNumberOfLabels() {
+    LabelCounts counts = new LabelCounts();
+    counts.add(List.of("A", "B"), List.of("B", "A"));
+    counts.add(List.of("A", "B"), List.of("A", "C"));
+    counts.add(List.of(), List.of());
+    counts.add(List.of(), List.of("C"));
+    assertEquals(4, counts.items());
+    assertEquals(2 / 4.0, counts.accuracy());
+    assertEquals(new SpanCounts.Count(4, 5, 3), counts.micro());
+    assertEquals(new SpanCounts.Count(2, 1, 1), counts.label("B"));
+    LabelCounts some = new LabelCounts(Set.of("A"));
+    some.add(List.of("A", "B"), List.of("A", "C"));
+    assertEquals(1, some.accuracy());
+    assertEquals(new SpanCounts.Count(1, 1, 1), some.micro());
+  }
+
+  @Test
   void countsWhatIsMissedAndWhatIsThereTooMuch() {
     LabelCounts counts = new LabelCounts();
     counts.addMissed("A");

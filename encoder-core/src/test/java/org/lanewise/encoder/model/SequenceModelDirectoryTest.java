@@ -3,6 +3,7 @@ package org.lanewise.encoder.model;
 import static java.util.stream.Collectors.joining;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -90,6 +91,13 @@ final class SequenceModelDirectoryTest {
         Arguments.of("config.json", "\"tag_crf\"", "\"tag_crfs\"", "[head] is \"tag_crfs\""),
         Arguments.of("config.json", "\"tag_crf\"", "\"class_mean\"", "a head of a lanewise_tagger"),
         Arguments.of("config.json", "\"unit\"", "\"units\"", "[unit] is missing"),
+        Arguments.of(
+            "config.json", "\"unit\"", "\"choice\" : \"all\", \"unit\"", "[choice] is \"all\""),
+        Arguments.of(
+            "config.json",
+            "\"unit\"",
+            "\"choice\" : \"multi_label\", \"unit\"",
+            "[choice] is multi_label, which is for classifiers"),
         Arguments.of("config.json", "\"unit\"", "\"more\" : 1, \"unit\"", "[more] is unknown"),
         Arguments.of("config.json", "lanewise_tagger", "bert", "[model_type] is \"bert\""),
         Arguments.of(
@@ -163,6 +171,16 @@ final class SequenceModelDirectoryTest {
                     DataType.F32));
     assertTrue(refused.getMessage().contains("weight [head.b] is missing"), refused.getMessage());
     assertTrue(refused.getMessage().contains("weight [head.c] is not part"), refused.getMessage());
+  }
+
+  @Test
+  void aConfigurationSaysWhereATextHasAnyNumberOfClasses() throws IOException {
+    SequenceModels.Model model =
+        SequenceModels.ofCharacters(SequenceModelConfig.Head.CLASS_MAX, LABELS, 1);
+    write(model, DataType.F32);
+    assertFalse(Files.readString(directory.resolve("config.json")).contains("choice"));
+    write(model.multiLabel(), DataType.F32);
+    assertEquals(model.multiLabel().config(), SequenceModelDirectory.config(directory));
   }
 
   private void write(SequenceModels.Model model, DataType type) throws IOException {

@@ -30,7 +30,20 @@ public final class SequenceModels {
 
   /** A model in memory. */
   public record Model(
-      SequenceModelConfig config, List<List<String>> vocabularies, Map<String, Tensor> weights) {}
+      SequenceModelConfig config, List<List<String>> vocabularies, Map<String, Tensor> weights) {
+    /** Returns the model with any number of classes for each text. */
+    public Model multiLabel() {
+      SequenceModelConfig any =
+          new SequenceModelConfig(
+              config.unit(),
+              config.inputs(),
+              config.recurrent(),
+              config.head(),
+              SequenceModelConfig.Choice.MULTI_LABEL,
+              config.labels());
+      return new Model(any, vocabularies, weights);
+    }
+  }
 
   /** Returns words, characters and static vectors under the head. */
   public static Model ofWords(

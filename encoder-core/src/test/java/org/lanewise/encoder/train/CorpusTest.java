@@ -19,6 +19,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 import org.lanewise.encoder.tokenizer.SegmentedText;
 
 /** Corpora: the formats, and what is refused with file, line and reason. */
@@ -113,7 +114,8 @@ final class CorpusTest {
     try (OutputStream out = new GZIPOutputStream(Files.newOutputStream(file))) {
       out.write("deu\tGuten Tag\tallen\n\neng\tGood morning\n".getBytes(StandardCharsets.UTF_8));
     }
-    List<Example> examples = Corpus.readClassified(file, SegmentedText::characters);
+    List<Example> examples =
+        Corpus.readClassified(file, Choice.MULTI_CLASS, SegmentedText::characters);
     assertEquals(2, examples.size());
     assertEquals(List.of("deu"), examples.get(0).labels());
     assertEquals("Guten Tag\tallen", examples.get(0).text().text());
@@ -122,8 +124,34 @@ final class CorpusTest {
     Files.write(file, Arrays.copyOf(bytes, bytes.length - 12));
     IOException cut =
         assertThrows(
-            IOException.class, () -> Corpus.readClassified(file, SegmentedText::characters));
+            IOException.class,
+            () -> Corpus.readClassified(file, Choice.MULTI_CLASS, SegmentedText::characters));
     assertTrue(cut.getMessage().contains("corpus.tsv] cannot be read"), cut.getMessage());
+  }
+
+  @Test
+  void aTextMayHaveAnyNumberOfClasses() throws IOException {
+    Path file =
+        Files.writeString(directory.resolve("many.tsv"), "a|b\tone\n\ttwo\n \tthree\nb\tfour\n");
+    assertEquals(
+        List.of(List.of("a", "b"), List.of(), List.of(), List.of("b")),
+        Corpus.readClassified(file, Choice.MULTI_LABEL, SegmentedText::characters).stream()
+            .map(Example::labels)
+            .toList());
+    assertEquals(
+        "line 1 of [" + file + "] has the classes [a|], of which one has no name",
+        refusedClasses(file, "a|\tone\n"));
+    assertEquals(
+        "line 1 of [" + file + "] has the classes [a|b|a], of which two are alike",
+        refusedClasses(file, "a|b|a\tone\n"));
+  }
+
+  private static String refusedClasses(Path file, String content) throws IOException {
+    Files.writeString(file, content);
+    return assertThrows(
+            IllegalArgumentException.class,
+            () -> Corpus.readClassified(file, Choice.MULTI_LABEL, SegmentedText::characters))
+        .getMessage();
   }
 
   static Stream<Arguments> badTagged() {
@@ -160,7 +188,7 @@ final class CorpusTest {
         "line 2 of [" + file + "] is not valid UTF-8",
         assertThrows(
                 IllegalArgumentException.class,
-                () -> Corpus.readClassified(file, SegmentedText::characters))
+                () -> Corpus.readClassified(file, Choice.MULTI_CLASS, SegmentedText::characters))
             .getMessage());
     assertThrows(
         IllegalArgumentException.class, () -> Corpus.readTagged(directory.resolve("none.tsv")));
@@ -172,7 +200,7 @@ final class CorpusTest {
     IllegalArgumentException refused =
         assertThrows(
             IllegalArgumentException.class,
-            () -> Corpus.readClassified(file, SegmentedText::characters));
+            () -> Corpus.readClassified(file, Choice.MULTI_CLASS, SegmentedText::characters));
     assertTrue(refused.getMessage().contains(where), refused.getMessage());
     assertTrue(refused.getMessage().contains(why), refused.getMessage());
   }

@@ -35,6 +35,15 @@ class LabelMapTest {
   }
 
   @Test
+  void classesOfATextAreLeftOutAndJoined() throws IOException {
+    LabelMap map = read("a\tx\nb\tx\nc\tO\nd\td\n");
+    SegmentedText text = SegmentedText.characters("text");
+    Example mapped = map.applyToClasses(new Example(text, List.of("a", "c", "d", "b")));
+    assertEquals(List.of("x", "d"), mapped.labels());
+    assertEquals(List.of(), map.applyToClasses(new Example(text, List.of("c"))).labels());
+  }
+
+  @Test
   void aClassThatTheMapLacksIsRefused() throws IOException {
     LabelMap map = read("a\tb\n");
     Exception e = assertThrows(IllegalArgumentException.class, () -> labels(map, "B-c"));

@@ -95,6 +95,7 @@ class MinibatchesTest {
             options.inputs(),
             options.network(),
             options.head(),
+            options.choice(),
             options.dropout(),
             new TrainingOptions.Schedule(32, 1000, 3, 3, 1e-3, 0, 0, 1, 0),
             crop,

@@ -21,6 +21,7 @@ import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.backend.TrainingBackend;
 import org.lanewise.encoder.backend.Workers;
 import org.lanewise.encoder.model.GoldenNetworks;
+import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 import org.lanewise.encoder.weights.Tensor;
 import org.lanewise.encoder.weights.Weights;
 
@@ -138,7 +139,7 @@ final class SequenceLossTest {
       TrainablePooling pooling,
       int known,
       int size) {
-    return new ClassificationLoss(backend, parameters, pooling, known, size);
+    return new ClassificationLoss(backend, parameters, pooling, Choice.MULTI_CLASS, known, size);
   }
 
   /** Loads the golden's weights under our names. */

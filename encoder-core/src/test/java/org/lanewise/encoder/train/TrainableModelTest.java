@@ -30,6 +30,7 @@ import org.lanewise.encoder.model.RecurrentConfig;
 import org.lanewise.encoder.model.SequenceInput;
 import org.lanewise.encoder.model.SequenceInputs;
 import org.lanewise.encoder.model.SequenceModelConfig;
+import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 import org.lanewise.encoder.model.SequenceModelConfig.Head;
 import org.lanewise.encoder.weights.DataType;
 import org.lanewise.encoder.weights.Tensor;
@@ -58,16 +59,33 @@ final class TrainableModelTest {
     for (RecurrentCell cell : RecurrentCell.values()) {
       // A step across the kink of a relu says nothing of the slope; the goldens have that cell.
       if (cell != RecurrentCell.RNN_RELU) {
-        compareWithFiniteDifferences(head, cell);
+        Random random = new Random(SEED);
+        SequenceInputs.Batch batch = batch(random);
+        int[][] labels = labels(batch, head, random);
+        compareWithFiniteDifferences(config(head, cell), batch, labels, random);
       }
     }
   }
 
-  private void compareWithFiniteDifferences(Head head, RecurrentCell cell) {
-    try (TrainableModel model = model(head, cell, workers, SEED)) {
-      Random random = new Random(SEED);
-      SequenceInputs.Batch batch = batch(random);
-      int[][] labels = labels(batch, head, random);
+  @ParameterizedTest
+  @EnumSource(mode = EnumSource.Mode.MATCH_ALL, names = "CLASS_.*")
+  void gradientsOfAnyNumberOfClassesAreThoseOfFiniteDifferences(Head head) {
+    SequenceModelConfig one = config(head, RecurrentCell.LSTM);
+    SequenceModelConfig any =
+        new SequenceModelConfig(
+            one.unit(), one.inputs(), one.recurrent(), head, Choice.MULTI_LABEL, one.labels());
+    Random random = new Random(SEED);
+    SequenceInputs.Batch batch = batch(random);
+    int[][] sets = {{}, {1}, {0, 2, 4}};
+    int[][] labels = new int[batch.sequenceStarts().length - 1][];
+    Arrays.setAll(labels, text -> sets[text % sets.length]);
+    compareWithFiniteDifferences(any, batch, labels, random);
+  }
+
+  private void compareWithFiniteDifferences(
+      SequenceModelConfig config, SequenceInputs.Batch batch, int[][] labels, Random random) {
+    Head head = config.head();
+    try (TrainableModel model = new TrainableModel(backend(workers), config, ROWS, SEED)) {
       model.load(Weights.of(Map.of("inputs.2.weight", random("inputs.2.weight", random, 5, 3))));
       Map<String, Tensor> weights = model.weights();
       loss(model, batch, labels);
@@ -106,7 +124,7 @@ final class TrainableModelTest {
           Locale.ROOT,
           "%s, %s: %d derivatives, largest error %.1e%n",
           head,
-          cell,
+          config.recurrent().cell(),
           compared,
           largest);
     }

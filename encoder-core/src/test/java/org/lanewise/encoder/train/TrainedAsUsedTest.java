@@ -12,6 +12,7 @@ import java.util.Random;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -69,6 +70,45 @@ final class TrainedAsUsedTest {
         assertEquals(expected[0], loss, 1e-4 * (1 + expected[0]), cell + " " + head);
         assertTrue(loss > 0.01, "a loss of " + loss + " tells nothing");
       }
+    }
+  }
+
+  @Test
+  void theLossOfAnyNumberOfClassesIsThatOfTheirProbabilities() throws IOException {
+    SequenceModels.Model model =
+        SequenceModels.ofWords(RecurrentCell.LSTM, Head.CLASS_MAX, LABELS, 3).multiLabel();
+    SequenceModelDirectory.write(
+        directory, model.config(), model.vocabularies(), model.weights(), DataType.F32);
+    List<String> texts = texts(12);
+    int[][] sets = {{}, {1}, {0, 2}};
+    double expected = 0;
+    try (TextClassifier classifier =
+        TextClassifier.open(directory, options(), TrainedAsUsedTest::noEncoder)) {
+      List<ClassScores> scores = classifier.classify(texts);
+      for (int i = 0; i < texts.size(); i++) {
+        double[] probabilities = scores.get(i).probabilities();
+        double all = 1;
+        for (double probability : probabilities) {
+          all *= 1 - probability;
+        }
+        for (int label : sets[i % 3]) {
+          all *= probabilities[label] / (1 - probabilities[label]);
+        }
+        expected -= Math.log(all);
+      }
+    }
+    SequenceInputs inputs = new SequenceInputs(model.config(), model.vocabularies(), null);
+    List<Integer> rows = model.vocabularies().stream().map(words -> words.size() + 1).toList();
+    try (Workers workers = new Workers(2);
+        TrainableModel trained = new TrainableModel(backend(workers), model.config(), rows, 1)) {
+      trained.load(Weights.of(model.weights()));
+      double loss =
+          trained.accumulate(
+              inputs.read(texts.stream().map(WordSegmenter::words).toList()),
+              IntStream.range(0, texts.size()).mapToObj(i -> sets[i % 3]).toArray(int[][]::new),
+              TrainableModel.Dropout.NONE,
+              new Random(1));
+      assertEquals(expected, loss, 1e-4 * (1 + expected));
     }
   }
 

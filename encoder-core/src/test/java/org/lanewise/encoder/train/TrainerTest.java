@@ -19,15 +19,19 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.lanewise.encoder.EmbedderOptions;
+import org.lanewise.encoder.TextClassifier;
 import org.lanewise.encoder.TextTagger;
 import org.lanewise.encoder.backend.Backends;
 import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.backend.RecurrentCell;
 import org.lanewise.encoder.backend.TrainingBackend;
 import org.lanewise.encoder.backend.Workers;
+import org.lanewise.encoder.head.ClassScores;
+import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 import org.lanewise.encoder.model.SequenceModelConfig.Head;
 import org.lanewise.encoder.model.SequenceModelConfig.Unit;
 import org.lanewise.encoder.tokenizer.SegmentedText;
+import org.lanewise.encoder.tokenizer.WordSegmenter;
 import org.lanewise.encoder.weights.DataType;
 
 /** The training loop: its end, its checkpoints, and what it refuses. */
@@ -224,6 +228,42 @@ class TrainerTest {
   }
 
   @Test
+  void textsWithoutAClassTeachToo() throws IOException {
+    List<Example> examples = new ArrayList<>();
+    for (int i = 0; i < 20; i++) {
+      SegmentedText text = WordSegmenter.words(i % 2 == 0 ? "red cat" : "blue dog");
+      examples.add(new Example(text, i % 2 == 0 ? List.of("A") : List.of()));
+    }
+    TrainingOptions tagger = options(20, 20);
+    TrainingOptions options =
+        new TrainingOptions(
+            tagger.unit(),
+            tagger.inputs(),
+            tagger.network(),
+            Head.CLASS_MEAN,
+            Choice.MULTI_LABEL,
+            tagger.dropout(),
+            tagger.schedule(),
+            tagger.crop(),
+            1,
+            DataType.F32,
+            7);
+    Path model = train("out", options, rising(), 1, new Silence(), data(examples, "00"));
+    try (TextClassifier classifier =
+        TextClassifier.open(model, EmbedderOptions.defaults(), id -> null)) {
+      List<ClassScores> scores = classifier.classify(List.of("red cat", "blue dog"));
+      assertEquals("A", scores.get(0).chosen().getFirst().name());
+      assertEquals(List.of(), scores.get(1).chosen());
+    }
+    List<Example> none = List.of(new Example(examples.getFirst().text(), List.of()));
+    Exception e =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> new Trainer(backend(1), options, data(none, "00"), new Scores(0), new Silence()));
+    assertTrue(e.getMessage().contains("expected at least 1 label"), e.getMessage());
+  }
+
+  @Test
   void divergenceSaysWhatMayHelp() {
     TrainingData data =
         new TrainingData(
@@ -277,6 +317,7 @@ class TrainerTest {
         new TrainingOptions.Inputs(8, false, 2, 4, 5),
         new TrainingOptions.Network(RecurrentCell.LSTM, 9, 2, true),
         Head.TAG_CRF,
+        Choice.MULTI_CLASS,
         new TrainableModel.Dropout(0.2, 0.2, 0.2, 0.1),
         new TrainingOptions.Schedule(8, 100, epochs, patience, 0.01, 0.1, 0.01, 5, 0.9),
         TrainingOptions.Crop.NONE,

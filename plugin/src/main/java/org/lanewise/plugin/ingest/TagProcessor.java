@@ -37,6 +37,9 @@ import org.lanewise.plugin.models.Tags;
  *   <li>{@code num_top_classes}, of classifiers: also write so many classes, all if negative (0).
  * </ul>
  *
+ * <p>A classifier whose texts have any number of classes also writes those of a probability of at
+ * least 0.5, the names alone, as {@code predicted_values}.
+ *
  * <p>The output is one object, which is replaced as a whole. From an array of texts a tagger writes
  * one object too, whose entities say in {@code element} to which text of the array they belong; a
  * classifier writes an object with its {@code element} for each text. What else fields may hold is
@@ -54,7 +57,14 @@ public final class TagProcessor extends TextProcessor<Tags> {
 
   /** What the output calls its other parts. */
   private static final Set<String> RESERVED =
-      Set.of(MODEL_ID, ELEMENT, KEYWORDS, ANNOTATED_TEXT, "prediction_probability", "top_classes");
+      Set.of(
+          MODEL_ID,
+          ELEMENT,
+          KEYWORDS,
+          ANNOTATED_TEXT,
+          "prediction_probability",
+          "predicted_values",
+          "top_classes");
 
   private final Supplier<EncodeService> service;
   private final String modelId;

@@ -72,11 +72,16 @@ public sealed interface Tags {
    * The answer of a classifier.
    *
    * @param predicted the most probable class; empty where it is not wanted
+   * @param chosen the classes that the text has, the best first, as far as they are wanted; empty
+   *     where a text has exactly one
    * @param top the most probable classes, the best first, as far as they are wanted
    */
-  record Classes(Optional<ClassScore> predicted, List<ClassScore> top) implements Tags {
-    /** Copies the list. */
+  record Classes(
+      Optional<ClassScore> predicted, Optional<List<ClassScore>> chosen, List<ClassScore> top)
+      implements Tags {
+    /** Copies the lists. */
     public Classes {
+      chosen = chosen.map(List::copyOf);
       top = List.copyOf(top);
     }
 
@@ -86,6 +91,7 @@ public sealed interface Tags {
           each -> each.probability() >= threshold && classes.test(each.name());
       return new Classes(
           predicted.filter(wanted),
+          chosen.map(list -> list.stream().filter(wanted).toList()),
           top.stream().filter(wanted).limit(topClasses < 0 ? top.size() : topClasses).toList());
     }
 
@@ -96,6 +102,12 @@ public sealed interface Tags {
           best -> {
             fields.put(name.orElse("predicted_value"), best.name());
             fields.put("prediction_probability", best.probability());
+          });
+      chosen.ifPresent(
+          list -> {
+            List<Object> names = new ArrayList<>();
+            list.forEach(each -> names.add(each.name()));
+            fields.put("predicted_values", names);
           });
       if (!top.isEmpty()) {
         List<Object> list = new ArrayList<>();

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.elasticsearch.common.settings.Settings;
 import org.elasticsearch.core.PathUtils;
@@ -77,6 +78,37 @@ public class LibraryOpenerTests extends ESTestCase {
       assertEquals(
           List.of("negative", "positive"), bad.top().stream().map(each -> each.name()).toList());
       assertEquals(1 / (1 + Math.exp(-10)), bad.predicted().get().probability(), 1e-4);
+    }
+  }
+
+  public void testClassifierOfAnyNumberOfClasses() throws Exception {
+    Path directory = directory();
+    TinyModels.moods(directory);
+    try (Model<?, ?> model = opener.open(directory, Map.of())) {
+      Tagger classifier = (Tagger) model;
+      List<Tags> answers =
+          classifier.forward(
+              List.of(classifier.read("that is good and bad"), classifier.read("that is it")));
+      Map<String, Object> both = answers.get(0).fields(Optional.empty());
+      assertEquals(List.of("positive", "negative"), both.get("predicted_values"));
+      assertEquals("positive", both.get("predicted_value"));
+      Map<String, Object> neither = answers.get(1).fields(Optional.empty());
+      assertEquals(List.of(), neither.get("predicted_values"));
+      assertEquals("positive", neither.get("predicted_value"));
+      assertEquals(
+          List.of("negative"),
+          answers
+              .get(0)
+              .keep(0, "negative"::equals, 0)
+              .fields(Optional.empty())
+              .get("predicted_values"));
+      assertEquals(
+          List.of(),
+          answers
+              .get(0)
+              .keep(0.9999, name -> true, 0)
+              .fields(Optional.empty())
+              .get("predicted_values"));
     }
   }
 
