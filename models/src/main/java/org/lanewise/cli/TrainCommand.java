@@ -53,7 +53,12 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** {@code lanewise train}: labelled texts to a model directory. */
-@Command(name = "train", description = "Trains a tagger or a classifier from labelled texts.")
+@Command(
+    name = "train",
+    description = {
+      "Trains a tagger or a classifier from labelled texts.",
+      "Of an option that is given twice the last counts, so that a recipe can be varied."
+    })
 final class TrainCommand implements Runnable {
   @Spec private CommandSpec spec;
 
@@ -63,7 +68,8 @@ final class TrainCommand implements Runnable {
   static CommandLine line(Streams streams) {
     return new CommandLine(new TrainCommand())
         .addSubcommand(new Tagger(streams))
-        .addSubcommand(new Classifier(streams));
+        .addSubcommand(new Classifier(streams))
+        .setOverwrittenOptionsAllowed(true);
   }
 
   @Override

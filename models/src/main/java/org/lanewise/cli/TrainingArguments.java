@@ -32,6 +32,7 @@ final class TrainingArguments {
   @Option(
       names = "--lowercase",
       negatable = true,
+      fallbackValue = "true",
       description = "Lower-cases words before their trained vectors are looked up; or does not.")
   private boolean lowercase;
 
@@ -79,6 +80,7 @@ final class TrainingArguments {
   @Option(
       names = "--bidirectional",
       negatable = true,
+      fallbackValue = "true",
       description = "Reads texts backwards too, as is the default; or does not.")
   private boolean bidirectional;
 

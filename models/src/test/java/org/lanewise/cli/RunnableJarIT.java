@@ -61,6 +61,16 @@ class RunnableJarIT {
   }
 
   @Test
+  void taggersAndTheirEncoderAreReadInsideTheJar() throws Exception {
+    String text = "A wonderful film.\n";
+    JsonNode tags = jar(List.of(), text, "tag", "--model", "pos-en").answers().getFirst();
+    assertEquals(4, tags.get("entities").size());
+    JsonNode classes =
+        jar(List.of(), text, "classify", "--model", "sentiment-en").answers().getFirst();
+    assertEquals("positive", classes.get("predicted_value").textValue());
+  }
+
+  @Test
   void aBadModelIsExitCode2AndOneLine() throws Exception {
     Run run = jar(List.of(), "text\n", "embed", "--model", directory.toString());
     assertTrue(run.complaint().contains("config.json is missing"), run.err());

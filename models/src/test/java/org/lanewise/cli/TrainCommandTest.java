@@ -284,6 +284,13 @@ class TrainCommandTest {
     assertEquals(-1, Arrays.mismatch(before, Files.readAllBytes(out.resolve("model.safetensors"))));
   }
 
+  @Test
+  void theLastOfAnOptionCounts() throws IOException {
+    Path corpus = parts();
+    Run run = train("tagger", "--train", corpus, "--dev", corpus, "--epochs=1", "--epochs=2");
+    assertEquals(2, Run.JSON.readTree(run.out()).get("epochs").intValue());
+  }
+
   private Run train(String kind, Object... arguments) {
     Run run = run(kind, arguments);
     assertEquals(0, run.code(), run::err);

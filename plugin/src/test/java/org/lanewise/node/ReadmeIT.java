@@ -12,11 +12,15 @@ import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
+import org.lanewise.plugin.TinyModels;
 
-/** Every curl command of the README, in its order, on a real node. */
+/**
+ * Every curl command of the README, in its order, on a real node; the tagger that the reader trains
+ * is one whose answers are known.
+ */
 final class ReadmeIT {
   private static final Path README = Path.of("..", "README.md");
-  private static final int REQUESTS = 12;
+  private static final int REQUESTS = 15;
 
   /**
    * A block of one curl command: method, path, content type and body, all but the path optional.
@@ -34,16 +38,22 @@ final class ReadmeIT {
         Pattern.compile("```bash").matcher(readme).results().count(),
         "blocks of the README");
     List<JsonNode> searches = new ArrayList<>();
+    List<JsonNode> documents = new ArrayList<>();
     int requests = 0;
-    try (NodeHome home = NodeHome.assemble("readme");
-        ElasticsearchNode node = ElasticsearchNode.start(home, NodeOptions.defaults())) {
-      Matcher curl = CURL.matcher(readme);
-      while (curl.find()) {
-        requests++;
-        JsonNode answer = send(node.http(), curl).orThrow().json();
-        assertTrue(!answer.path("errors").asBoolean(false), answer::toString);
-        if (curl.group(2).contains("_search")) {
-          searches.add(answer);
+    try (NodeHome home = NodeHome.assemble("readme")) {
+      TinyModels.names(home.config().resolve("lanewise").resolve("models").resolve("my-tagger"));
+      try (ElasticsearchNode node = ElasticsearchNode.start(home, NodeOptions.defaults())) {
+        Matcher curl = CURL.matcher(readme);
+        while (curl.find()) {
+          requests++;
+          JsonNode answer = send(node.http(), curl).orThrow().json();
+          assertTrue(!answer.path("errors").asBoolean(false), answer::toString);
+          if (curl.group(2).contains("_search")) {
+            searches.add(answer);
+          }
+          if (answer.has("_source")) {
+            documents.add(answer.get("_source"));
+          }
         }
       }
     }
@@ -58,6 +68,10 @@ final class ReadmeIT {
     JsonNode places = searches.getLast().at("/aggregations/places/buckets");
     assertEquals("London", places.at("/0/key").asText(), places::toString);
     assertEquals(2, places.at("/0/doc_count").asInt(), places::toString);
+    assertEquals(1, documents.size());
+    JsonNode entity = documents.getFirst().at("/tags/entities/0");
+    assertEquals("Ada Lovelace", entity.path("entity").asText(), documents::toString);
+    assertEquals("PER", entity.path("class_name").asText(), documents::toString);
   }
 
   private static Http.Response send(Http http, Matcher curl) {
