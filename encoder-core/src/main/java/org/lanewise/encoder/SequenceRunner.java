@@ -3,7 +3,6 @@ package org.lanewise.encoder;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentLinkedDeque;
@@ -19,6 +18,7 @@ import org.lanewise.encoder.backend.Backends;
 import org.lanewise.encoder.backend.Matrix;
 import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.backend.Workers;
+import org.lanewise.encoder.batch.Batches;
 import org.lanewise.encoder.model.SequenceActivations;
 import org.lanewise.encoder.model.SequenceInput;
 import org.lanewise.encoder.model.SequenceInputs;
@@ -271,28 +271,11 @@ final class SequenceRunner implements AutoCloseable {
     }
   }
 
-  /** Positions of the texts by batch: longest first, so that the last batches to end are short. */
   private List<List<Integer>> batches(List<SegmentedText> texts) {
-    long words = texts.stream().mapToLong(SequenceRunner::cost).sum();
-    long perThread = Math.ceilDiv(words, (long) workers.threads());
+    int[] costs = texts.stream().mapToInt(SequenceRunner::cost).toArray();
+    long perThread = Math.ceilDiv(IntStream.of(costs).asLongStream().sum(), workers.threads());
     long budget = Math.min(options.batchTokens(), Math.max(perThread, SHARED_WORDS));
-    List<Integer> order =
-        IntStream.range(0, texts.size())
-            .boxed()
-            .sorted(Comparator.comparingInt((Integer i) -> -texts.get(i).words()))
-            .toList();
-    List<List<Integer>> batches = new ArrayList<>();
-    long filled = 0;
-    for (int i : order) {
-      int cost = cost(texts.get(i));
-      if (batches.isEmpty() || filled + cost > budget) {
-        batches.add(new ArrayList<>());
-        filled = 0;
-      }
-      batches.getLast().add(i);
-      filled += cost;
-    }
-    return batches;
+    return Batches.longestFirst(costs, budget);
   }
 
   private static int cost(SegmentedText text) {

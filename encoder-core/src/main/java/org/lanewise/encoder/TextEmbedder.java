@@ -4,7 +4,6 @@ import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -19,6 +18,7 @@ import org.lanewise.encoder.backend.Matrix;
 import org.lanewise.encoder.backend.PoolingMode;
 import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.backend.Workers;
+import org.lanewise.encoder.batch.Batches;
 import org.lanewise.encoder.batch.PackedBatch;
 import org.lanewise.encoder.head.SentenceHead;
 import org.lanewise.encoder.head.SentenceModule;
@@ -408,28 +408,11 @@ public final class TextEmbedder implements AutoCloseable {
     }
   }
 
-  /** Positions of the texts by batch: longest first, so that the last batches to end are short. */
   private List<List<Integer>> batches(List<EncodedText> texts) {
-    long tokens = texts.stream().mapToLong(EncodedText::length).sum();
-    long perThread = Math.ceilDiv(tokens, (long) workers.threads());
+    int[] lengths = texts.stream().mapToInt(EncodedText::length).toArray();
+    long perThread = Math.ceilDiv(IntStream.of(lengths).asLongStream().sum(), workers.threads());
     long budget = Math.min(options.batchTokens(), Math.max(perThread, SHARED_TOKENS));
-    List<Integer> order =
-        IntStream.range(0, texts.size())
-            .boxed()
-            .sorted(Comparator.comparingInt((Integer i) -> -texts.get(i).length()))
-            .toList();
-    List<List<Integer>> batches = new ArrayList<>();
-    long filled = 0;
-    for (int i : order) {
-      int length = texts.get(i).length();
-      if (batches.isEmpty() || filled + length > budget) {
-        batches.add(new ArrayList<>());
-        filled = 0;
-      }
-      batches.getLast().add(i);
-      filled += length;
-    }
-    return batches;
+    return Batches.longestFirst(lengths, budget);
   }
 
   /** Below this many tokens one batch on all threads is faster than a batch for each thread. */
