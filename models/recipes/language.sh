@@ -8,7 +8,7 @@ lanewise train classifier \
   --train "$data/language-ntrex/train.tsv.gz" \
   --dev "$data/language-ntrex/dev.tsv.gz" \
   --out "$out" \
-  --license apache-2.0 \
+  --license cc-by-sa-4.0 \
   --unit character --word-size 48 --no-lowercase --character-size 0 \
   --hidden-size 128 --head max \
   --crop 20-140 \

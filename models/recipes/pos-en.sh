@@ -7,7 +7,7 @@ lanewise train tagger \
   --train "$data/pos-ud-ewt/train.tsv" \
   --dev "$data/pos-ud-ewt/dev.tsv" \
   --out "$out" \
-  --license apache-2.0 \
+  --license cc-by-sa-4.0 \
   --encoder lanewise-mini-en --encoder-layers 0 \
   --word-size 64 --lowercase --character-size 32 --character-hidden-size 64 \
   --hidden-size 192 \

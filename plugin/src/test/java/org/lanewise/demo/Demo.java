@@ -218,7 +218,7 @@ public final class Demo {
                 {"size": 0, "aggs": {"places": {"terms": {"field": "names.keywords.LOC"}}}}'
 
               curl -s '%1$s/_lanewise/tag/ner-en?pretty' \\
-                -H 'Content-Type: application/json' -d '{"input": ["Ada Lovelace lived in London."]}'
+                -H 'Content-Type: application/json' -d '{"input": ["Mary Shelley lived in London."]}'
 
               curl -s '%1$s/_lanewise/stats?pretty'
 
