@@ -36,8 +36,23 @@ enum MatrixUnit {
     }
   }
 
-  /** A unit, and why it and no other. */
-  record Choice(MatrixUnit unit, String reason) {}
+  /**
+   * A unit, and why it and no other.
+   *
+   * @param leastDepth rows shorter than this are multiplied by the Vector API all the same
+   */
+  record Choice(MatrixUnit unit, String reason, int leastDepth) {
+    /**
+     * Rounding what a layer reads is an error of its own, which averages out over the depth of a
+     * sum: in a network of width 32 it turns vectors by more than a cosine of 0.9999 allows. So
+     * small a network gains no time either.
+     */
+    private static final int LEAST_DEPTH = 128;
+
+    Choice(MatrixUnit unit, String reason) {
+      this(unit, reason, LEAST_DEPTH);
+    }
+  }
 
   /** Where products by machine code come from; loaded when first asked for. */
   private static final class Loaded {

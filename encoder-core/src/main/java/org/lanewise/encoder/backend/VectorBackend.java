@@ -57,9 +57,14 @@ public final class VectorBackend implements TrainingBackend {
    * Creates a backend that keeps weights in the precision and shares its loops among the workers.
    */
   public VectorBackend(Precision precision, Workers workers) {
+    this(precision, workers, MatrixUnit.choose(precision, FLOATS.vectorBitSize()));
+  }
+
+  /** Creates a backend that multiplies as it is told. */
+  VectorBackend(Precision precision, Workers workers, MatrixUnit.Choice products) {
     this.precision = precision;
     this.workers = workers;
-    this.products = MatrixUnit.choose(precision, FLOATS.vectorBitSize());
+    this.products = products;
   }
 
   private static VectorSpecies<Float> species() {
@@ -130,7 +135,8 @@ public final class VectorBackend implements TrainingBackend {
 
   @Override
   public LinearWeight prepareLinear(Arena arena, List<Tensor> weights, List<Tensor> biases) {
-    if (products.unit() != MatrixUnit.VECTOR_API) {
+    boolean deep = weights.getFirst().shape()[1] >= products.leastDepth();
+    if (products.unit() != MatrixUnit.VECTOR_API && deep) {
       return MachineProduct.prepare(arena, products.unit(), precision, weights, biases);
     }
     int inputSize = Math.toIntExact(weights.getFirst().shape()[1]);
