@@ -1,7 +1,5 @@
 package org.lanewise.encoder.backend;
 
-import org.lanewise.encoder.weights.Tensor;
-
 /**
  * Weights as whole numbers from -127 to 127 times a scale for each output: symmetric quantisation,
  * as in Jacob et al., "Quantization and Training of Neural Networks for Efficient
@@ -12,11 +10,11 @@ final class Int8 {
 
   private Int8() {}
 
-  /** Returns the scale of a row of {@code size} numbers: a 127th of the largest magnitude. */
-  static float scale(Tensor tensor, long row, int size) {
+  /** Returns the scale of numbers: a 127th of the largest magnitude. */
+  static float scale(float[] numbers) {
     float largest = 0;
-    for (long i = row * size; i < (row + 1) * size; i++) {
-      largest = Math.max(largest, Math.abs(tensor.get(i)));
+    for (float number : numbers) {
+      largest = Math.max(largest, Math.abs(number));
     }
     return largest / LARGEST;
   }
@@ -28,11 +26,7 @@ final class Int8 {
 
   /** Rounds numbers to whole multiples of the scale of them all. */
   static void roundAll(float[] numbers) {
-    float largest = 0;
-    for (float number : numbers) {
-      largest = Math.max(largest, Math.abs(number));
-    }
-    float scale = largest / LARGEST;
+    float scale = scale(numbers);
     for (int i = 0; i < numbers.length; i++) {
       numbers[i] = round(numbers[i], scale) * scale;
     }

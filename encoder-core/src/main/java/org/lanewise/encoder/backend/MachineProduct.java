@@ -86,31 +86,29 @@ final class MachineProduct {
   /** Packs stacked linear layers; the unit is one of those that run machine code. */
   static Weight prepare(
       Arena arena,
+      Workers workers,
       MatrixUnit unit,
       Precision precision,
       List<Tensor> weights,
       List<Tensor> biases) {
     boolean int8 = precision == Precision.INT8;
     int inputSize = Math.toIntExact(weights.getFirst().shape()[1]);
-    int outputSize = 0;
-    for (Tensor weight : weights) {
-      outputSize += Math.toIntExact(weight.shape()[0]);
-    }
+    int outputSize = VectorBackend.outputSize(weights);
     int depthBytes = Matrix.roundUp(inputSize * (int8 ? 1 : 2), DEPTH_BYTES);
     int columns = Matrix.roundUp(outputSize, PANEL);
     MemorySegment panels = arena.allocate((long) columns * depthBytes, 64);
     MemorySegment scales = arena.allocate((long) columns * Float.BYTES, 64);
-    int column = 0;
-    for (Tensor weight : weights) {
-      for (long row = 0; row < weight.shape()[0]; row++, column++) {
-        long at = (long) column / PANEL * PANEL * depthBytes + column % PANEL * 4L;
-        if (int8) {
-          scales.setAtIndex(FLOAT, column, packInt8(weight, row, inputSize, panels, at));
-        } else {
-          packBf16(weight, row, inputSize, panels, at);
-        }
-      }
-    }
+    workers.forEach(
+        columns / PANEL,
+        panel -> {
+          float[][] rows = WeightPacking.rows(weights, panel * PANEL, PANEL);
+          long at = (long) panel * PANEL * depthBytes;
+          if (int8) {
+            packInt8(rows, panels, at, scales, 4L * panel * PANEL);
+          } else {
+            packBf16(rows, panels, at);
+          }
+        });
     MachineCode.Function function =
         switch (unit) {
           case AMX -> int8 ? MachineCode.Function.TILE_INT8 : MachineCode.Function.TILE_BF16;
@@ -129,26 +127,30 @@ final class MachineProduct {
         unit == MatrixUnit.AMX ? ROWS : DOT_ROWS);
   }
 
-  /** Writes a column and returns its scale; what lies deeper is multiplied with zeros. */
-  private static float packInt8(Tensor weight, long row, int size, MemorySegment panels, long at) {
-    float scale = Int8.scale(weight, row, size);
-    for (int k = 0; k < size; k += 4, at += 4L * PANEL) {
-      int four = 0;
-      for (int i = Math.min(3, size - 1 - k); i >= 0; i--) {
-        four = four << 8 | Int8.round(weight.get(row * size + k + i), scale) + ZERO;
+  private static void packInt8(
+      float[][] columns, MemorySegment panels, long at, MemorySegment scales, long scalesAt) {
+    float[] scale = WeightPacking.scales(columns, scales, scalesAt);
+    int size = columns[0].length;
+    for (int k = 0; k < size; k += 4) {
+      for (int column = 0; column < PANEL; column++, at += 4) {
+        int four = 0;
+        for (int i = Math.min(3, size - 1 - k); i >= 0; i--) {
+          four = four << 8 | Int8.round(columns[column][k + i], scale[column]) + ZERO;
+        }
+        panels.set(INT, at, four);
       }
-      panels.set(INT, at, four);
     }
-    return scale;
   }
 
-  private static void packBf16(Tensor weight, long row, int size, MemorySegment panels, long at) {
-    for (int k = 0; k < size; k += 2, at += 4L * PANEL) {
-      int two = BFloat16.bits(weight.get(row * size + k));
-      if (k + 1 < size) {
-        two |= BFloat16.bits(weight.get(row * size + k + 1)) << 16;
+  private static void packBf16(float[][] columns, MemorySegment panels, long at) {
+    int size = columns[0].length;
+    for (int k = 0; k < size; k += 2) {
+      for (float[] column : columns) {
+        int low = BFloat16.bits(column[k]);
+        int high = k + 1 < size ? BFloat16.bits(column[k + 1]) : 0;
+        panels.set(INT, at, low | high << 16);
+        at += Integer.BYTES;
       }
-      panels.set(INT, at, two);
     }
   }
 

@@ -72,15 +72,12 @@ public final class ScalarBackend implements TrainingBackend {
     long at = 0;
     for (Tensor weight : weights) {
       for (long row = 0; row < weight.shape()[0]; row++) {
-        float scale = precision == Precision.INT8 ? Int8.scale(weight, row, inputSize) : 0;
-        for (int i = 0; i < inputSize; i++) {
-          float value = weight.get(row * inputSize + i);
-          float rounded =
-              switch (precision) {
-                case FP32 -> value;
-                case BF16 -> BFloat16.round(value);
-                case INT8 -> Int8.round(value, scale) * scale;
-              };
+        float[] numbers = weight.row(row);
+        if (precision == Precision.INT8) {
+          Int8.roundAll(numbers);
+        }
+        for (float number : numbers) {
+          float rounded = precision == Precision.BF16 ? BFloat16.round(number) : number;
           rows.setAtIndex(FLOAT, at++, rounded);
         }
       }

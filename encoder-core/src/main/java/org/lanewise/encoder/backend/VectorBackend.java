@@ -37,7 +37,6 @@ public final class VectorBackend implements TrainingBackend {
 
   private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
-  private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
 
   /** Rows of one task of the operations that only stream through memory. */
   private static final int STREAM_ROWS = 64;
@@ -135,37 +134,28 @@ public final class VectorBackend implements TrainingBackend {
 
   @Override
   public LinearWeight prepareLinear(Arena arena, List<Tensor> weights, List<Tensor> biases) {
-    boolean deep = weights.getFirst().shape()[1] >= products.leastDepth();
-    if (products.unit() != MatrixUnit.VECTOR_API && deep) {
-      return MachineProduct.prepare(arena, products.unit(), precision, weights, biases);
-    }
     int inputSize = Math.toIntExact(weights.getFirst().shape()[1]);
-    int outputSize = 0;
-    for (Tensor weight : weights) {
-      outputSize += Math.toIntExact(weight.shape()[0]);
+    if (products.unit() != MatrixUnit.VECTOR_API && inputSize >= products.leastDepth()) {
+      return MachineProduct.prepare(arena, workers, products.unit(), precision, weights, biases);
     }
+    int outputSize = outputSize(weights);
     int panels = Math.ceilDiv(outputSize, PANEL);
-    long panelBytes =
-        switch (precision) {
-          case FP32 -> PANEL_BYTES * inputSize;
-          case BF16 -> BYTES * inputSize;
-          case INT8 -> (long) PANEL * inputSize;
-        };
+    long panelBytes = WeightPacking.panelBytes(precision, inputSize);
     MemorySegment packed = arena.allocate(panels * panelBytes, 64);
     MemorySegment scales = arena.allocate((long) panels * PANEL * Float.BYTES, 64);
-    int column = 0;
-    for (Tensor weight : weights) {
-      for (int row = 0; row < weight.shape()[0]; row++, column++) {
-        if (precision == Precision.INT8) {
-          packInt8(weight, row, inputSize, packed, column, panelBytes, scales);
-        } else {
-          boolean bf16 = precision == Precision.BF16;
-          packColumn(weight, row, inputSize, packed, column, panelBytes, bf16);
-        }
-      }
-    }
+    workers.forEach(
+        panels,
+        panel -> {
+          float[][] columns = WeightPacking.rows(weights, panel * PANEL, PANEL);
+          WeightPacking.pack(
+              precision, columns, packed, panel * panelBytes, scales, panel * PANEL_BYTES);
+        });
     MemorySegment bias = bias(arena, biases, panels * PANEL);
     return new PanelWeight(packed, scales, bias, inputSize, outputSize, precision, panelBytes);
+  }
+
+  static int outputSize(List<Tensor> weights) {
+    return Math.toIntExact(weights.stream().mapToLong(weight -> weight.shape()[0]).sum());
   }
 
   /** Returns the biases one after the other, and zeros up to the number of columns. */
@@ -178,49 +168,6 @@ public final class VectorBackend implements TrainingBackend {
       }
     }
     return bias;
-  }
-
-  /** Writes a row of the weight, rounded to int8, to a column of the panels. */
-  private static void packInt8(
-      Tensor weight,
-      int row,
-      int depth,
-      MemorySegment packed,
-      int column,
-      long panelBytes,
-      MemorySegment scales) {
-    float scale = Int8.scale(weight, row, depth);
-    long at = column / PANEL * panelBytes + column % PANEL;
-    for (int k = 0; k < depth; k++) {
-      int rounded = Int8.round(weight.get((long) row * depth + k), scale);
-      packed.set(ValueLayout.JAVA_BYTE, at + (long) k * PANEL, (byte) rounded);
-    }
-    scales.setAtIndex(FLOAT, column, scale);
-  }
-
-  /** Writes a row of the weight to a column of the panels. */
-  static void packColumn(
-      Tensor weight,
-      int row,
-      int depth,
-      MemorySegment packed,
-      int column,
-      long panelBytes,
-      boolean bf16) {
-    int lanes = FLOATS.length();
-    int within = column % PANEL;
-    long at = column / PANEL * panelBytes;
-    long from = (long) row * depth;
-    for (int k = 0; k < depth; k++) {
-      float value = weight.get(from + k);
-      if (bf16) {
-        long pair = at + k * BYTES + (within % lanes) * 4L;
-        int shift = within < lanes ? 0 : 16;
-        packed.set(INT, pair, packed.get(INT, pair) | BFloat16.bits(value) << shift);
-      } else {
-        packed.set(FLOAT, at + k * PANEL_BYTES + within * 4L, value);
-      }
-    }
   }
 
   @Override
