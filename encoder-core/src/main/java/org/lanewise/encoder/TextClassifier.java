@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.function.Function;
+import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.PoolingMode;
 import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.batch.PackedBatch;
@@ -163,6 +164,11 @@ public final class TextClassifier implements AutoCloseable {
   /** Returns the precision of the network that runs, not of an encoder that it reads. */
   public Precision precision() {
     return runner.alone().precision();
+  }
+
+  /** Returns what multiplies matrices: {@link Backend#kernels()}. */
+  public String kernels() {
+    return runner.alone().kernels();
   }
 
   /**

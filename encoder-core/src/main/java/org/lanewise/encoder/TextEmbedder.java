@@ -171,6 +171,11 @@ public final class TextEmbedder implements AutoCloseable {
     return alone.precision();
   }
 
+  /** Returns what multiplies matrices: {@link Backend#kernels()}. */
+  public String kernels() {
+    return alone.kernels();
+  }
+
   /**
    * Returns the tokens of prompt and text, cut to {@link #maxLength()}.
    *

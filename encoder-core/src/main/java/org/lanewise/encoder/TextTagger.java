@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.IntStream;
+import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.head.LabelConstraints;
 import org.lanewise.encoder.head.LinearChainCrf;
@@ -277,6 +278,11 @@ public final class TextTagger implements AutoCloseable {
   /** Returns the precision of the network that runs, not of an encoder that it reads. */
   public Precision precision() {
     return runner.alone().precision();
+  }
+
+  /** Returns what multiplies matrices: {@link Backend#kernels()}. */
+  public String kernels() {
+    return runner.alone().kernels();
   }
 
   /**

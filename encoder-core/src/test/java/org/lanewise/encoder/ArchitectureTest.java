@@ -110,10 +110,12 @@ final class ArchitectureTest {
   }
 
   @Test
-  void onlyTheCudaBackendCallsNativeCode() {
+  void onlyTheCudaBackendAndMachineCodeCallNativeCode() {
     noClasses()
         .that()
         .resideOutsideOfPackage(ROOT + ".backend.cuda")
+        .and()
+        .doNotHaveFullyQualifiedName(ROOT + ".backend.MachineCode")
         .should()
         .dependOnClassesThat()
         .haveFullyQualifiedName("java.lang.foreign.Linker")

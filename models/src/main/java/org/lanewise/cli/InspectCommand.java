@@ -167,6 +167,8 @@ final class InspectCommand implements Callable<Integer> {
           options.precision().isPresent()
               ? "asked for"
               : "the default of backend [" + backend.name() + "]");
+      report.put("kernels", backend.kernels());
+      report.put("kernels_reason", backend.kernelsReason());
       report.put("vector_api", vectorApi);
       report.put("vector_bits", vectorApi ? VectorBackend.vectorBits() : 0);
       report.put("threads", options.threads());
@@ -218,7 +220,12 @@ final class InspectCommand implements Callable<Integer> {
 
   /** The mapped file, whose embedding tables are read in place, and the prepared matrices. */
   private static long weightMemory(ModelDirectory directory, Backend backend) {
-    boolean half = backend.name().equals("vector") && backend.precision() == Precision.BF16;
+    int bytes =
+        switch (backend.name().equals("vector") ? backend.precision() : Precision.FP32) {
+          case FP32 -> Float.BYTES;
+          case BF16 -> Short.BYTES;
+          case INT8 -> Byte.BYTES;
+        };
     long elements = 0;
     for (Map.Entry<String, List<Long>> weight : directory.config().weightShapes().entrySet()) {
       if (weight.getKey().startsWith("encoder.")) {
@@ -230,7 +237,7 @@ final class InspectCommand implements Callable<Integer> {
         elements += dense.weight().elements();
       }
     }
-    return directory.weightBytes() + elements * (half ? Short.BYTES : Float.BYTES);
+    return directory.weightBytes() + elements * bytes;
   }
 
   /** The activations of a full batch on each thread. */

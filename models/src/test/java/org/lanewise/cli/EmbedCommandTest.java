@@ -219,7 +219,6 @@ class EmbedCommandTest {
     assertNames("[257]", "embed", "--model", BUNDLED, "--dimensions", "257");
     assertNames("[0]", "embed", "--model", BUNDLED, "--dimensions", "0");
     assertNames("[question]", "embed", "--model", BUNDLED, "--prompt", "question");
-    assertNames("[int8]", "embed", "--model", BUNDLED, "--precision", "int8");
     assertNames("[fp64]", "embed", "--model", BUNDLED, "--precision", "fp64");
     assertNames("[cuda]", "embed", "--model", BUNDLED, "--backend", "cuda");
     assertNames("[threads]", "embed", "--model", BUNDLED, "--threads", "0");

@@ -3,7 +3,6 @@ package org.lanewise.plugin;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.elasticsearch.cluster.node.DiscoveryNodes;
@@ -22,8 +21,8 @@ import org.elasticsearch.plugins.SearchPlugin;
 import org.elasticsearch.rest.RestHandler;
 import org.elasticsearch.threadpool.ExecutorBuilder;
 import org.elasticsearch.threadpool.FixedExecutorBuilder;
+import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Backends;
-import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.backend.Workers;
 import org.lanewise.plugin.action.EmbedAction;
 import org.lanewise.plugin.action.ModelsAction;
@@ -119,25 +118,17 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
    * first text, it would be a surprise to users who cannot change the settings.
    */
   static void checkBackend(LanewiseSettings settings) {
-    require("lanewise.backend", settings.backend(), settings.backend(), Optional.empty());
-    settings
-        .precision()
-        .ifPresent(
-            precision ->
-                require(
-                    "lanewise.precision",
-                    precision.label(),
-                    settings.backend(),
-                    settings.precision()));
-  }
-
-  private static void require(
-      String setting, String value, String backend, Optional<Precision> precision) {
     try (Workers workers = new Workers(1)) {
-      Backends.create(backend, precision, workers);
+      Backend backend = Backends.create(settings.backend(), settings.precision(), workers);
+      logger.info(
+          "backend [{}] multiplies matrices in [{}] by [{}], because {}",
+          backend.name(),
+          backend.precision().label(),
+          backend.kernels(),
+          backend.kernelsReason());
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException(
-          "[" + setting + "] is [" + value + "]: " + e.getMessage(), e);
+          "[lanewise.backend] is [" + settings.backend() + "]: " + e.getMessage(), e);
     }
   }
 

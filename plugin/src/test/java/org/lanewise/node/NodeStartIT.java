@@ -88,10 +88,7 @@ final class NodeStartIT {
   }
 
   @ParameterizedTest
-  @CsvSource({
-    "lanewise.backend, cuda, backend [cuda] is not part of this version",
-    "lanewise.precision, int8, precision [int8] is not available on backend [vector]"
-  })
+  @CsvSource("lanewise.backend, cuda, backend [cuda] is not part of this version")
   void whatCannotRunKeepsTheNodeFromStarting(String setting, String value, String reason)
       throws IOException {
     NodeOptions options = NodeOptions.defaults().withSetting(setting, value);

@@ -29,6 +29,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.stream.Collectors;
@@ -43,6 +44,9 @@ import org.lanewise.encoder.Embedding;
 import org.lanewise.encoder.ModelDirectory;
 import org.lanewise.encoder.TextEmbedder;
 import org.lanewise.encoder.TextTagger;
+import org.lanewise.encoder.backend.Backends;
+import org.lanewise.encoder.backend.Precision;
+import org.lanewise.encoder.backend.Workers;
 import org.lanewise.node.Http.Response;
 import org.lanewise.plugin.TinyModels;
 
@@ -843,6 +847,12 @@ final class RealNodeIT {
     assertEquals(0, after.path("rejected").asInt(-1));
     assertEquals("vector", after.path("models").path(MINI).path("backend").asText());
     assertEquals("bf16", after.path("models").path(MINI).path("precision").asText());
+    // What this JVM would take is what the node takes, in spite of its entitlements.
+    try (Workers alone = new Workers(1)) {
+      assertEquals(
+          Backends.create("vector", Optional.of(Precision.BF16), alone).kernels(),
+          after.path("models").path(MINI).path("kernels").asText());
+    }
   }
 
   private static JsonNode stats() {

@@ -75,11 +75,10 @@ public class LanewiseSettingsTests extends ESTestCase {
   public void testWhatCannotRunIsRefused() {
     assertRefused(
         "lanewise.backend", "cuda", "backend [cuda] is not part of this version; available: ");
-    assertRefused("lanewise.precision", "int8", "precision [int8] is not available on backend [");
     for (String backend : List.of("auto", "scalar", "vector")) {
       LanewisePlugin.checkBackend(of("lanewise.backend", backend));
     }
-    for (String precision : List.of("auto", "fp32", "bf16")) {
+    for (String precision : List.of("auto", "fp32", "bf16", "int8")) {
       LanewisePlugin.checkBackend(of("lanewise.precision", precision));
     }
   }

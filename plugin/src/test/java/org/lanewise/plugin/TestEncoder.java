@@ -189,6 +189,11 @@ public final class TestEncoder implements Encoder {
   }
 
   @Override
+  public String kernels() {
+    return "loops";
+  }
+
+  @Override
   public void close() {
     onClose.run();
     closed = true;

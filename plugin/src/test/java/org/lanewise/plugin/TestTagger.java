@@ -133,6 +133,11 @@ public final class TestTagger implements Tagger {
   }
 
   @Override
+  public String kernels() {
+    return "loops";
+  }
+
+  @Override
   public void close() {
     closed = true;
   }

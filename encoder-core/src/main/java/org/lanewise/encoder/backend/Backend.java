@@ -20,6 +20,15 @@ public interface Backend {
   /** Returns the precision in which linear weights are kept. */
   Precision precision();
 
+  /**
+   * Returns what multiplies matrices: {@code loops}, {@code vector_512} and the like, {@code
+   * avx512_int8}, {@code amx_bf16} and the like.
+   */
+  String kernels();
+
+  /** Returns why it is {@link #kernels()} that multiply, in a few words. */
+  String kernelsReason();
+
   /** Returns a zeroed matrix that lives as long as the arena. */
   Matrix allocate(Arena arena, int rows, int columns);
 

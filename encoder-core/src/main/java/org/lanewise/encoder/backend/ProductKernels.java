@@ -3,9 +3,11 @@ package org.lanewise.encoder.backend;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -46,7 +48,45 @@ final class ProductKernels {
   private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
+  /** A vector of bytes for each vector of floats, or for two where they are short. */
+  private static final VectorSpecies<Byte> INT8S =
+      VectorSpecies.of(
+          byte.class, VectorShape.forBitSize(Math.max(64, FLOATS.vectorBitSize() / 4)));
+
+  private static final boolean SHORT = INT8S.length() > FLOATS.length();
+
   private ProductKernels() {}
+
+  /**
+   * Writes an int8 panel as an fp32 panel: numbers times the scales of their columns. Once for all
+   * rows this costs less than widening in the loop of the product, which is bound by its own
+   * instructions.
+   */
+  static void widen(
+      MemorySegment panel,
+      long panelAt,
+      int depth,
+      MemorySegment scales,
+      long scalesAt,
+      MemorySegment widened) {
+    FloatVector scale0 = FloatVector.fromMemorySegment(FLOATS, scales, scalesAt, NATIVE);
+    FloatVector scale1 = FloatVector.fromMemorySegment(FLOATS, scales, scalesAt + BYTES, NATIVE);
+    long to = 0;
+    for (int k = 0; k < depth; k++) {
+      ByteVector bytes0 = ByteVector.fromMemorySegment(INT8S, panel, panelAt, NATIVE);
+      ByteVector bytes1 =
+          SHORT
+              ? bytes0
+              : ByteVector.fromMemorySegment(INT8S, panel, panelAt + INT8S.length(), NATIVE);
+      FloatVector numbers0 = (FloatVector) bytes0.convertShape(VectorOperators.B2F, FLOATS, 0);
+      FloatVector numbers1 =
+          (FloatVector) bytes1.convertShape(VectorOperators.B2F, FLOATS, SHORT ? 1 : 0);
+      numbers0.mul(scale0).intoMemorySegment(widened, to, NATIVE);
+      numbers1.mul(scale1).intoMemorySegment(widened, to + BYTES, NATIVE);
+      panelAt += PANEL;
+      to += PANEL_BYTES;
+    }
+  }
 
   /** Returns the rows of the block that begins the last {@code rows} rows: 6 or 3. */
   static int block(int rows) {

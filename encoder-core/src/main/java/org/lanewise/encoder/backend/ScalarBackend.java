@@ -19,12 +19,11 @@ public final class ScalarBackend implements TrainingBackend {
 
   private final Precision precision;
 
-  /** Creates a backend that rounds linear weights to the precision and computes in fp32. */
+  /**
+   * Creates a backend that rounds linear weights to the precision and computes in fp32; with int8,
+   * what a linear layer reads is rounded too, row by row.
+   */
   public ScalarBackend(Precision precision) {
-    if (precision == Precision.INT8) {
-      throw new IllegalArgumentException(
-          "precision [int8] is not available on backend [scalar]; available: fp32, bf16");
-    }
     this.precision = precision;
   }
 
@@ -47,6 +46,16 @@ public final class ScalarBackend implements TrainingBackend {
   }
 
   @Override
+  public String kernels() {
+    return "loops";
+  }
+
+  @Override
+  public String kernelsReason() {
+    return "the scalar backend has nothing else";
+  }
+
+  @Override
   public Matrix allocate(Arena arena, int rows, int columns) {
     return Matrix.allocate(arena, rows, columns);
   }
@@ -62,9 +71,15 @@ public final class ScalarBackend implements TrainingBackend {
     MemorySegment bias = arena.allocate(FLOAT, outputSize);
     long at = 0;
     for (Tensor weight : weights) {
-      for (long i = 0; i < weight.elements(); i++) {
-        float value = weight.get(i);
-        rows.setAtIndex(FLOAT, at++, precision == Precision.BF16 ? BFloat16.round(value) : value);
+      for (long row = 0; row < weight.shape()[0]; row++) {
+        float[] numbers = weight.row(row);
+        if (precision == Precision.INT8) {
+          Int8.roundAll(numbers);
+        }
+        for (float number : numbers) {
+          float rounded = precision == Precision.BF16 ? BFloat16.round(number) : number;
+          rows.setAtIndex(FLOAT, at++, rounded);
+        }
       }
     }
     at = 0;
@@ -123,11 +138,15 @@ public final class ScalarBackend implements TrainingBackend {
     RowWeight rows = (RowWeight) weight;
     assert input.columns() == rows.inputSize() && output.columns() == rows.outputSize();
     for (int row = 0; row < input.rows(); row++) {
+      float[] left = input.row(row, rows.inputSize());
+      if (precision == Precision.INT8) {
+        Int8.roundAll(left);
+      }
       for (int column = 0; column < rows.outputSize(); column++) {
         double sum = rows.bias().getAtIndex(FLOAT, column);
         long at = (long) column * rows.inputSize();
         for (int i = 0; i < rows.inputSize(); i++) {
-          sum += (double) input.get(row, i) * rows.rows().getAtIndex(FLOAT, at + i);
+          sum += (double) left[i] * rows.rows().getAtIndex(FLOAT, at + i);
         }
         output.set(row, column, (float) apply(activation, sum));
       }

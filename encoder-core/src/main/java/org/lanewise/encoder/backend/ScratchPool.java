@@ -2,10 +2,13 @@ package org.lanewise.encoder.backend;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.ConcurrentLinkedDeque;
 
 /**
- * Native scratch memory for the tasks of operations: borrowed, carved up, given back.
+ * Native scratch memory for the tasks of operations: borrowed, used, given back.
  *
  * <p>A pool holds at most as many pieces as tasks ever ran at once, each as large as the largest
  * task it served. Thread-safe.
@@ -21,27 +24,33 @@ final class ScratchPool {
     return scratch == null ? new Scratch() : scratch;
   }
 
-  /** The scratch memory of one task. */
+  /**
+   * The scratch memory of one task: the n-th piece that a task asks for is the memory that the n-th
+   * piece of earlier tasks was, so that nothing is allocated once all have been seen.
+   */
   final class Scratch implements AutoCloseable {
-    private MemorySegment memory = Arena.ofAuto().allocate(1 << 16, ALIGNMENT);
-    private long used;
+    private final List<MemorySegment> pieces = new ArrayList<>();
+    private int used;
 
-    /** Returns memory for {@code count} floats with anything in it. */
+    /** Returns memory for at least {@code count} floats with anything in it. */
     MemorySegment floats(long count) {
       long bytes = Math.ceilDiv(Math.max(count, 1) * Float.BYTES, ALIGNMENT) * ALIGNMENT;
-      if (used + bytes > memory.byteSize()) {
-        // What was carved so far stays valid: automatic arenas live as long as their segments.
-        memory = Arena.ofAuto().allocate(Math.max(2 * memory.byteSize(), used + bytes), ALIGNMENT);
-        used = 0;
+      if (used == pieces.size()) {
+        pieces.add(Arena.ofAuto().allocate(bytes, ALIGNMENT));
+      } else if (pieces.get(used).byteSize() < bytes) {
+        long doubled = 2 * pieces.get(used).byteSize();
+        pieces.set(used, Arena.ofAuto().allocate(Math.max(doubled, bytes), ALIGNMENT));
       }
-      MemorySegment segment = memory.asSlice(used, bytes);
-      used += bytes;
-      return segment;
+      return pieces.get(used++);
     }
 
     /** Returns memory for {@code count} floats, all zero. */
     MemorySegment zeros(long count) {
-      return floats(count).fill((byte) 0);
+      MemorySegment memory = floats(count);
+      for (long i = 0; i < count; i++) {
+        memory.setAtIndex(ValueLayout.JAVA_FLOAT, i, 0);
+      }
+      return memory;
     }
 
     @Override

@@ -37,7 +37,6 @@ public final class VectorBackend implements TrainingBackend {
 
   private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
-  private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
 
   /** Rows of one task of the operations that only stream through memory. */
   private static final int STREAM_ROWS = 64;
@@ -49,6 +48,7 @@ public final class VectorBackend implements TrainingBackend {
 
   private final Precision precision;
   private final Workers workers;
+  private final MatrixUnit.Choice products;
   private final ScalarBackend scalar = new ScalarBackend(Precision.FP32);
   private final ScratchPool scratches = new ScratchPool();
 
@@ -56,12 +56,14 @@ public final class VectorBackend implements TrainingBackend {
    * Creates a backend that keeps weights in the precision and shares its loops among the workers.
    */
   public VectorBackend(Precision precision, Workers workers) {
-    if (precision == Precision.INT8) {
-      throw new IllegalArgumentException(
-          "precision [int8] is not available on backend [vector]; available: fp32, bf16");
-    }
+    this(precision, workers, MatrixUnit.choose(precision, FLOATS.vectorBitSize()));
+  }
+
+  /** Creates a backend that multiplies as it is told. */
+  VectorBackend(Precision precision, Workers workers, MatrixUnit.Choice products) {
     this.precision = precision;
     this.workers = workers;
+    this.products = products;
   }
 
   private static VectorSpecies<Float> species() {
@@ -79,13 +81,18 @@ public final class VectorBackend implements TrainingBackend {
     };
   }
 
-  /** A weight as panels of columns; see {@link ProductKernels}. */
+  /**
+   * A weight as panels of columns; see {@link ProductKernels}.
+   *
+   * @param scales of the columns; for int8 alone
+   */
   private record PanelWeight(
       MemorySegment panels,
+      MemorySegment scales,
       MemorySegment bias,
       int inputSize,
       int outputSize,
-      boolean bf16,
+      Precision precision,
       long panelBytes)
       implements LinearWeight {
     int panelCount() {
@@ -103,6 +110,18 @@ public final class VectorBackend implements TrainingBackend {
     return precision;
   }
 
+  @Override
+  public String kernels() {
+    return products.unit() == MatrixUnit.VECTOR_API
+        ? "vector_" + FLOATS.vectorBitSize()
+        : products.unit().label() + "_" + precision.label();
+  }
+
+  @Override
+  public String kernelsReason() {
+    return products.reason();
+  }
+
   /** Returns the bits of the vectors that run. */
   public static int vectorBits() {
     return FLOATS.vectorBitSize();
@@ -116,53 +135,39 @@ public final class VectorBackend implements TrainingBackend {
   @Override
   public LinearWeight prepareLinear(Arena arena, List<Tensor> weights, List<Tensor> biases) {
     int inputSize = Math.toIntExact(weights.getFirst().shape()[1]);
-    int outputSize = 0;
-    for (Tensor weight : weights) {
-      outputSize += Math.toIntExact(weight.shape()[0]);
+    if (products.unit() != MatrixUnit.VECTOR_API && inputSize >= products.leastDepth()) {
+      return MachineProduct.prepare(arena, workers, products.unit(), precision, weights, biases);
     }
-    boolean bf16 = precision == Precision.BF16;
+    int outputSize = outputSize(weights);
     int panels = Math.ceilDiv(outputSize, PANEL);
-    long panelBytes = (bf16 ? BYTES : PANEL_BYTES) * inputSize;
+    long panelBytes = WeightPacking.panelBytes(precision, inputSize);
     MemorySegment packed = arena.allocate(panels * panelBytes, 64);
-    MemorySegment bias = arena.allocate((long) panels * PANEL * Float.BYTES, 64);
-    int column = 0;
-    for (Tensor weight : weights) {
-      for (int row = 0; row < weight.shape()[0]; row++, column++) {
-        packColumn(weight, row, inputSize, packed, column, panelBytes, bf16);
-      }
-    }
+    MemorySegment scales = arena.allocate((long) panels * PANEL * Float.BYTES, 64);
+    workers.forEach(
+        panels,
+        panel -> {
+          float[][] columns = WeightPacking.rows(weights, panel * PANEL, PANEL);
+          WeightPacking.pack(
+              precision, columns, packed, panel * panelBytes, scales, panel * PANEL_BYTES);
+        });
+    MemorySegment bias = bias(arena, biases, panels * PANEL);
+    return new PanelWeight(packed, scales, bias, inputSize, outputSize, precision, panelBytes);
+  }
+
+  static int outputSize(List<Tensor> weights) {
+    return Math.toIntExact(weights.stream().mapToLong(weight -> weight.shape()[0]).sum());
+  }
+
+  /** Returns the biases one after the other, and zeros up to the number of columns. */
+  static MemorySegment bias(Arena arena, List<Tensor> biases, int columns) {
+    MemorySegment bias = arena.allocate((long) columns * Float.BYTES, 64);
     long at = 0;
     for (Tensor tensor : biases) {
       for (long i = 0; i < tensor.elements(); i++) {
         bias.setAtIndex(FLOAT, at++, tensor.get(i));
       }
     }
-    return new PanelWeight(packed, bias, inputSize, outputSize, bf16, panelBytes);
-  }
-
-  /** Writes a row of the weight to a column of the panels. */
-  static void packColumn(
-      Tensor weight,
-      int row,
-      int depth,
-      MemorySegment packed,
-      int column,
-      long panelBytes,
-      boolean bf16) {
-    int lanes = FLOATS.length();
-    int within = column % PANEL;
-    long at = column / PANEL * panelBytes;
-    long from = (long) row * depth;
-    for (int k = 0; k < depth; k++) {
-      float value = weight.get(from + k);
-      if (bf16) {
-        long pair = at + k * BYTES + (within % lanes) * 4L;
-        int shift = within < lanes ? 0 : 16;
-        packed.set(INT, pair, packed.get(INT, pair) | BFloat16.bits(value) << shift);
-      } else {
-        packed.set(FLOAT, at + k * PANEL_BYTES + within * 4L, value);
-      }
-    }
+    return bias;
   }
 
   @Override
@@ -178,26 +183,33 @@ public final class VectorBackend implements TrainingBackend {
 
   @Override
   public void linear(Matrix input, LinearWeight weight, Activation activation, Matrix output) {
-    PanelWeight panels = (PanelWeight) weight;
-    assert input.columns() == panels.inputSize() && output.columns() == panels.outputSize();
+    assert input.columns() == weight.inputSize() && output.columns() == weight.outputSize();
     if (input.rows() == 0) {
       return;
     }
     VectorProduct.Tasks tasks =
-        VectorProduct.Tasks.of(
-            input.rows(), panels.inputSize(), panels.panelCount(), workers.threads());
+        VectorProduct.Tasks.of(input.rows(), weight.inputSize(), panels(weight), workers.threads());
     workers.forEach(
         tasks.count(),
-        task ->
-            multiply(
-                input,
-                tasks.firstRow(task),
-                tasks.rows(task),
-                panels,
-                tasks.firstPanel(task),
-                tasks.endPanel(task),
-                activation,
-                output));
+        task -> {
+          int row = tasks.firstRow(task);
+          int rows = tasks.rows(task);
+          int panel = tasks.firstPanel(task);
+          int end = tasks.endPanel(task);
+          switch (weight) {
+            case MachineProduct.Weight machine ->
+                MachineProduct.multiply(
+                    scratches, input, row, rows, machine, panel, end, activation, output);
+            default ->
+                multiply(input, row, rows, (PanelWeight) weight, panel, end, activation, output);
+          }
+        });
+  }
+
+  private static int panels(LinearWeight weight) {
+    return weight instanceof MachineProduct.Weight machine
+        ? machine.panelCount()
+        : ((PanelWeight) weight).panelCount();
   }
 
   private void multiply(
@@ -214,7 +226,18 @@ public final class VectorBackend implements TrainingBackend {
       MemorySegment left = scratch.floats((long) Matrix.roundUp(rows, Matrix.ROW_BLOCK) * depth);
       LeftPacking.pack(
           input.data(), input.rowOffset(firstRow), input.stride() * 4L, rows, depth, left);
+      boolean int8 = weight.precision() == Precision.INT8;
+      MemorySegment widened = scratch.floats(int8 ? (long) PANEL * depth : 1);
       for (int panel = firstPanel; panel < endPanel; panel++) {
+        if (int8) {
+          ProductKernels.widen(
+              weight.panels(),
+              panel * weight.panelBytes(),
+              depth,
+              weight.scales(),
+              panel * PANEL_BYTES,
+              widened);
+        }
         long leftAt = 0;
         int block;
         for (int row = 0; row < rows; row += block) {
@@ -222,11 +245,11 @@ public final class VectorBackend implements TrainingBackend {
           long outputAt = output.rowOffset(firstRow + row) + panel * PANEL_BYTES;
           ProductKernels.multiply(
               block,
-              weight.bf16(),
+              weight.precision() == Precision.BF16,
               left,
               leftAt,
-              weight.panels(),
-              panel * weight.panelBytes(),
+              int8 ? widened : weight.panels(),
+              int8 ? 0 : panel * weight.panelBytes(),
               depth,
               weight.bias(),
               panel * PANEL_BYTES,
@@ -241,7 +264,7 @@ public final class VectorBackend implements TrainingBackend {
   }
 
   /** Applies the activation to a block that was just written, while it is in the first cache. */
-  private static void activate(
+  static void activate(
       Activation activation, MemorySegment data, long at, long rowBytes, int rows) {
     switch (activation) {
       case IDENTITY -> {}

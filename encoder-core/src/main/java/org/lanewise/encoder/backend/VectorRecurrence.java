@@ -123,18 +123,24 @@ final class VectorRecurrence {
     int hiddenSize = Math.toIntExact(directions.getFirst().weights().getFirst().shape()[1]);
     int gateColumns = Matrix.roundUp(hiddenSize, LANES);
     int panels = Math.ceilDiv(cell.gates() * gateColumns, PANEL);
-    long panelBytes = (bf16 ? BYTES : PANEL_BYTES) * hiddenSize;
+    Precision precision = bf16 ? Precision.BF16 : Precision.FP32;
+    long panelBytes = WeightPacking.panelBytes(precision, hiddenSize);
     List<Direction> each = new ArrayList<>();
     for (RecurrentTensors tensors : directions) {
       MemorySegment packed = arena.allocate(panels * panelBytes, 64);
+      float[][] columns = new float[panels * PANEL][];
+      Arrays.fill(columns, new float[hiddenSize]);
       MemorySegment bias = arena.allocate(panels * PANEL_BYTES, 64);
       MemorySegment peepholes = arena.allocate(cell.peepholes() * 4L * gateColumns, 64);
       int number = 0;
       for (Tensor tensor : tensors.weights()) {
         for (int row = 0; row < tensor.shape()[0]; row++, number++) {
-          int column = number / hiddenSize * gateColumns + number % hiddenSize;
-          VectorBackend.packColumn(tensor, row, hiddenSize, packed, column, panelBytes, bf16);
+          columns[number / hiddenSize * gateColumns + number % hiddenSize] = tensor.row(row);
         }
+      }
+      for (int panel = 0; panel < panels; panel++) {
+        float[][] some = Arrays.copyOfRange(columns, panel * PANEL, (panel + 1) * PANEL);
+        WeightPacking.pack(precision, some, packed, panel * panelBytes, MemorySegment.NULL, 0);
       }
       copyGates(tensors.biases(), hiddenSize, gateColumns, bias);
       copyGates(tensors.peepholes(), hiddenSize, gateColumns, peepholes);

@@ -45,6 +45,10 @@ public record Tensor(String name, DataType type, long[] shape, MemorySegment dat
   public float[] row(long row) {
     float[] numbers = new float[Math.toIntExact(shape[1])];
     long first = row * numbers.length;
+    if (type == DataType.F32) {
+      MemorySegment.copy(data, FLOAT, first * 4, numbers, 0, numbers.length);
+      return numbers;
+    }
     for (int i = 0; i < numbers.length; i++) {
       numbers[i] = get(first + i);
     }

@@ -11,6 +11,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 import java.util.function.Function;
 import java.util.stream.IntStream;
@@ -80,21 +81,98 @@ abstract class BackendContract {
         tolerance);
   }
 
+  /** Returns backends that multiply in other ways in the precision. */
+  List<TrainingBackend> products(Precision precision) {
+    return List.of(backend(precision));
+  }
+
   @Test
-  void bf16WeightsAreRoundedAndNothingElse() {
-    for (int outputSize : new int[] {1, 16, 17, 40}) {
-      Tensor weight = tensor(outputSize, 50);
-      float[][] input = numbers(9, 50);
-      assertClose(
-          "bf16 linear to " + outputSize,
+  void bf16NumbersAreMultipliedAsTheyAre() {
+    for (TrainingBackend backend : products(Precision.BF16)) {
+      for (int outputSize : new int[] {1, 16, 17, 40}) {
+        Tensor weight = tensor(outputSize, 50);
+        float[][] input = numbers(9, 50);
+        for (float[] row : input) {
+          for (int i = 0; i < row.length; i++) {
+            row[i] = BFloat16.round(row[i]);
+          }
+        }
+        TrainingBackend naive = new ScalarBackend(Precision.BF16);
+        assertClose(
+            backend.kernels() + " linear to " + outputSize,
+            linear(naive, input, List.of(weight), List.of(), Activation.IDENTITY),
+            linear(backend, input, List.of(weight), List.of(), Activation.IDENTITY),
+            2e-5);
+      }
+    }
+  }
+
+  /** The root mean square error against fp32 is at most twice that of plain rounding. */
+  @ParameterizedTest
+  @EnumSource(
+      value = Precision.class,
+      names = {"BF16", "INT8"})
+  void lowPrecisionIsNoWorseThanRounding(Precision precision) {
+    for (TrainingBackend backend : products(precision)) {
+      for (int rows : SIZES) {
+        for (int inputSize : new int[] {2, 31, 64, 100}) {
+          for (int outputSize : new int[] {1, 17, 33, 96}) {
+            compareRounding(backend, rows, inputSize, outputSize);
+          }
+        }
+      }
+      compareRounding(backend, 200, 1536, 100);
+    }
+  }
+
+  private void compareRounding(TrainingBackend backend, int rows, int inputSize, int outputSize) {
+    List<Tensor> weight = List.of(tensor(outputSize, inputSize));
+    List<Tensor> bias = List.of(tensor(outputSize));
+    float[][] input = numbers(rows, inputSize);
+    float[][] exact = linear(oracle, input, weight, bias, Activation.GELU);
+    TrainingBackend naive = new ScalarBackend(backend.precision());
+    double rounding = error(exact, linear(naive, input, weight, bias, Activation.GELU));
+    double actual = error(exact, linear(backend, input, weight, bias, Activation.GELU));
+    // The scalar backend rounds bf16 weights alone, kernels may round what they multiply too; and
+    // a few numbers are a small sample.
+    double allowed = 2 * rounding + 0.01 * Math.sqrt(inputSize) / Math.sqrt(rows * outputSize);
+    assertTrue(
+        actual <= allowed,
+        () ->
+            String.format(
+                Locale.ROOT,
+                "%s %d x %d x %d: error %.3g, of plain rounding %.3g, seed %d",
+                backend.kernels(),
+                rows,
+                inputSize,
+                outputSize,
+                actual,
+                rounding,
+                SEED));
+  }
+
+  private static double error(float[][] expected, float[][] actual) {
+    double squares = 0;
+    for (int row = 0; row < expected.length; row++) {
+      for (int i = 0; i < expected[row].length; i++) {
+        squares += Math.pow(expected[row][i] - actual[row][i], 2);
+      }
+    }
+    return Math.sqrt(squares / expected.length / expected[0].length);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Precision.class)
+  void zerosAreZerosInEveryPrecision(Precision precision) {
+    for (TrainingBackend backend : products(precision)) {
+      float[][] answer =
           linear(
-              new ScalarBackend(Precision.BF16),
-              input,
-              List.of(weight),
+              backend,
+              new float[3][70],
+              List.of(tensor(new float[5 * 70], 5, 70)),
               List.of(),
-              Activation.IDENTITY),
-          linear(backend(Precision.BF16), input, List.of(weight), List.of(), Activation.IDENTITY),
-          2e-5);
+              Activation.IDENTITY);
+      assertClose("zeros", new float[3][5], answer, 0);
     }
   }
 

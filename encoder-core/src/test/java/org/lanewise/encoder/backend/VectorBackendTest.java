@@ -1,6 +1,7 @@
 package org.lanewise.encoder.backend;
 
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 
 final class VectorBackendTest extends BackendContract {
@@ -18,6 +19,15 @@ final class VectorBackendTest extends BackendContract {
   @Override
   TrainingBackend backend(Precision precision) {
     return new VectorBackend(precision, WORKERS);
+  }
+
+  @Override
+  List<TrainingBackend> products(Precision precision) {
+    MatrixUnit fastest = MatrixUnit.choose(precision, VectorBackend.vectorBits()).unit();
+    return Stream.of(MatrixUnit.VECTOR_API, fastest)
+        .map(unit -> new MatrixUnit.Choice(unit, "asked for", 1))
+        .<TrainingBackend>map(choice -> new VectorBackend(precision, WORKERS, choice))
+        .toList();
   }
 
   @Override

@@ -12,15 +12,17 @@ import org.elasticsearch.xcontent.XContentBuilder;
  *
  * @param backend the backend that runs
  * @param precision the precision that runs
+ * @param kernels what multiplies matrices
  * @param bulk work of the bulk lane
  * @param search work of the search lane
  */
-public record ModelStats(String backend, String precision, WorkStats bulk, WorkStats search)
+public record ModelStats(
+    String backend, String precision, String kernels, WorkStats bulk, WorkStats search)
     implements Writeable, ToXContentObject {
 
   /** Reads what {@link #writeTo} wrote. */
   public ModelStats(StreamInput in) throws IOException {
-    this(in.readString(), in.readString(), new WorkStats(in), new WorkStats(in));
+    this(in.readString(), in.readString(), in.readString(), new WorkStats(in), new WorkStats(in));
   }
 
   /** Returns the work of both lanes. */
@@ -32,13 +34,18 @@ public record ModelStats(String backend, String precision, WorkStats bulk, WorkS
   public void writeTo(StreamOutput out) throws IOException {
     out.writeString(backend);
     out.writeString(precision);
+    out.writeString(kernels);
     bulk.writeTo(out);
     search.writeTo(out);
   }
 
   @Override
   public XContentBuilder toXContent(XContentBuilder builder, Params params) throws IOException {
-    builder.startObject().field("backend", backend).field("precision", precision);
+    builder
+        .startObject()
+        .field("backend", backend)
+        .field("precision", precision)
+        .field("kernels", kernels);
     total().toXContent(builder, params);
     builder.startObject("lanes");
     bulk.toXContent(builder.startObject("bulk"), params).endObject();

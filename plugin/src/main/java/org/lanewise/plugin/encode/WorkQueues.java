@@ -140,7 +140,11 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
   private record Queues<T, R>(Model<T, R> model, BatchQueue<T, R> bulk, BatchQueue<T, R> search) {
     ModelStats stats() {
       return new ModelStats(
-          model.backend(), model.precision().label(), bulk.stats(), search.stats());
+          model.backend(),
+          model.precision().label(),
+          model.kernels(),
+          bulk.stats(),
+          search.stats());
     }
 
     void close() {

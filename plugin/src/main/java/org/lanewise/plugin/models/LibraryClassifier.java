@@ -61,6 +61,11 @@ record LibraryClassifier(TextClassifier classifier, Set<String> encoderIds) impl
   }
 
   @Override
+  public String kernels() {
+    return classifier.kernels();
+  }
+
+  @Override
   public void close() {
     classifier.close();
   }

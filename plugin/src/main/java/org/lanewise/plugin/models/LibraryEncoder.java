@@ -92,6 +92,11 @@ final class LibraryEncoder implements Encoder {
   }
 
   @Override
+  public String kernels() {
+    return embedder.kernels();
+  }
+
+  @Override
   public void close() {
     embedder.close();
   }

@@ -50,6 +50,11 @@ record LibraryTagger(TextTagger tagger, Set<String> encoderIds) implements Tagge
   }
 
   @Override
+  public String kernels() {
+    return tagger.kernels();
+  }
+
+  @Override
   public void close() {
     tagger.close();
   }

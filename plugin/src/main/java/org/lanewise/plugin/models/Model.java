@@ -33,6 +33,9 @@ public sealed interface Model<T, R> extends AutoCloseable permits Encoder, Tagge
   /** Returns the precision that runs. */
   Precision precision();
 
+  /** Returns what multiplies matrices, as the backend names it. */
+  String kernels();
+
   /** Releases the model's memory; calls still running finish first. */
   @Override
   void close();

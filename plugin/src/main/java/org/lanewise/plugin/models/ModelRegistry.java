@@ -135,12 +135,13 @@ public final class ModelRegistry implements Closeable {
       long start = System.nanoTime();
       OpenModel open = new OpenModel(id, opener.open(directory, encoders));
       logger.info(
-          "opened model [{}] from [{}] in [{}ms], backend [{}], precision [{}]",
+          "opened model [{}] from [{}] in [{}ms], backend [{}], precision [{}], kernels [{}]",
           id,
           directory,
           TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start),
           open.model().backend(),
-          open.model().precision().label());
+          open.model().precision().label(),
+          open.model().kernels());
       if (keep(opening, open)) {
         opening.result.onResponse(open);
       } else {

@@ -1,0 +1,378 @@
+package org.lanewise.encoder.backend;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.util.List;
+import jdk.incubator.vector.ByteVector;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
+import org.lanewise.encoder.weights.Tensor;
+
+/**
+ * The product of activations and weights by {@link MachineCode}: int8 times int8 summed in int32,
+ * or bf16 times bf16 summed in fp32.
+ *
+ * <p>int8 is symmetric: a weight is w * scale of its output channel, an activation a * scale of its
+ * row, w and a from -127 to 127. Weights are stored as w + 128, because one side of the
+ * instructions is unsigned; what that adds to a sum is 128 times the sum of the row.
+ */
+final class MachineProduct {
+  /** Columns of a panel, whatever the size of the JVM's vectors. */
+  static final int PANEL = 32;
+
+  /** Rows of the left side are packed in multiples of this; no kernel works on larger blocks. */
+  private static final int ROWS = 16;
+
+  /** Rows of the left side that AVX-512 works on at once, at the least. */
+  private static final int DOT_ROWS = 4;
+
+  /** Bytes of the depth are rounded up to this, the width of a tile. */
+  private static final int DEPTH_BYTES = 64;
+
+  /** Rows times panels of one call: the sums stay in the first cache until they are read. */
+  private static final int CALL_ROWS = 96;
+
+  private static final int ZERO = 128;
+
+  private static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_512;
+  private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_512;
+  private static final VectorSpecies<Byte> BYTES = ByteVector.SPECIES_128;
+  private static final VectorSpecies<Short> SHORTS = ShortVector.SPECIES_256;
+  private static final int LANES = 16;
+  private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
+  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
+  private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
+  private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
+
+  /** 1.5 * 2^23: adding it rounds to an integer that then sits in the low bits. */
+  private static final float ROUND = 12582912f;
+
+  private MachineProduct() {}
+
+  /**
+   * A weight as panels of columns, with every 4 bytes of depth of a column together.
+   *
+   * @param scales of the columns; for bf16 not used
+   * @param depthBytes bytes of a column, rounded up
+   * @param function the address of the product
+   * @param rowBlock the rows of a product are a multiple of this
+   */
+  record Weight(
+      MemorySegment panels,
+      MemorySegment bias,
+      MemorySegment scales,
+      int inputSize,
+      int outputSize,
+      int depthBytes,
+      boolean int8,
+      MemorySegment function,
+      int rowBlock)
+      implements LinearWeight {
+    int panelCount() {
+      return Math.ceilDiv(outputSize, PANEL);
+    }
+
+    long panelBytes() {
+      return (long) PANEL * depthBytes;
+    }
+  }
+
+  /** Packs stacked linear layers; the unit is one of those that run machine code. */
+  static Weight prepare(
+      Arena arena,
+      Workers workers,
+      MatrixUnit unit,
+      Precision precision,
+      List<Tensor> weights,
+      List<Tensor> biases) {
+    boolean int8 = precision == Precision.INT8;
+    int inputSize = Math.toIntExact(weights.getFirst().shape()[1]);
+    int outputSize = VectorBackend.outputSize(weights);
+    int depthBytes = Matrix.roundUp(inputSize * (int8 ? 1 : 2), DEPTH_BYTES);
+    int columns = Matrix.roundUp(outputSize, PANEL);
+    MemorySegment panels = arena.allocate((long) columns * depthBytes, 64);
+    MemorySegment scales = arena.allocate((long) columns * Float.BYTES, 64);
+    workers.forEach(
+        columns / PANEL,
+        panel -> {
+          float[][] rows = WeightPacking.rows(weights, panel * PANEL, PANEL);
+          long at = (long) panel * PANEL * depthBytes;
+          if (int8) {
+            packInt8(rows, panels, at, scales, 4L * panel * PANEL);
+          } else {
+            packBf16(rows, panels, at);
+          }
+        });
+    MachineCode.Function function =
+        switch (unit) {
+          case AMX -> int8 ? MachineCode.Function.TILE_INT8 : MachineCode.Function.TILE_BF16;
+          case AVX512 -> int8 ? MachineCode.Function.DOT_INT8 : MachineCode.Function.DOT_BF16;
+          case VECTOR_API -> throw new IllegalArgumentException("the Vector API has no function");
+        };
+    return new Weight(
+        panels,
+        VectorBackend.bias(arena, biases, columns),
+        scales,
+        inputSize,
+        outputSize,
+        depthBytes,
+        int8,
+        MatrixUnit.code().address(function),
+        unit == MatrixUnit.AMX ? ROWS : DOT_ROWS);
+  }
+
+  private static void packInt8(
+      float[][] columns, MemorySegment panels, long at, MemorySegment scales, long scalesAt) {
+    float[] scale = WeightPacking.scales(columns, scales, scalesAt);
+    int size = columns[0].length;
+    for (int k = 0; k < size; k += 4) {
+      for (int column = 0; column < PANEL; column++, at += 4) {
+        int four = 0;
+        for (int i = Math.min(3, size - 1 - k); i >= 0; i--) {
+          four = four << 8 | Int8.round(columns[column][k + i], scale[column]) + ZERO;
+        }
+        panels.set(INT, at, four);
+      }
+    }
+  }
+
+  private static void packBf16(float[][] columns, MemorySegment panels, long at) {
+    int size = columns[0].length;
+    for (int k = 0; k < size; k += 2) {
+      for (float[] column : columns) {
+        int low = BFloat16.bits(column[k]);
+        int high = k + 1 < size ? BFloat16.bits(column[k + 1]) : 0;
+        panels.set(INT, at, low | high << 16);
+        at += Integer.BYTES;
+      }
+    }
+  }
+
+  /** Computes the rows of a product for the panels from {@code firstPanel} to {@code endPanel}. */
+  static void multiply(
+      ScratchPool scratches,
+      Matrix input,
+      int firstRow,
+      int rows,
+      Weight weight,
+      int firstPanel,
+      int endPanel,
+      Activation activation,
+      Matrix output) {
+    int chunk = Math.min(Matrix.roundUp(rows, ROWS), CALL_ROWS);
+    int panels = Math.min(endPanel - firstPanel, CALL_ROWS / chunk);
+    try (ScratchPool.Scratch scratch = scratches.borrow()) {
+      long depth = weight.depthBytes();
+      MemorySegment left = scratch.floats(Matrix.roundUp(rows, ROWS) * depth / Float.BYTES);
+      MemorySegment scales = scratch.floats(rows);
+      MemorySegment excesses = scratch.floats(rows);
+      MemorySegment sums = scratch.floats((long) chunk * panels * PANEL);
+      MemorySegment call = scratch.floats(2 * 9);
+      pack(input, firstRow, rows, weight, left, scales, excesses);
+      call.setAtIndex(LONG, 1, depth);
+      call.setAtIndex(LONG, 3, weight.panelBytes());
+      call.setAtIndex(LONG, 4, depth / 4);
+      call.setAtIndex(LONG, 5, sums.address());
+      call.setAtIndex(LONG, 6, 4L * panels * PANEL);
+      for (int panel = firstPanel; panel < endPanel; panel += panels) {
+        int count = Math.min(panels, endPanel - panel);
+        for (int row = 0; row < rows; row += chunk) {
+          int many = Math.min(chunk, rows - row);
+          call.setAtIndex(LONG, 0, left.address() + row * depth);
+          call.setAtIndex(LONG, 2, weight.panels().address() + panel * weight.panelBytes());
+          call.setAtIndex(LONG, 7, Matrix.roundUp(many, weight.rowBlock()));
+          call.setAtIndex(LONG, 8, count);
+          MachineCode.call(weight.function(), call);
+          for (int i = 0; i < count; i++) {
+            long outputAt = output.rowOffset(firstRow + row) + (panel + i) * 4L * PANEL;
+            long sumsAt = i * 4L * PANEL;
+            if (weight.int8()) {
+              scale(
+                  sums,
+                  sumsAt,
+                  4L * panels * PANEL,
+                  many,
+                  scales,
+                  excesses,
+                  row,
+                  weight,
+                  (panel + i) * 4L * PANEL,
+                  output.data(),
+                  outputAt,
+                  output.stride() * 4L);
+            } else {
+              addBias(
+                  sums,
+                  sumsAt,
+                  4L * panels * PANEL,
+                  many,
+                  weight,
+                  (panel + i) * 4L * PANEL,
+                  output.data(),
+                  outputAt,
+                  output.stride() * 4L);
+            }
+            VectorBackend.activate(activation, output.data(), outputAt, output.stride() * 4L, many);
+          }
+        }
+      }
+    }
+  }
+
+  private static void pack(
+      Matrix input,
+      int firstRow,
+      int rows,
+      Weight weight,
+      MemorySegment left,
+      MemorySegment scales,
+      MemorySegment excesses) {
+    int depth = weight.depthBytes();
+    int size = weight.inputSize();
+    for (int row = 0; row < rows; row++) {
+      long from = input.rowOffset(firstRow + row);
+      long to = (long) row * depth;
+      if (weight.int8()) {
+        float largest = largest(input.data(), from, size);
+        scales.setAtIndex(FLOAT, row, largest / Int8.LARGEST);
+        float inverse = largest == 0 ? 0 : Int8.LARGEST / largest;
+        int sum = roundInt8(input.data(), from, size, inverse, left, to);
+        excesses.setAtIndex(INT, row, ZERO * sum);
+      } else {
+        roundBf16(input.data(), from, size, left, to);
+      }
+      int written = Matrix.roundUp(size, LANES) * (weight.int8() ? 1 : 2);
+      for (; written < depth; written += 4) {
+        left.set(INT, to + written, 0);
+      }
+    }
+  }
+
+  private static float largest(MemorySegment data, long at, int size) {
+    FloatVector largest = FloatVector.zero(FLOATS);
+    for (int i = 0; i < FLOATS.loopBound(size); i += LANES) {
+      largest = largest.max(load(data, at + 4L * i).abs());
+    }
+    if (FLOATS.loopBound(size) < size) {
+      largest = largest.max(tail(data, at, size).abs());
+    }
+    return largest.reduceLanes(VectorOperators.MAX);
+  }
+
+  /** Writes a row as int8 and returns the sum of what it wrote. */
+  private static int roundInt8(
+      MemorySegment data, long at, int size, float inverse, MemorySegment left, long to) {
+    int whole = FLOATS.loopBound(size);
+    FloatVector sums = FloatVector.zero(FLOATS);
+    for (int i = 0; i < whole; i += LANES) {
+      FloatVector shifted = load(data, at + 4L * i).mul(inverse).add(ROUND);
+      // Whole numbers up to 127 * size, which fp32 holds exactly.
+      sums = sums.add(shifted.sub(ROUND));
+      storeInt8(shifted, left, to + i);
+    }
+    if (whole < size) {
+      FloatVector shifted = tail(data, at, size).mul(inverse).add(ROUND);
+      sums = sums.add(shifted.sub(ROUND));
+      storeInt8(shifted, left, to + whole);
+    }
+    return (int) sums.reduceLanes(VectorOperators.ADD);
+  }
+
+  private static void storeInt8(FloatVector shifted, MemorySegment left, long to) {
+    ((ByteVector) shifted.reinterpretAsInts().convertShape(VectorOperators.I2B, BYTES, 0))
+        .intoMemorySegment(left, to, NATIVE);
+  }
+
+  private static void roundBf16(
+      MemorySegment data, long at, int size, MemorySegment left, long to) {
+    int whole = FLOATS.loopBound(size);
+    for (int i = 0; i < whole; i += LANES) {
+      storeBf16(load(data, at + 4L * i), left, to + 2L * i);
+    }
+    if (whole < size) {
+      storeBf16(tail(data, at, size), left, to + 2L * whole);
+    }
+  }
+
+  private static void storeBf16(FloatVector numbers, MemorySegment left, long to) {
+    IntVector bits = numbers.reinterpretAsInts();
+    IntVector odd = bits.lanewise(VectorOperators.LSHR, 16).and(1);
+    IntVector rounded = bits.add(0x7FFF).add(odd).lanewise(VectorOperators.LSHR, 16);
+    ((ShortVector) rounded.convertShape(VectorOperators.I2S, SHORTS, 0))
+        .intoMemorySegment(left, to, NATIVE);
+  }
+
+  /**
+   * The numbers of a row behind its last whole vector, and zeros: what follows is not the row's.
+   */
+  private static FloatVector tail(MemorySegment data, long at, int size) {
+    int whole = FLOATS.loopBound(size);
+    VectorMask<Float> mask = FLOATS.indexInRange(whole, size);
+    return FloatVector.fromMemorySegment(FLOATS, data, at + 4L * whole, NATIVE, mask);
+  }
+
+  private static FloatVector load(MemorySegment data, long at) {
+    return FloatVector.fromMemorySegment(FLOATS, data, at, NATIVE);
+  }
+
+  /** output = (sums - excess of the row) * scale of the row * scale of the column + bias. */
+  private static void scale(
+      MemorySegment sums,
+      long sumsAt,
+      long sumsStride,
+      int rows,
+      MemorySegment scales,
+      MemorySegment excesses,
+      int firstRow,
+      Weight weight,
+      long columnAt,
+      MemorySegment output,
+      long outputAt,
+      long outputStride) {
+    FloatVector scale0 = load(weight.scales(), columnAt);
+    FloatVector scale1 = load(weight.scales(), columnAt + 64);
+    FloatVector bias0 = load(weight.bias(), columnAt);
+    FloatVector bias1 = load(weight.bias(), columnAt + 64);
+    for (int row = 0; row < rows; row++) {
+      float scale = scales.getAtIndex(FLOAT, firstRow + row);
+      int excess = excesses.getAtIndex(INT, firstRow + row);
+      FloatVector sum0 = ints(sums, sumsAt, excess);
+      FloatVector sum1 = ints(sums, sumsAt + 64, excess);
+      sum0.mul(scale).fma(scale0, bias0).intoMemorySegment(output, outputAt, NATIVE);
+      sum1.mul(scale).fma(scale1, bias1).intoMemorySegment(output, outputAt + 64, NATIVE);
+      sumsAt += sumsStride;
+      outputAt += outputStride;
+    }
+  }
+
+  private static FloatVector ints(MemorySegment sums, long at, int excess) {
+    IntVector sum = IntVector.fromMemorySegment(INTS, sums, at, NATIVE).sub(excess);
+    return (FloatVector) sum.convert(VectorOperators.I2F, 0);
+  }
+
+  private static void addBias(
+      MemorySegment sums,
+      long sumsAt,
+      long sumsStride,
+      int rows,
+      Weight weight,
+      long columnAt,
+      MemorySegment output,
+      long outputAt,
+      long outputStride) {
+    FloatVector bias0 = load(weight.bias(), columnAt);
+    FloatVector bias1 = load(weight.bias(), columnAt + 64);
+    for (int row = 0; row < rows; row++) {
+      load(sums, sumsAt).add(bias0).intoMemorySegment(output, outputAt, NATIVE);
+      load(sums, sumsAt + 64).add(bias1).intoMemorySegment(output, outputAt + 64, NATIVE);
+      sumsAt += sumsStride;
+      outputAt += outputStride;
+    }
+  }
+}

@@ -1,0 +1,245 @@
+package org.lanewise.encoder.backend;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.lanewise.encoder.backend.MachineCode.Function;
+
+final class MachineCodeTest {
+  private static final Path LISTING = Path.of("src/main/assembly/products.s");
+  private static final int PANEL = MachineProduct.PANEL;
+  private static final int PAGE = 4096;
+
+  private final Random random = new Random(7);
+
+  @Test
+  void theBytesAreTheAssembledListing(@TempDir Path directory)
+      throws IOException, InterruptedException {
+    assumeTrue(found("as") && found("objcopy") && found("nm"), "binutils are not installed");
+    Path object = directory.resolve("products.o");
+    Path code = directory.resolve("products.bin");
+    run("as", LISTING.toString(), "-o", object.toString());
+    run("objcopy", "-O", "binary", "-j", ".text", object.toString(), code.toString());
+    assertArrayEquals(Files.readAllBytes(code), MachineCode.bytes());
+    String symbols = run("nm", object.toString());
+    for (Function function : Function.values()) {
+      String symbol =
+          String.format(
+              Locale.ROOT,
+              "%016x t %s\n",
+              function.offset(),
+              function.name().toLowerCase(Locale.ROOT));
+      assertTrue(symbols.contains(symbol), () -> symbol + " is not in\n" + symbols);
+    }
+  }
+
+  private static boolean found(String program) throws InterruptedException {
+    try {
+      return new ProcessBuilder(program, "--version").start().waitFor() == 0;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  private static String run(String... command) throws IOException, InterruptedException {
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(0, process.waitFor(), output);
+    return output;
+  }
+
+  /** The sides of a product and what it is, as the functions take and give them. */
+  private final class Product {
+    private final boolean int8;
+    private final int rows;
+    private final int depthBytes;
+    private final int panels;
+    private final byte[] left;
+    private final byte[] right;
+
+    Product(boolean int8, int rows, int depthBytes, int panels) {
+      this.int8 = int8;
+      this.rows = rows;
+      this.depthBytes = depthBytes;
+      this.panels = panels;
+      left = bytes(rows * depthBytes);
+      right = bytes(panels * PANEL * depthBytes);
+    }
+
+    private byte[] bytes(int count) {
+      byte[] bytes = new byte[count];
+      random.nextBytes(bytes);
+      for (int i = 0; i < count && !int8; i += 2) {
+        int bits = BFloat16.bits((float) random.nextGaussian());
+        bytes[i] = (byte) bits;
+        bytes[i + 1] = (byte) (bits >> 8);
+      }
+      return bytes;
+    }
+
+    /** The four bytes of a column at a step of the depth, times those of a row. */
+    private double dot(int row, int column, int step) {
+      ByteBuffer lefts = TileProcessor.allocate(4).put(left, row * depthBytes + 4 * step, 4);
+      int at = column / PANEL * PANEL * depthBytes + step * 4 * PANEL + column % PANEL * 4;
+      ByteBuffer rights = TileProcessor.allocate(4).put(right, at, 4);
+      double sum = 0;
+      for (int i = 0; i < 4; i += int8 ? 1 : 2) {
+        sum +=
+            int8
+                ? lefts.get(i) * (rights.get(i) & 0xFF)
+                : (double) Float.intBitsToFloat(lefts.getShort(i) << 16)
+                    * Float.intBitsToFloat(rights.getShort(i) << 16);
+      }
+      return sum;
+    }
+
+    void assertIs(ByteBuffer output) {
+      for (int row = 0; row < rows; row++) {
+        for (int column = 0; column < panels * PANEL; column++) {
+          double expected = 0;
+          for (int step = 0; step < depthBytes / 4; step++) {
+            expected += dot(row, column, step);
+          }
+          int at = (row * panels * PANEL + column) * 4;
+          double actual = int8 ? output.getInt(at) : output.getFloat(at);
+          assertEquals(expected, actual, int8 ? 0 : 1e-4, "row " + row + ", column " + column);
+        }
+      }
+    }
+
+    void parameters(ByteBuffer parameters, long leftAt, long rightAt, long outputAt) {
+      long[] values = {
+        leftAt,
+        depthBytes,
+        rightAt,
+        (long) PANEL * depthBytes,
+        depthBytes / 4,
+        outputAt,
+        4L * panels * PANEL,
+        rows,
+        panels
+      };
+      for (int i = 0; i < values.length; i++) {
+        parameters.putLong(8 * i, values[i]);
+      }
+    }
+
+    int outputBytes() {
+      return rows * panels * PANEL * 4;
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Function.class,
+      names = {"TILE_INT8", "TILE_BF16"})
+  void tilesMultiply(Function function) {
+    for (int rows : new int[] {16, 32, 48, 80}) {
+      for (int depthBytes : new int[] {64, 192}) {
+        for (int panels : new int[] {1, 3}) {
+          boolean int8 = function == Function.TILE_INT8;
+          Product product = new Product(int8, rows, depthBytes, panels);
+          TileProcessor processor = new TileProcessor(MachineCode.bytes());
+          ByteBuffer output = TileProcessor.allocate(product.outputBytes());
+          ByteBuffer parameters = TileProcessor.allocate(72);
+          product.parameters(
+              parameters,
+              processor.map(TileProcessor.allocate(product.left.length).put(0, product.left)),
+              processor.map(TileProcessor.allocate(product.right.length).put(0, product.right)),
+              processor.map(output));
+          processor.call(function.offset(), processor.map(parameters));
+          product.assertIs(output);
+        }
+      }
+    }
+  }
+
+  /** On this machine's processor, everything at the very end of its memory. */
+  @ParameterizedTest
+  @EnumSource(
+      value = Function.class,
+      names = {"DOT_INT8", "DOT_BF16", "TILE_INT8", "TILE_BF16"})
+  void productsStayInTheirMemory(Function function) {
+    boolean int8 = function == Function.DOT_INT8 || function == Function.TILE_INT8;
+    boolean tiles = function == Function.TILE_INT8 || function == Function.TILE_BF16;
+    assumeTrue(MachineCode.written(), "machine code is for Linux on x86-64");
+    MatrixUnit.Facts facts = MatrixUnit.facts();
+    assumeTrue(
+        tiles
+            ? int8 ? facts.amxInt8() : facts.amxBf16()
+            : int8 ? facts.avx512Int8() : facts.avx512Bf16(),
+        "this processor has no " + function);
+    int step = tiles ? 16 : 4;
+    for (int rows = step; rows <= 7 * step; rows += step) {
+      for (int depthBytes : new int[] {64, 128, 448}) {
+        for (int panels : new int[] {1, 2}) {
+          Product product = new Product(int8, rows, depthBytes, panels);
+          MemorySegment left =
+              guarded(product.left.length).copyFrom(MemorySegment.ofArray(product.left));
+          MemorySegment right =
+              guarded(product.right.length).copyFrom(MemorySegment.ofArray(product.right));
+          MemorySegment output = guarded(product.outputBytes());
+          MemorySegment parameters = guarded(72);
+          ByteBuffer values = parameters.asByteBuffer().order(ByteOrder.nativeOrder());
+          product.parameters(values, left.address(), right.address(), output.address());
+          MachineCode.call(MatrixUnit.code().address(function), parameters);
+          product.assertIs(output.asByteBuffer().order(ByteOrder.nativeOrder()));
+        }
+      }
+    }
+  }
+
+  /** Memory that ends where a page begins that nobody may touch; it is never given back. */
+  @SuppressWarnings("restricted")
+  private static MemorySegment guarded(int bytes) {
+    Linker linker = Linker.nativeLinker();
+    long whole = Math.ceilDiv(bytes, PAGE) * (long) PAGE;
+    try {
+      MethodHandle mmap =
+          linker.downcallHandle(
+              linker.defaultLookup().find("mmap").orElseThrow(),
+              FunctionDescriptor.of(
+                  ValueLayout.ADDRESS,
+                  ValueLayout.ADDRESS,
+                  ValueLayout.JAVA_LONG,
+                  ValueLayout.JAVA_INT,
+                  ValueLayout.JAVA_INT,
+                  ValueLayout.JAVA_INT,
+                  ValueLayout.JAVA_LONG));
+      MethodHandle mprotect =
+          linker.downcallHandle(
+              linker.defaultLookup().find("mprotect").orElseThrow(),
+              FunctionDescriptor.of(
+                  ValueLayout.JAVA_INT,
+                  ValueLayout.ADDRESS,
+                  ValueLayout.JAVA_LONG,
+                  ValueLayout.JAVA_INT));
+      MemorySegment pages =
+          ((MemorySegment) mmap.invokeExact(MemorySegment.NULL, whole + PAGE, 3, 0x22, -1, 0L))
+              .reinterpret(whole + PAGE);
+      assertEquals(0, (int) mprotect.invokeExact(pages.asSlice(whole), (long) PAGE, 0));
+      return pages.asSlice(whole - bytes, bytes);
+    } catch (Throwable e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}

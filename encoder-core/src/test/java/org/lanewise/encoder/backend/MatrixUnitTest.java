@@ -1,0 +1,87 @@
+package org.lanewise.encoder.backend;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
+
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.lanewise.encoder.backend.MatrixUnit.Facts;
+
+final class MatrixUnitTest {
+  private static final int AVX512 = 1 << 16 | 1 << 30;
+  private static final int VNNI = 1 << 11;
+  private static final int AMX = 1 << 22 | 1 << 24 | 1 << 25;
+  private static final int BF16 = 1 << 5;
+  private static final int SAVES_VECTORS = 0xE7;
+  private static final int SAVES_TILES = 0x600E7;
+
+  private static Facts facts(int ebx, int ecx, int edx, int eaxOne, int saved) {
+    return MatrixUnit.facts(
+        new int[] {1, ebx, ecx, edx}, new int[] {eaxOne, 0, 0, 0}, saved, () -> 0);
+  }
+
+  @Test
+  void everythingIsUsedWhereThereIsEverything() {
+    Facts facts = facts(AVX512, VNNI, AMX, BF16, SAVES_TILES);
+    assertEquals(new Facts(true, true, true, true, Optional.empty()), facts);
+    assertEquals(MatrixUnit.AMX, choose(Precision.BF16, 512, true, facts));
+    assertEquals(MatrixUnit.AMX, choose(Precision.INT8, 512, true, facts));
+    assertEquals(MatrixUnit.VECTOR_API, choose(Precision.FP32, 512, true, facts));
+  }
+
+  @Test
+  void tilesNeedTheOperatingSystem() {
+    assertFalse(facts(AVX512, VNNI, AMX, BF16, SAVES_VECTORS).amxBf16(), "XCR0 says no");
+    Facts refused =
+        MatrixUnit.facts(
+            new int[] {1, AVX512, VNNI, AMX}, new int[] {BF16, 0, 0, 0}, SAVES_TILES, () -> -22);
+    assertFalse(refused.amxInt8(), "arch_prctl says no");
+    assertEquals(MatrixUnit.AVX512, choose(Precision.INT8, 512, true, refused));
+  }
+
+  @Test
+  void permissionIsNotAskedForWhereThereAreNoTiles() {
+    MatrixUnit.facts(
+        new int[] {1, AVX512, VNNI, 0},
+        new int[] {BF16, 0, 0, 0},
+        SAVES_TILES,
+        () -> fail("asked"));
+  }
+
+  @Test
+  void aProcessorWithoutAvx512HasNothing() {
+    assertTrue(facts(0, VNNI, AMX, BF16, SAVES_TILES).missing().isPresent());
+    assertTrue(facts(AVX512, VNNI, AMX, BF16, 7).missing().isPresent(), "not saved by the system");
+    assertEquals(
+        MatrixUnit.VECTOR_API,
+        choose(Precision.BF16, 512, true, facts(0, VNNI, AMX, BF16, SAVES_TILES)));
+  }
+
+  @Test
+  void eachPrecisionNeedsItsOwnInstructions() {
+    Facts vnni = facts(AVX512, VNNI, 0, 0, SAVES_VECTORS);
+    assertEquals(MatrixUnit.AVX512, choose(Precision.INT8, 512, true, vnni));
+    assertEquals(MatrixUnit.VECTOR_API, choose(Precision.BF16, 512, true, vnni));
+    Facts bf16 = facts(AVX512, 0, 0, BF16, SAVES_VECTORS);
+    assertEquals(MatrixUnit.VECTOR_API, choose(Precision.INT8, 512, true, bf16));
+    assertEquals(MatrixUnit.AVX512, choose(Precision.BF16, 512, true, bf16));
+  }
+
+  @Test
+  void theReasonNamesWhatSwitchedItOff() {
+    Facts facts = facts(AVX512, VNNI, AMX, BF16, SAVES_TILES);
+    assertEquals(
+        "-Dlanewise.tiles=false", MatrixUnit.choose(Precision.BF16, 512, false, facts).reason());
+    assertEquals(
+        "vectors have 256 bits, not 512",
+        MatrixUnit.choose(Precision.BF16, 256, true, facts).reason());
+    assertEquals("x", MatrixUnit.choose(Precision.BF16, 512, true, Facts.none("x")).reason());
+  }
+
+  private static MatrixUnit choose(
+      Precision precision, int vectorBits, boolean allowed, Facts facts) {
+    return MatrixUnit.choose(precision, vectorBits, allowed, facts).unit();
+  }
+}
