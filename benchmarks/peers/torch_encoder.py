@@ -3,7 +3,7 @@
     python torch_encoder.py MODEL_DIRECTORY fp32|bf16 THREADS
 
 Texts are sorted by length and computed in batches of one size, padded to the longest of their batch;
-`prepare` tries the sizes on about 2048 tokens and keeps the fastest.
+`prepare` tries the sizes and keeps the fastest.
 """
 
 import json
@@ -11,11 +11,11 @@ import sys
 import time
 
 import torch
+import transformers
 from transformers import AutoModel, AutoTokenizer
 
 SIZES = (1, 2, 4, 8, 16, 32)
-TRIED_TOKENS = 2048
-TRIES = 3
+TRIES = 2
 
 
 class Encoder:
@@ -23,9 +23,10 @@ class Encoder:
         torch.set_num_threads(threads)
         kind = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
         self.tokenizer = AutoTokenizer.from_pretrained(directory)
-        self.model = AutoModel.from_pretrained(directory, dtype=kind, attn_implementation="sdpa").eval()
+        self.model = AutoModel.from_pretrained(directory, dtype=kind, attn_implementation="sdpa", add_pooling_layer=False).eval()
         self.name = f"torch {torch.__version__} {precision}, {threads} thread" + ("s" if threads > 1 else "")
         self.size = 8
+        self.tuned = {}
 
     def setting(self):
         return f"{self.name}, batches of {self.size}"
@@ -56,18 +57,19 @@ class Encoder:
         if len(self.ids) == 1:
             self.size = 1
             return
-        count = max(1, min(len(self.ids), len(self.ids) * TRIED_TOKENS // sum(map(len, self.ids))))
-        some = [i * len(self.ids) // count for i in range(count)]
-        ids = [self.ids[i] for i in some]
+        lengths = tuple(map(len, self.ids))
+        if lengths not in self.tuned:
+            self.tuned[lengths] = self.fastest()
+        self.size = self.tuned[lengths]
+
+    def fastest(self):
         times = {}
-        for attempt in range(TRIES):
-            for size in SIZES:
-                self.size = size
-                began = time.perf_counter()
-                self.compute(None, ids)
-                if attempt:
-                    times[size] = min(times.get(size, float("inf")), time.perf_counter() - began)
-        self.size = min(times, key=times.get)
+        for size in SIZES * TRIES:
+            self.size = size
+            began = time.perf_counter()
+            self.compute(None, self.ids)
+            times[size] = min(times.get(size, float("inf")), time.perf_counter() - began)
+        return min(times, key=times.get)
 
     def answer(self, request):
         match request["do"]:
@@ -81,6 +83,8 @@ class Encoder:
                 return {"vectors": [vector.tolist() for vector in self.vectors]}
 
 
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
 encoder = Encoder(sys.argv[1], sys.argv[2], int(sys.argv[3]))
 print(json.dumps({"setting": encoder.setting()}), flush=True)
 for line in sys.stdin:

@@ -14,8 +14,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -40,10 +42,8 @@ final class OnnxContender implements Contender {
   private static final int[] BATCHES = {1, 2, 4, 8, 16, 32};
   private static final int FIRST_BATCH = 8;
 
-  /** Tokens that a setting is tried with. */
-  private static final long TRIED_TOKENS = 2048;
-
-  private static final int TRIES = 3;
+  /** A setting that takes so many times as long as the fastest is not tried again. */
+  private static final double HOPELESS = 1.3;
 
   /**
    * How texts are computed.
@@ -65,6 +65,7 @@ final class OnnxContender implements Contender {
   private final HuggingFaceTokenizer tokenizer;
   private final ExecutorService pool;
   private final Map<SessionKey, OrtSession> sessions = new HashMap<>();
+  private final IdentityHashMap<List<EncodedText>, Setting> tuned = new IdentityHashMap<>();
   private Setting setting;
   private Workload workload;
   private float[][] vectors;
@@ -119,49 +120,59 @@ final class OnnxContender implements Contender {
 
   @Override
   public void prepare(Workload next) {
-    workload = next.sample(TRIED_TOKENS);
-    List<Optional<Form>> forms =
-        graph.isPresent()
-            ? List.of(Optional.empty())
-            : Arrays.stream(Form.values()).map(Optional::of).toList();
-    List<Setting> candidates = new ArrayList<>();
-    for (Optional<Form> form : forms) {
-      for (Numbers each : numbers) {
-        candidates.add(new Setting(form, each, false, FIRST_BATCH));
-      }
-    }
-    Setting best = fastest(candidates);
-    if (!next.single()) {
-      if (threads > 1) {
-        best = fastest(List.of(best, new Setting(best.form, best.numbers, true, FIRST_BATCH)));
-      }
-      Setting chosen = best;
-      best =
-          fastest(
-              Arrays.stream(BATCHES)
-                  .mapToObj(n -> new Setting(chosen.form, chosen.numbers, chosen.parallel, n))
-                  .toList());
-    } else {
-      best = new Setting(best.form, best.numbers, false, 1);
-    }
-    setting = best;
     workload = next;
+    setting = tuned.get(next.encoded());
+    if (setting == null) {
+      setting = tune();
+      tuned.put(next.encoded(), setting);
+    }
   }
 
-  private Setting fastest(List<Setting> candidates) {
-    Map<Setting, Long> times = new HashMap<>();
-    for (int i = 0; i <= TRIES; i++) {
-      for (Setting candidate : candidates) {
-        setting = candidate;
-        long began = System.nanoTime();
-        run();
-        long time = System.nanoTime() - began;
-        if (i > 0) {
-          times.merge(candidate, time, Math::min);
+  private Setting tune() {
+    int batch = Math.min(FIRST_BATCH, workload.texts().size());
+    List<Setting> forms = new ArrayList<>();
+    for (Numbers each : numbers) {
+      if (graph.isPresent()) {
+        forms.add(new Setting(Optional.empty(), each, false, batch));
+      } else {
+        for (Form form : Form.values()) {
+          forms.add(new Setting(Optional.of(form), each, false, batch));
         }
       }
     }
-    return times.entrySet().stream().min(Map.Entry.comparingByValue()).orElseThrow().getKey();
+    Setting best = fastest(forms);
+    if (workload.single()) {
+      return best;
+    }
+    if (threads > 1) {
+      best = fastest(List.of(best, new Setting(best.form, best.numbers, true, batch)));
+    }
+    List<Setting> batches = new ArrayList<>();
+    for (int size : BATCHES) {
+      batches.add(new Setting(best.form, best.numbers, best.parallel, size));
+    }
+    return fastest(batches);
+  }
+
+  /** The first run of each opens its session; those that are far behind get one more. */
+  private Setting fastest(List<Setting> candidates) {
+    candidates.forEach(this::seconds);
+    Map<Setting, Double> times = new HashMap<>();
+    candidates.forEach(candidate -> times.put(candidate, seconds(candidate)));
+    double first = Collections.min(times.values());
+    for (Setting candidate : candidates) {
+      if (times.get(candidate) < HOPELESS * first) {
+        times.merge(candidate, seconds(candidate), Math::min);
+      }
+    }
+    return Collections.min(times.entrySet(), Map.Entry.comparingByValue()).getKey();
+  }
+
+  private double seconds(Setting candidate) {
+    setting = candidate;
+    long began = System.nanoTime();
+    run();
+    return (System.nanoTime() - began) / 1e9;
   }
 
   private OrtSession session(Setting wanted) {

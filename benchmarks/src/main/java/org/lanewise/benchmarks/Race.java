@@ -272,7 +272,8 @@ final class Race {
     return contender.vectors();
   }
 
-  private void time(String shape, int threads, Workload workload, List<Contender> open) {
+  private void time(String shape, int threads, Workload workload, List<Contender> open)
+      throws IOException {
     List<Contender> racing =
         open.stream().filter(c -> workload.single() || !c.name().equals(SCALAR)).toList();
     for (Contender contender : racing) {
@@ -285,17 +286,22 @@ final class Race {
           workload.name(),
           contender.name(),
           contender.setting());
-      double elapsed = 0;
-      for (int i = 0; i < WARM_UP_RUNS || elapsed < WARM_UP_SECONDS; i++) {
-        elapsed += seconds(contender);
+      double warm = 0;
+      for (int i = 0; i < WARM_UP_RUNS || warm < WARM_UP_SECONDS; i++) {
+        warm += seconds(contender);
       }
     }
+    double busy = Machine.busySeconds();
+    double own = Machine.ownSeconds();
+    long began = System.nanoTime();
     double[][] rounds = new double[racing.size()][options.rounds()];
     for (int round = 0; round < options.rounds(); round++) {
       for (int i = 0; i < racing.size(); i++) {
         rounds[i][round] = round(racing.get(i));
       }
     }
+    double elapsed = (System.nanoTime() - began) / NANOS;
+    double others = (Machine.busySeconds() - busy - (Machine.ownSeconds() - own)) / elapsed;
     for (int i = 0; i < racing.size(); i++) {
       Timing timing =
           new Timing(
@@ -305,6 +311,7 @@ final class Race {
               workload.tokens(),
               racing.get(i).name(),
               racing.get(i).setting(),
+              others,
               rounds[i]);
       timings.add(timing);
       log.printf(

@@ -1,15 +1,22 @@
 package org.lanewise.benchmarks;
 
+import ai.onnxruntime.OrtEnvironment;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Collections;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import org.lanewise.encoder.ModelDirectory;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 /** {@code benchmarks race}: ours beside ONNX Runtime and, where there is one, PyTorch. */
 @Command(
@@ -19,6 +26,11 @@ import picocli.CommandLine.Option;
 final class RaceCommand implements Callable<Integer> {
   /** The model whose tokenizer random models take, seen from the root of the project. */
   static final Path BUNDLED = Path.of("models", "lanewise-mini-en");
+
+  private static final int POSITIONS = 512;
+  private static final int MANY_POSITIONS = 8192;
+
+  @Spec private CommandSpec spec;
 
   @Option(
       names = "--shape",
@@ -85,6 +97,15 @@ final class RaceCommand implements Callable<Integer> {
   private Path tokenizer = BUNDLED;
 
   @Option(
+      names = "--own",
+      negatable = true,
+      defaultValue = "true",
+      fallbackValue = "true",
+      description =
+          "Also measures opening, memory, long texts and tokenizing of ours; --no-own does not.")
+  private boolean own;
+
+  @Option(
       names = "--out",
       paramLabel = "DIR",
       description = "Where race.md and race.svg go; benchmarks/results unless given.")
@@ -108,13 +129,28 @@ final class RaceCommand implements Callable<Integer> {
                   Optional.ofNullable(python)),
               scratch,
               log);
+      Optional<OwnFigures> figures = own ? Optional.of(new OwnFigures(log)) : Optional.empty();
+      if (own) {
+        figures
+            .get()
+            .measure(
+                random("minilm", POSITIONS, scratch),
+                random("minilm", MANY_POSITIONS, scratch),
+                Collections.max(threads));
+      }
       for (String shape : shapes) {
-        Path directory = directory(shape, scratch);
+        Path directory =
+            Files.isDirectory(Path.of(shape)) ? Path.of(shape) : random(shape, POSITIONS, scratch);
+        if (own) {
+          try (ModelDirectory model = ModelDirectory.open(directory)) {
+            figures.get().stream(name(shape), model.config());
+          }
+        }
         for (int each : threads) {
           race.run(name(shape), directory, each);
         }
       }
-      System.out.println(out + " " + race.timings().size());
+      write(race, figures);
     } finally {
       delete(scratch);
     }
@@ -138,21 +174,35 @@ final class RaceCommand implements Callable<Integer> {
     return Path.of(shape).getFileName().toString();
   }
 
-  private Path directory(String shape, Path scratch) throws IOException {
-    if (Files.isDirectory(Path.of(shape))) {
-      return Path.of(shape);
-    }
-    Path directory = scratch.resolve("model-" + shape);
-    try (ModelDirectory like = ModelDirectory.open(tokenizer)) {
-      RandomModel.write(
-          directory, RandomModel.Shape.named(shape).config(like.config(), 512), tokenizer, seed);
+  private Path random(String shape, int positions, Path scratch) throws IOException {
+    Path directory = scratch.resolve(shape + "-" + positions);
+    if (!Files.exists(directory)) {
+      try (ModelDirectory like = ModelDirectory.open(tokenizer)) {
+        RandomModel.write(
+            directory,
+            RandomModel.Shape.named(shape).config(like.config(), positions),
+            tokenizer,
+            seed);
+      }
     }
     return directory;
   }
 
+  private void write(Race race, Optional<OwnFigures> figures) throws IOException {
+    Map<String, String> facts = Machine.description();
+    facts.put("ONNX Runtime", OrtEnvironment.getEnvironment().getVersion());
+    String command =
+        "java -jar benchmarks/target/benchmarks.jar "
+            + String.join(" ", spec.commandLine().getParent().getParseResult().originalArgs());
+    Files.createDirectories(out);
+    Files.writeString(out.resolve("race.md"), Report.markdown(race, figures, command, facts));
+    Files.writeString(out.resolve("race.svg"), Report.chart(race));
+    System.out.println(out.resolve("race.md"));
+  }
+
   private static void delete(Path directory) throws IOException {
-    try (var files = Files.walk(directory)) {
-      for (Path file : files.sorted(java.util.Comparator.reverseOrder()).toList()) {
+    try (Stream<Path> files = Files.walk(directory)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
         Files.delete(file);
       }
     }

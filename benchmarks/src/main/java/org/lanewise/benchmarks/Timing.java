@@ -11,6 +11,7 @@ import java.util.Arrays;
  * @param tokens tokens of the workload
  * @param contender the contender's name
  * @param setting how it ran
+ * @param others processors that other programs used meanwhile
  * @param rounds seconds of one run in each round: the median of the round's runs
  */
 record Timing(
@@ -20,6 +21,7 @@ record Timing(
     long tokens,
     String contender,
     String setting,
+    double others,
     double[] rounds) {
 
   /** Returns the median of the numbers. */

@@ -1,6 +1,5 @@
 package org.lanewise.benchmarks;
 
-import java.util.ArrayList;
 import java.util.List;
 import org.lanewise.encoder.EncodedText;
 
@@ -26,21 +25,5 @@ record Workload(String name, List<String> texts, List<EncodedText> encoded, bool
   /** Returns whether it is one text, whose latency counts. */
   boolean single() {
     return texts.size() == 1;
-  }
-
-  /**
-   * Returns texts of this workload, spread evenly over it, of about so many tokens and at least
-   * one: what a setting is tried with.
-   */
-  Workload sample(long tokens) {
-    int count = Math.clamp(texts.size() * tokens / tokens(), 1, texts.size());
-    List<String> some = new ArrayList<>();
-    List<EncodedText> someEncoded = new ArrayList<>();
-    for (int i = 0; i < count; i++) {
-      int from = (int) ((long) i * texts.size() / count);
-      some.add(texts.get(from));
-      someEncoded.add(encoded.get(from));
-    }
-    return new Workload(name, some, someEncoded, fromStrings);
   }
 }
