@@ -60,6 +60,9 @@ final class Goals {
   private void races(List<Race.Agreement> agreements) {
     int most = timings.stream().mapToInt(Timing::threads).max().orElse(1);
     for (String shape : List.of(MINILM, BASE)) {
+      if (timings.stream().noneMatch(t -> t.shape().equals(shape))) {
+        continue;
+      }
       boolean small = shape.equals(MINILM);
       for (String bulk : BULKS) {
         faster("1", shape, most, bulk, VECTOR_FP32, ORT_FP32, small ? 1.1 : 1.0);
@@ -196,7 +199,7 @@ final class Goals {
     add(
         String.format(
             Locale.ROOT,
-            "%s. %s, %s, %d threads: speed of %s over %s",
+            "%s. %s, %s, threads %d: speed of %s over %s",
             number,
             shape,
             workload,
@@ -213,7 +216,7 @@ final class Goals {
     add(
         String.format(
             Locale.ROOT,
-            "%s. %s, %s, one thread: time of %s over %s",
+            "%s. %s, %s, threads 1: time of %s over %s",
             number,
             shape,
             SINGLE,

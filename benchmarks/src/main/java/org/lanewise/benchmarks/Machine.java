@@ -120,16 +120,4 @@ final class Machine {
             .sum()
         / 1e3;
   }
-
-  /**
-   * Returns a line of /proc/self/status in bytes: {@code RssAnon} for memory that no file backs.
-   */
-  static long memory(String name) throws IOException {
-    Path file = Path.of("/proc/self/status");
-    if (!Files.isReadable(file)) {
-      return 0;
-    }
-    String line = field(Files.readAllLines(file), name).orElse("0 kB");
-    return Long.parseLong(line.substring(0, line.indexOf(' '))) * 1024;
-  }
 }

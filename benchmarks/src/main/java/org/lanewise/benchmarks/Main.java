@@ -64,6 +64,7 @@ public final class Main implements Runnable {
         List.of(
             "--add-modules=jdk.incubator.vector",
             "--enable-native-access=ALL-UNNAMED",
+            OwnFigures.TRACKING,
             "-cp",
             System.getProperty("java.class.path"),
             Main.class.getName()));

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.lanewise.encoder.ModelDirectory;
@@ -51,6 +52,7 @@ final class OnnxGraph {
   private final BertConfig config;
   private final Weights weights;
   private final OnnxFile file;
+  private final Map<String, List<String>> quantizedInputs = new HashMap<>();
   private String mask = "";
 
   private OnnxGraph(Form form, Numbers numbers, ModelDirectory directory, OnnxFile file) {
@@ -233,7 +235,7 @@ final class OnnxGraph {
           yield file.contributed("Attention", 1, heads, hidden, weight, bias, mask).getFirst();
         }
         Quantized weight = quantize(all);
-        List<String> input = file.nodes("DynamicQuantizeLinear", 3, hidden);
+        List<String> input = quantized(hidden);
         yield file.contributed(
                 "QAttention",
                 1,
@@ -334,9 +336,8 @@ final class OnnxGraph {
           input,
           file.weight(new long[] {product.inputs, product.outputs}, product.values));
     }
-    // Two products of one input quantize it twice here; the runtime joins equal nodes.
     Quantized weight = quantize(product);
-    List<String> quantized = file.nodes("DynamicQuantizeLinear", 3, input);
+    List<String> quantized = quantized(input);
     if (form != Form.EXPORTED) {
       return file.contributed(
               "MatMulIntegerToFloat",
@@ -360,6 +361,12 @@ final class OnnxGraph {
             weight.zeros);
     String floats = file.node("Cast", Map.of("to", OnnxFile.Type.FLOAT.number()), sums);
     return file.node("Mul", NONE, floats, file.node("Mul", NONE, quantized.get(1), weight.scales));
+  }
+
+  /** Names of an input's eight-bit numbers, scale and zero point, computed once. */
+  private List<String> quantized(String input) {
+    return quantizedInputs.computeIfAbsent(
+        input, name -> file.nodes("DynamicQuantizeLinear", 3, name));
   }
 
   /** Names of a weight's eight-bit numbers, scales and zero points. */

@@ -14,6 +14,11 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.function.LongSupplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import javax.management.JMException;
+import javax.management.ObjectName;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 import org.lanewise.encoder.EmbedderOptions;
@@ -37,6 +42,15 @@ final class OwnFigures {
   private static final int[] LONG_REPEATS = {16, 8, 3, 2};
   private static final double NANOS = 1e9;
 
+  /** The option of a JVM in which native memory can be measured. */
+  static final String TRACKING = "-XX:NativeMemoryTracking=summary";
+
+  /** What the JVM's own report says of memory that Java code allocates. */
+  private static final Pattern OTHER = Pattern.compile("Other \\(reserved=\\d+, committed=(\\d+)");
+
+  /** A constant, or the JIT would not know how wide the vectors are. */
+  private static final VectorSpecies<Float> SPECIES = FloatVector.SPECIES_PREFERRED;
+
   /** Independent sums: enough to keep all of a processor's outstanding reads busy. */
   private static final int SUMS = 8;
 
@@ -46,7 +60,7 @@ final class OwnFigures {
    * @param firstOpen seconds of the first opening in a fresh JVM
    * @param open seconds of later ones
    * @param weightBytes the layers' weights at the precision
-   * @param nativeBytes memory without a file behind it that opening and one short text took
+   * @param nativeBytes native memory that opening and one short text took, files in memory aside
    * @param heapBytesPerToken heap allocated in steady state, answers included
    * @param answerBytesPerToken what the answers alone are
    */
@@ -141,7 +155,7 @@ final class OwnFigures {
         .withBatchTokens(1 << 14);
   }
 
-  private Opened open(Path directory, Precision precision) throws IOException {
+  private Opened open(Path directory, Precision precision) {
     log.printf(Locale.ROOT, "opening %s%n", precision.label());
     EmbedderOptions options = options(precision, 1).withBatchTokens(4096);
     double[] seconds = new double[OPENINGS];
@@ -156,10 +170,10 @@ final class OwnFigures {
       }
       embedder.close();
     }
-    long before = anonymous();
+    long before = nativeMemory();
     try (TextEmbedder embedder = TextEmbedder.open(ModelDirectory.open(directory), options)) {
       embedder.embed(List.of("text"));
-      long after = anonymous();
+      long after = nativeMemory();
       Workload mix =
           new RaceTexts(embedder.directory().tokenizer())
               .cut("mix", false, RaceTexts.mixedLengths(64, 1));
@@ -183,9 +197,25 @@ final class OwnFigures {
     }
   }
 
-  private static long anonymous() throws IOException {
-    System.gc();
-    return Machine.memory("RssAnon");
+  /** Bytes outside the heap that Java code allocated, files in memory aside. */
+  private static long nativeMemory() {
+    try {
+      Object answer =
+          ManagementFactory.getPlatformMBeanServer()
+              .invoke(
+                  new ObjectName("com.sun.management:type=DiagnosticCommand"),
+                  "vmNativeMemory",
+                  new Object[] {new String[] {"summary", "scale=B"}},
+                  new String[] {String[].class.getName()});
+      Matcher other = OTHER.matcher(String.valueOf(answer));
+      if (!other.find()) {
+        throw new IllegalStateException(
+            "this JVM does not track native memory: start it with " + TRACKING);
+      }
+      return Long.parseLong(other.group(1));
+    } catch (JMException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   /** The numbers of all linear weights of the layers. */
@@ -194,7 +224,7 @@ final class OwnFigures {
     return config.layers() * (4 * hidden * hidden + 2 * hidden * config.intermediateSize());
   }
 
-  private List<LongText> longTexts(Path directory, int threads) throws IOException {
+  private List<LongText> longTexts(Path directory, int threads) {
     List<LongText> found = new ArrayList<>();
     try (TextEmbedder embedder =
         TextEmbedder.open(ModelDirectory.open(directory), options(Precision.BF16, threads))) {
@@ -202,7 +232,7 @@ final class OwnFigures {
       BertConfig config = embedder.directory().config();
       RaceTexts book = new RaceTexts(embedder.directory().tokenizer());
       embedder.embedEncoded(book.cut("first", false, LONG[0]).encoded());
-      long before = anonymous();
+      long before = nativeMemory();
       for (int i = 0; i < LONG.length; i++) {
         int length = LONG[i];
         log.printf(Locale.ROOT, "one text of %d tokens%n", length);
@@ -218,7 +248,8 @@ final class OwnFigures {
         double operations =
             2.0 * length * layerWeights(config)
                 + 4.0 * config.layers() * config.hiddenSize() * length * length;
-        found.add(new LongText(length, Timing.median(seconds), operations, anonymous() - before));
+        found.add(
+            new LongText(length, Timing.median(seconds), operations, nativeMemory() - before));
       }
     }
     return found;
@@ -241,8 +272,9 @@ final class OwnFigures {
       double[] oursSeconds = new double[TOKENIZING_ROUNDS];
       double[] theirsSeconds = new double[TOKENIZING_ROUNDS];
       for (int round = -WARM_UP_ROUNDS; round < TOKENIZING_ROUNDS; round++) {
-        double our = pass(() -> mix.texts().forEach(ours::encode));
-        double their = pass(() -> mix.texts().forEach(theirs::encode));
+        double our = pass(() -> mix.texts().stream().mapToLong(t -> ours.encode(t).length()).sum());
+        double their =
+            pass(() -> mix.texts().stream().mapToLong(t -> theirs.encode(t).getIds().length).sum());
         if (round >= 0) {
           oursSeconds[round] = our;
           theirsSeconds[round] = their;
@@ -253,12 +285,16 @@ final class OwnFigures {
     }
   }
 
-  private static double pass(Runnable body) {
+  /** Seconds of one pass, whose answer keeps the JIT from leaving it away. */
+  private static double pass(LongSupplier body) {
+    long expected = body.getAsLong();
     long began = System.nanoTime();
     int passes = 0;
     double elapsed = 0;
     while (elapsed < 0.2) {
-      body.run();
+      if (body.getAsLong() != expected) {
+        throw new IllegalStateException("a tokenizer does not give the same tokens twice");
+      }
       passes++;
       elapsed = (System.nanoTime() - began) / NANOS;
     }
@@ -267,8 +303,7 @@ final class OwnFigures {
 
   /** The bytes that one processor reads in a second out of a block of so many bytes. */
   private static double bandwidth(long bytes) {
-    VectorSpecies<Float> species = FloatVector.SPECIES_PREFERRED;
-    long step = (long) SUMS * species.vectorByteSize();
+    long step = (long) SUMS * SPECIES.vectorByteSize();
     long size = bytes / step * step;
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment block = arena.allocate(size, 4096);
@@ -276,7 +311,7 @@ final class OwnFigures {
       float sum = 0;
       for (int i = 0; i < 200; i++) {
         long began = System.nanoTime();
-        sum += sum(block, species);
+        sum += sum(block);
         best = Math.min(best, (System.nanoTime() - began) / NANOS);
       }
       if (sum != 0) {
@@ -286,9 +321,9 @@ final class OwnFigures {
     }
   }
 
-  private static float sum(MemorySegment block, VectorSpecies<Float> species) {
-    int bytes = species.vectorByteSize();
-    FloatVector s0 = FloatVector.zero(species);
+  private static float sum(MemorySegment block) {
+    int bytes = SPECIES.vectorByteSize();
+    FloatVector s0 = FloatVector.zero(SPECIES);
     FloatVector s1 = s0;
     FloatVector s2 = s0;
     FloatVector s3 = s0;
@@ -297,20 +332,20 @@ final class OwnFigures {
     FloatVector s6 = s0;
     FloatVector s7 = s0;
     for (long at = 0; at < block.byteSize(); at += (long) SUMS * bytes) {
-      s0 = s0.add(at(species, block, at));
-      s1 = s1.add(at(species, block, at + bytes));
-      s2 = s2.add(at(species, block, at + 2L * bytes));
-      s3 = s3.add(at(species, block, at + 3L * bytes));
-      s4 = s4.add(at(species, block, at + 4L * bytes));
-      s5 = s5.add(at(species, block, at + 5L * bytes));
-      s6 = s6.add(at(species, block, at + 6L * bytes));
-      s7 = s7.add(at(species, block, at + 7L * bytes));
+      s0 = s0.add(at(block, at));
+      s1 = s1.add(at(block, at + bytes));
+      s2 = s2.add(at(block, at + 2L * bytes));
+      s3 = s3.add(at(block, at + 3L * bytes));
+      s4 = s4.add(at(block, at + 4L * bytes));
+      s5 = s5.add(at(block, at + 5L * bytes));
+      s6 = s6.add(at(block, at + 6L * bytes));
+      s7 = s7.add(at(block, at + 7L * bytes));
     }
     FloatVector all = s0.add(s1).add(s2).add(s3).add(s4).add(s5).add(s6).add(s7);
     return all.lane(0);
   }
 
-  private static FloatVector at(VectorSpecies<Float> species, MemorySegment block, long position) {
-    return FloatVector.fromMemorySegment(species, block, position, ByteOrder.LITTLE_ENDIAN);
+  private static FloatVector at(MemorySegment block, long position) {
+    return FloatVector.fromMemorySegment(SPECIES, block, position, ByteOrder.LITTLE_ENDIAN);
   }
 }
