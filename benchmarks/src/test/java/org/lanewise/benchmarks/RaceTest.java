@@ -12,6 +12,7 @@ import javax.xml.parsers.DocumentBuilderFactory;
 import javax.xml.parsers.ParserConfigurationException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.lanewise.encoder.ModelDirectory;
 import org.xml.sax.SAXException;
 
 class RaceTest {
@@ -21,13 +22,18 @@ class RaceTest {
   void racesAndReports() throws IOException, ParserConfigurationException, SAXException {
     Path model = TinyModel.write(scratch.resolve("tiny"));
     Path out = scratch.resolve("results");
+    Path graph = scratch.resolve("given.onnx");
+    try (ModelDirectory directory = ModelDirectory.open(model)) {
+      OnnxGraph.write(graph, directory, OnnxGraph.Form.FUSED, OnnxGraph.Numbers.FP32);
+    }
     int code =
         Main.run(
             "race",
             "--no-own",
             "--shape=" + model,
             "--threads=1",
-            "--contenders=vector-fp32,ort-fp32,onnx",
+            "--contenders=vector-fp32,ort-fp32,onnx,torch-fp32",
+            "--onnx=" + graph,
             "--workloads=1x12",
             "--seconds=0.05",
             "--rounds=2",
@@ -37,7 +43,9 @@ class RaceTest {
     assertTrue(page.contains("### tiny, 1x12, 1 thread\n"), page);
     assertTrue(page.contains("\n| vector-fp32 | "), page);
     assertTrue(page.contains("× ort-fp32"), page);
-    assertTrue(page.contains("| tiny | onnx | not available: no graph was given"), page);
+    assertTrue(page.contains("given graph, 1 thread, batches of 1"), page);
+    assertTrue(
+        page.contains("| tiny | torch-fp32 | not available: no interpreter was given"), page);
     assertEquals(
         "svg",
         DocumentBuilderFactory.newInstance()
