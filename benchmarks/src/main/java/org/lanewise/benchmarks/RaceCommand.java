@@ -3,6 +3,7 @@ package org.lanewise.benchmarks;
 import ai.onnxruntime.OrtEnvironment;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collections;
@@ -116,46 +117,44 @@ final class RaceCommand implements Callable<Integer> {
     check();
     Path scratch = Files.createTempDirectory("lanewise-race");
     PrintStream log = System.err;
-    try {
-      Race race =
-          new Race(
-              new Race.Options(
-                  contenders,
-                  workloads,
-                  seconds,
-                  rounds,
-                  seed,
-                  Optional.ofNullable(onnx),
-                  Optional.ofNullable(python)),
-              scratch,
-              log);
-      Optional<OwnFigures> figures = own ? Optional.of(new OwnFigures(log)) : Optional.empty();
-      if (own) {
-        figures
-            .get()
-            .measure(
-                random("minilm", POSITIONS, scratch),
-                random("minilm", MANY_POSITIONS, scratch),
-                Collections.max(threads));
-      }
-      for (String shape : shapes) {
-        Path directory =
-            Files.isDirectory(Path.of(shape)) ? Path.of(shape) : random(shape, POSITIONS, scratch);
-        if (own) {
-          try (ModelDirectory model = ModelDirectory.open(directory)) {
-            figures.get().stream(name(shape), model.config());
-          }
-        }
-        for (int each : threads) {
-          race.run(name(shape), directory, each);
-          // Whoever ends a long race early keeps what it found.
-          write(race, figures);
-        }
-      }
-      System.out.println(out.resolve("race.md"));
-    } finally {
-      delete(scratch);
+    // A race that somebody ends early cleans up too.
+    Runtime.getRuntime().addShutdownHook(new Thread(() -> delete(scratch)));
+    Race race =
+        new Race(
+            new Race.Options(
+                contenders,
+                workloads,
+                seconds,
+                rounds,
+                seed,
+                Optional.ofNullable(onnx),
+                Optional.ofNullable(python)),
+            scratch,
+            log);
+    Optional<OwnFigures> figures = own ? Optional.of(new OwnFigures(log)) : Optional.empty();
+    if (own) {
+      figures
+          .get()
+          .measure(
+              random("minilm", POSITIONS, scratch),
+              random("minilm", MANY_POSITIONS, scratch),
+              Collections.max(threads));
     }
+    for (String shape : shapes) {
+      Path directory =
+          Files.isDirectory(Path.of(shape)) ? Path.of(shape) : random(shape, POSITIONS, scratch);
+      if (own) {
+        try (ModelDirectory model = ModelDirectory.open(directory)) {
+          figures.get().stream(name(shape), model.config());
+        }
+      }
+      for (int each : threads) {
+        race.run(name(shape), directory, each);
+        // Whoever ends a long race early keeps what it found.
+        write(race, figures);
+      }
+    }
+    System.out.println(out.resolve("race.md"));
     return 0;
   }
 
@@ -201,11 +200,13 @@ final class RaceCommand implements Callable<Integer> {
     Files.writeString(out.resolve("race.svg"), Report.chart(race));
   }
 
-  private static void delete(Path directory) throws IOException {
+  private static void delete(Path directory) {
     try (Stream<Path> files = Files.walk(directory)) {
       for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
         Files.delete(file);
       }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 }
