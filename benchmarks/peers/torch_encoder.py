@@ -1,0 +1,91 @@
+"""Computes vectors with PyTorch and transformers for the race: one JSON request a line, one JSON answer a line.
+
+    python torch_encoder.py MODEL_DIRECTORY fp32|bf16 THREADS
+
+Texts are sorted by length and computed in batches of one size, padded to the longest of their batch;
+`prepare` tries the sizes and keeps the fastest.
+"""
+
+import json
+import sys
+import time
+
+import torch
+import transformers
+from transformers import AutoModel, AutoTokenizer
+
+SIZES = (1, 2, 4, 8, 16, 32)
+TRIES = 2
+
+
+class Encoder:
+    def __init__(self, directory, precision, threads):
+        torch.set_num_threads(threads)
+        kind = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+        self.tokenizer = AutoTokenizer.from_pretrained(directory)
+        self.model = AutoModel.from_pretrained(directory, dtype=kind, attn_implementation="sdpa", add_pooling_layer=False).eval()
+        self.name = f"torch {torch.__version__} {precision}, {threads} thread" + ("s" if threads > 1 else "")
+        self.size = 8
+        self.tuned = {}
+
+    def setting(self):
+        return f"{self.name}, batches of {self.size}"
+
+    def compute(self, texts, ids):
+        if texts is not None:
+            ids = self.tokenizer(texts)["input_ids"]
+        order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
+        vectors = [None] * len(ids)
+        with torch.inference_mode():
+            for first in range(0, len(order), self.size):
+                batch = order[first : first + self.size]
+                longest = len(ids[batch[0]])
+                words = torch.tensor([ids[i] + [0] * (longest - len(ids[i])) for i in batch])
+                lengths = torch.tensor([len(ids[i]) for i in batch])
+                real = torch.arange(longest)[None, :] < lengths[:, None]
+                # Without padding no mask is given: the attention without one is faster.
+                mask = None if bool(real.all()) else real.long()
+                hidden = self.model(input_ids=words, attention_mask=mask).last_hidden_state
+                sums = (hidden * real[:, :, None]).sum(1).float()
+                for i, vector in zip(batch, torch.nn.functional.normalize(sums)):
+                    vectors[i] = vector
+        return vectors
+
+    def prepare(self, request):
+        self.ids = request["ids"]
+        self.texts = request["texts"] if request["from_strings"] else None
+        if len(self.ids) == 1:
+            self.size = 1
+            return
+        lengths = tuple(map(len, self.ids))
+        if lengths not in self.tuned:
+            self.tuned[lengths] = self.fastest()
+        self.size = self.tuned[lengths]
+
+    def fastest(self):
+        times = {}
+        for size in SIZES * TRIES:
+            self.size = size
+            began = time.perf_counter()
+            self.compute(None, self.ids)
+            times[size] = min(times.get(size, float("inf")), time.perf_counter() - began)
+        return min(times, key=times.get)
+
+    def answer(self, request):
+        match request["do"]:
+            case "prepare":
+                self.prepare(request)
+                return {"setting": self.setting()}
+            case "run":
+                self.vectors = self.compute(self.texts, self.ids)
+                return {}
+            case "vectors":
+                return {"vectors": [vector.tolist() for vector in self.vectors]}
+
+
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
+encoder = Encoder(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+print(json.dumps({"setting": encoder.setting()}), flush=True)
+for line in sys.stdin:
+    print(json.dumps(encoder.answer(json.loads(line))), flush=True)

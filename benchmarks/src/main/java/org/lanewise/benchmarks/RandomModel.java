@@ -1,0 +1,184 @@
+package org.lanewise.benchmarks;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.lanewise.encoder.model.BertConfig;
+import org.lanewise.encoder.weights.DataType;
+import org.lanewise.encoder.weights.SafetensorsWriter;
+import org.lanewise.encoder.weights.Tensor;
+
+/**
+ * Writes BERT directories with random weights that behave as trained ones do: numbers of the size
+ * of one all the way through, attention that prefers some tokens, and different vectors for
+ * different texts. PyTorch's own initialisation, a deviation of 0.02 everywhere, does none of that.
+ */
+final class RandomModel {
+  private static final ObjectMapper MAPPER = new ObjectMapper();
+  private static final String HIDDEN = "hidden_size";
+
+  /** Scores of attention then have a deviation of about 1.5. */
+  private static final double QUERY_AND_KEY = 1.2;
+
+  private static final double BIAS = 0.05;
+  private static final double NORM = 0.1;
+  private static final double WORD = 1;
+  private static final double POSITION = 0.2;
+
+  private RandomModel() {}
+
+  /** The sizes that are raced. */
+  enum Shape {
+    MINILM(6, 384, 12, 1536),
+    BASE(12, 768, 12, 3072);
+
+    private final int layers;
+    private final int hidden;
+    private final int heads;
+    private final int intermediate;
+
+    Shape(int layers, int hidden, int heads, int intermediate) {
+      this.layers = layers;
+      this.hidden = hidden;
+      this.heads = heads;
+      this.intermediate = intermediate;
+    }
+
+    /**
+     * Returns the shape of that name.
+     *
+     * @throws IllegalArgumentException if there is none
+     */
+    static Shape named(String name) {
+      return switch (name) {
+        case "minilm" -> MINILM;
+        case "base" -> BASE;
+        default ->
+            throw new IllegalArgumentException(
+                "shape [" + name + "] is unknown; expected minilm, base or a model directory");
+      };
+    }
+
+    /** Returns the configuration with the vocabulary of {@code like}. */
+    BertConfig config(BertConfig like, int positions) {
+      return new BertConfig(
+          like.vocabularySize(), hidden, layers, heads, intermediate, positions, 2, 1e-12f, "gelu");
+    }
+  }
+
+  /**
+   * Writes the directory.
+   *
+   * @param tokenizer a directory whose tokenizer is copied
+   */
+  static void write(Path to, BertConfig config, Path tokenizer, long seed) throws IOException {
+    Files.createDirectories(to);
+    for (String file :
+        List.of(
+            "tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json")) {
+      if (Files.exists(tokenizer.resolve(file))) {
+        Files.copy(tokenizer.resolve(file), to.resolve(file), StandardCopyOption.REPLACE_EXISTING);
+      }
+    }
+    // What the tokenizer's own model says of its longest text is not true of this one.
+    ObjectNode tokenizing = MAPPER.createObjectNode();
+    if (Files.exists(to.resolve("tokenizer_config.json"))) {
+      tokenizing = (ObjectNode) MAPPER.readTree(to.resolve("tokenizer_config.json").toFile());
+    }
+    tokenizing.put("model_max_length", config.maxPositions());
+    MAPPER.writeValue(to.resolve("tokenizer_config.json").toFile(), tokenizing);
+    writeConfig(to, config);
+    writeModules(to, config);
+    try (Arena arena = Arena.ofShared()) {
+      Random random = new Random(seed);
+      Map<String, Tensor> tensors = new LinkedHashMap<>();
+      for (Map.Entry<String, List<Long>> weight : config.weightShapes().entrySet()) {
+        long[] shape = weight.getValue().stream().mapToLong(Long::longValue).toArray();
+        tensors.put(weight.getKey(), tensor(arena, random, weight.getKey(), shape));
+      }
+      SafetensorsWriter.write(to.resolve("model.safetensors"), tensors, DataType.F32);
+    }
+  }
+
+  private static Tensor tensor(Arena arena, Random random, String name, long[] shape) {
+    long elements = 1;
+    for (long size : shape) {
+      elements *= size;
+    }
+    double mean = name.endsWith("LayerNorm.weight") ? 1 : 0;
+    double deviation = deviation(name, shape);
+    MemorySegment data = arena.allocate(ValueLayout.JAVA_FLOAT, elements);
+    for (long i = 0; i < elements; i++) {
+      data.setAtIndex(
+          ValueLayout.JAVA_FLOAT, i, (float) (mean + deviation * random.nextGaussian()));
+    }
+    return new Tensor(name, DataType.F32, shape, data);
+  }
+
+  private static double deviation(String name, long[] shape) {
+    if (name.contains("LayerNorm")) {
+      return NORM;
+    }
+    if (name.endsWith("bias")) {
+      return BIAS;
+    }
+    if (name.startsWith("embeddings.")) {
+      return name.contains("word") ? WORD : POSITION;
+    }
+    double gain = name.contains("query") || name.contains("key") ? QUERY_AND_KEY : 1;
+    return gain / Math.sqrt((double) shape[1]);
+  }
+
+  private static void writeConfig(Path to, BertConfig config) throws IOException {
+    ObjectNode json = MAPPER.createObjectNode();
+    json.putArray("architectures").add("BertModel");
+    json.put("model_type", "bert");
+    json.put("vocab_size", config.vocabularySize());
+    json.put(HIDDEN, config.hiddenSize());
+    json.put("num_hidden_layers", config.layers());
+    json.put("num_attention_heads", config.heads());
+    json.put("intermediate_size", config.intermediateSize());
+    json.put("hidden_act", config.activation());
+    json.put("max_position_embeddings", config.maxPositions());
+    json.put("type_vocab_size", config.typeVocabularySize());
+    json.put("layer_norm_eps", 1e-12);
+    json.put("pad_token_id", 0);
+    MAPPER.writeValue(to.resolve("config.json").toFile(), json);
+  }
+
+  private static void writeModules(Path to, BertConfig config) throws IOException {
+    var modules = MAPPER.createArrayNode();
+    String[][] parts = {
+      {"Transformer", ""}, {"Pooling", "1_Pooling"}, {"Normalize", "2_Normalize"}
+    };
+    for (int i = 0; i < parts.length; i++) {
+      modules
+          .addObject()
+          .put("idx", i)
+          .put("name", String.valueOf(i))
+          .put("path", parts[i][1])
+          .put("type", "sentence_transformers.models." + parts[i][0]);
+      Files.createDirectories(to.resolve(parts[i][1]));
+    }
+    MAPPER.writeValue(to.resolve("modules.json").toFile(), modules);
+    ObjectNode pooling = MAPPER.createObjectNode();
+    pooling.put("word_embedding_dimension", config.hiddenSize());
+    pooling.put("pooling_mode_mean_tokens", true);
+    pooling.put("pooling_mode_cls_token", false);
+    MAPPER.writeValue(to.resolve("1_Pooling").resolve("config.json").toFile(), pooling);
+    ObjectNode length = MAPPER.createObjectNode();
+    length.put("max_seq_length", config.maxPositions());
+    length.put("do_lower_case", false);
+    MAPPER.writeValue(to.resolve("sentence_bert_config.json").toFile(), length);
+  }
+}
