@@ -63,12 +63,7 @@ final class OurContender implements Contender {
 
   @Override
   public String setting() {
-    return embedder.backend()
-        + " "
-        + embedder.precision().label()
-        + ", "
-        + threads
-        + (threads == 1 ? " thread" : " threads");
+    return embedder.kernels() + ", " + threads + (threads == 1 ? " thread" : " threads");
   }
 
   @Override
