@@ -62,7 +62,7 @@ final class PipelineTokenizer implements Tokenizer {
     if (truncated && truncation.get().stride().isEmpty()) {
       texts.replaceAll(Windows::kept);
     }
-    List<TokenBuffer> sequences = postProcessor.assemble(texts, addSpecialTokens);
+    List<TokenBuffer> sequences = postProcessor.assemble(texts, addSpecialTokens, vocabulary);
     List<Tokens> overflow = new ArrayList<>(sequences.size() - 1);
     for (TokenBuffer window : sequences.subList(1, sequences.size())) {
       overflow.add(window.toTokens(true, List.of()));
@@ -93,7 +93,7 @@ final class PipelineTokenizer implements Tokenizer {
         tokens.add(vocabulary.token(id));
       }
     }
-    return decoder.decode(tokens);
+    return String.join("", decoder.decode(tokens));
   }
 
   private TokenBuffer tokenize(String text) {

@@ -60,6 +60,32 @@ final class TokenBuffer {
     length += count;
   }
 
+  /** Takes spaces at the ends of the tokens from {@code first} on out of their offsets. */
+  void trim(int first, Vocabulary vocabulary, boolean prefixSpace) {
+    for (int i = first; i < length; i++) {
+      String token = vocabulary.token(ids[i]);
+      int leading = 0;
+      while (leading < token.length() && isSpace(token.charAt(leading))) {
+        leading++;
+      }
+      int trailing = 0;
+      while (trailing < token.length() && isSpace(token.charAt(token.length() - 1 - trailing))) {
+        trailing++;
+      }
+      boolean atStart = i == first || starts[i] == 0;
+      if (leading > 0 && !(leading == 1 && atStart && prefixSpace)) {
+        starts[i] = Math.min(starts[i] + leading, ends[i]);
+      }
+      if (trailing > 0 && ends[i] >= trailing) {
+        ends[i] = Math.max(ends[i] - trailing, starts[i]);
+      }
+    }
+  }
+
+  private static boolean isSpace(char c) {
+    return c == ByteAlphabet.SPACE || CharacterFacts.isWhitespace(c);
+  }
+
   /** Forgets the tokens from {@code newLength} on. */
   void cut(int newLength) {
     length = newLength;

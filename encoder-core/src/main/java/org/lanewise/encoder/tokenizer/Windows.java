@@ -96,6 +96,23 @@ record Windows(TokenBuffer tokens, List<Range> ranges) {
     return longer;
   }
 
+  /**
+   * Returns the same windows with offsets that leave out the spaces at the ends of tokens.
+   *
+   * @param prefixSpace whether one space at the start of a text, or of a window, stays in
+   */
+  Windows trimmed(Vocabulary vocabulary, boolean prefixSpace) {
+    TokenBuffer trimmed = new TokenBuffer(tokens.length());
+    List<Range> trimmedRanges = new ArrayList<>(ranges.size());
+    for (Range range : ranges) {
+      int first = trimmed.length();
+      trimmed.addAll(tokens, range.start(), range.end());
+      trimmed.trim(first, vocabulary, prefixSpace);
+      trimmedRanges.add(new Range(first, trimmed.length()));
+    }
+    return new Windows(trimmed, trimmedRanges);
+  }
+
   /** Refuses windows that would take gigabytes. */
   static void requireRoom(long tokens) {
     if (tokens > MOST_TOKENS) {
