@@ -150,7 +150,6 @@ final class Bpe implements TokenModel {
   }
 
   private void tokenizeParts(NormalizedText text, int start, int end, TokenBuffer tokens) {
-    char[] chars = text.chars();
     int part = start;
     int before = text.codePointAt(start);
     boolean knownBefore = characterId(before) >= 0;

@@ -2,6 +2,7 @@ package org.lanewise.encoder.tokenizer;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.IntPredicate;
 
 /** Puts one or two texts and the special tokens together. */
 sealed interface PostProcessor permits PostProcessor.Template, PostProcessor.Trimmed {
@@ -16,8 +17,10 @@ sealed interface PostProcessor permits PostProcessor.Template, PostProcessor.Tri
    * Returns the whole sequence, and after it the overflowing windows in the library's order.
    *
    * @param vocabulary says what the tokens look like
+   * @param added whether a token is an added one
    */
-  List<TokenBuffer> assemble(List<Windows> texts, boolean addSpecialTokens, Vocabulary vocabulary);
+  List<TokenBuffer> assemble(
+      List<Windows> texts, boolean addSpecialTokens, Vocabulary vocabulary, IntPredicate added);
 
   /** A part of a template. */
   sealed interface Part {
@@ -101,8 +104,11 @@ sealed interface PostProcessor permits PostProcessor.Template, PostProcessor.Tri
 
     @Override
     public List<TokenBuffer> assemble(
-        List<Windows> texts, boolean addSpecialTokens, Vocabulary vocabulary) {
-      List<TokenBuffer> sequences = List.of(new TokenBuffer(0));
+        List<Windows> texts,
+ boolean addSpecialTokens,
+ Vocabulary vocabulary,
+ IntPredicate added) {
+      List<TokenBuffer> sequences = List.of(new TokenBuffer("", 0));
       for (Part part : texts.size() == 2 ? pair : single) {
         switch (part) {
           case Part.Special special -> {
@@ -159,12 +165,15 @@ sealed interface PostProcessor permits PostProcessor.Template, PostProcessor.Tri
 
     @Override
     public List<TokenBuffer> assemble(
-        List<Windows> texts, boolean addSpecialTokens, Vocabulary vocabulary) {
+        List<Windows> texts,
+ boolean addSpecialTokens,
+ Vocabulary vocabulary,
+ IntPredicate added) {
       List<Windows> trimmed = new ArrayList<>(texts.size());
       for (Windows windows : texts) {
-        trimmed.add(windows.trimmed(vocabulary, prefixSpace));
+        trimmed.add(windows.trimmed(vocabulary, added, prefixSpace));
       }
-      return rest.assemble(trimmed, addSpecialTokens, vocabulary);
+      return rest.assemble(trimmed, addSpecialTokens, vocabulary, added);
     }
   }
 }

@@ -183,20 +183,20 @@ sealed interface PreTokenizer
 
     void match(int from, int to) {
       if (done < from) {
-        stretch(done, from, invert);
+        stretch(done, invert);
       }
-      stretch(from, to, !invert);
+      stretch(from, !invert);
       done = to;
     }
 
     void finish(int end) {
       if (done < end) {
-        stretch(done, end, invert);
+        stretch(done, invert);
       }
       flush(end);
     }
 
-    private void stretch(int from, int to, boolean matches) {
+    private void stretch(int from, boolean matches) {
       boolean joins =
           switch (behavior) {
             case REMOVED, ISOLATED -> false;
