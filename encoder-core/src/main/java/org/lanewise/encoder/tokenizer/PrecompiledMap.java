@@ -136,7 +136,7 @@ final class PrecompiledMap implements Normalizer {
       length = text.length();
       codePoints = new int[length + 16];
       changes = new int[length + 16];
-      graphemes = GRAPHEME.matcher(CharBuffer.wrap(chars, 0, length));
+      graphemes = GRAPHEME.matcher(CharBuffer.wrap(assigned(chars, length)));
     }
 
     void map(int plain) {
@@ -174,6 +174,27 @@ final class PrecompiledMap implements Normalizer {
       }
       graphemes.region(at, length);
       return graphemes.lookingAt() ? graphemes.end() : after;
+    }
+
+    /**
+     * Returns characters with the same graphemes, where unassigned code points are letters: to Java's
+     * expression they are controls, which nothing joins, to the standard only some of them are.
+     */
+    private static char[] assigned(char[] chars, int length) {
+      char[] assigned = Arrays.copyOf(chars, length);
+      for (int i = 0; i < length; i++) {
+        int codePoint = Character.codePointAt(chars, i, length);
+        boolean pair = Character.isSupplementaryCodePoint(codePoint);
+        boolean control =
+            codePoint == 0x2065
+                || (codePoint >= 0xfff0 && codePoint <= 0xfff8)
+                || (codePoint >= 0xe0000 && codePoint <= 0xe0fff);
+        if (Character.getType(codePoint) == Character.UNASSIGNED && !control) {
+          Character.toChars(pair ? 0x10400 : 'x', assigned, i);
+        }
+        i += pair ? 1 : 0;
+      }
+      return assigned;
     }
 
     /** Returns whether two such code points side by side are never one grapheme. */
