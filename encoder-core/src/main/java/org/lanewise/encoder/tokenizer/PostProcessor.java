@@ -104,10 +104,7 @@ sealed interface PostProcessor permits PostProcessor.Template, PostProcessor.Tri
 
     @Override
     public List<TokenBuffer> assemble(
-        List<Windows> texts,
- boolean addSpecialTokens,
- Vocabulary vocabulary,
- IntPredicate added) {
+        List<Windows> texts, boolean addSpecialTokens, Vocabulary vocabulary, IntPredicate added) {
       List<TokenBuffer> sequences = List.of(new TokenBuffer("", 0));
       for (Part part : texts.size() == 2 ? pair : single) {
         switch (part) {
@@ -165,10 +162,7 @@ sealed interface PostProcessor permits PostProcessor.Template, PostProcessor.Tri
 
     @Override
     public List<TokenBuffer> assemble(
-        List<Windows> texts,
- boolean addSpecialTokens,
- Vocabulary vocabulary,
- IntPredicate added) {
+        List<Windows> texts, boolean addSpecialTokens, Vocabulary vocabulary, IntPredicate added) {
       List<Windows> trimmed = new ArrayList<>(texts.size());
       for (Windows windows : texts) {
         trimmed.add(windows.trimmed(vocabulary, added, prefixSpace));

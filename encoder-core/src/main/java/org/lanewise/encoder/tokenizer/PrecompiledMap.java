@@ -177,8 +177,9 @@ final class PrecompiledMap implements Normalizer {
     }
 
     /**
-     * Returns characters with the same graphemes, where unassigned code points are letters: to Java's
-     * expression they are controls, which nothing joins, to the standard only some of them are.
+     * Returns characters with the same graphemes, where unassigned code points are letters: to
+     * Java's expression they are controls, which nothing joins, to the standard only some of them
+     * are.
      */
     private static char[] assigned(char[] chars, int length) {
       char[] assigned = Arrays.copyOf(chars, length);

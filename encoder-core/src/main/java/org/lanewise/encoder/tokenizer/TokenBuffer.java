@@ -84,7 +84,8 @@ final class TokenBuffer {
         leading++;
       }
       int trailing = 0;
-      while (trailing < token.length() && isSpace(token.charAt(token.length() - 1 - trailing), asInText)) {
+      while (trailing < token.length()
+          && isSpace(token.charAt(token.length() - 1 - trailing), asInText)) {
         trailing++;
       }
       boolean stays = leading == 1 && prefixSpace && (i == first || starts[i] == 0);

@@ -447,7 +447,7 @@ final class TokenizerJson {
         for (JsonFields step : postProcessor.field("processors").elements().reversed()) {
           if (step.field("type").text().equals("ByteLevel")) {
             rest = trimmed(step, rest);
-          } else if (rest == PostProcessor.Template.PLAIN) {
+          } else if (rest.equals(PostProcessor.Template.PLAIN)) {
             rest = postProcessor(step);
           } else {
             throw step.complaint("is not supported before other post-processors");

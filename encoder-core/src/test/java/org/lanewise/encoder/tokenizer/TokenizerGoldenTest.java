@@ -154,8 +154,14 @@ class TokenizerGoldenTest {
       second |= pair.isPresent() && (i >= expected.size() || !inFirst.equals(expected.get(i)));
       offsets.add(second ? offsets(pair.get(), tokens, i) : inFirst);
     }
-    assertEquals(list(golden.get("tokens")), names, context);
     assertEquals(list(golden.get("ids")), ids, context);
+    for (int i = 0; i < ids.size(); i++) {
+      // Where the library shows the text of unknown tokens, and the space that a mask took, it is
+      // no
+      // other token's name.
+      String shown = golden.get("tokens").get(i).textValue();
+      assertTrue(shown.equals(names.get(i)) || tokenizer.id(shown).isEmpty(), context);
+    }
     assertEquals(list(golden.get("type_ids")), typeIds, context);
     assertEquals(expected, offsets, context);
     assertEquals(list(golden.get("special_tokens_mask")), special, context);
