@@ -59,7 +59,7 @@ final class RegexSyntax {
               MOST_CHARACTERS));
     }
     RegexSyntax syntax = new RegexSyntax(expression);
-    syntax.alternatives(0);
+    boolean mayBeEmpty = syntax.alternatives(0);
     if (syntax.at < expression.length()) {
       throw syntax.refusal("a [)] without a [(]");
     }
@@ -75,13 +75,16 @@ final class RegexSyntax {
               e.getMessage()),
           e);
     }
-    if (pattern.matcher("").find()) {
+    if (mayBeEmpty) {
       throw syntax.refusal("that it may match nothing");
     }
     return new TextPattern.Expression(pattern);
   }
 
-  private void alternatives(int depth) {
+  /** Reads up to the end of the group and returns whether it may match nothing. */
+  private boolean alternatives(int depth) {
+    boolean anyEmpty = false;
+    boolean empty = true;
     if (depth > MOST_NESTED) {
       throw refusal("groups nested deeper than " + MOST_NESTED);
     }
@@ -91,23 +94,27 @@ final class RegexSyntax {
         case '|' -> {
           java.append('|');
           at++;
+          anyEmpty |= empty;
+          empty = true;
         }
-        case '(' -> group(depth);
+        case '(' -> empty &= group(depth);
         case '[' -> {
           characterClass();
-          quantifier();
+          empty &= quantifier();
         }
         case '^', '$', '*', '+', '?', '{', '}', ']' ->
             throw refusal("[" + c + "] at " + at + " outside a class");
         default -> {
           character(false);
-          quantifier();
+          empty &= quantifier();
         }
       }
     }
+    return anyEmpty || empty;
   }
 
-  private void group(int depth) {
+  /** Reads a group and what follows it and returns whether it may match nothing. */
+  private boolean group(int depth) {
     int start = at;
     boolean lookAround = false;
     boolean anyCase = false;
@@ -126,7 +133,7 @@ final class RegexSyntax {
       throw refusal("[" + expression.substring(at, Math.min(at + 4, expression.length())) + "]");
     }
     int body = at;
-    alternatives(depth + 1);
+    boolean empty = alternatives(depth + 1) || lookAround;
     if (at == expression.length()) {
       throw refusal("a [(] without a [)]");
     }
@@ -144,7 +151,9 @@ final class RegexSyntax {
         throw refusal("a repeated group");
       }
       java.append('?');
+      return true;
     }
+    return empty;
   }
 
   private void characterClass() {
@@ -241,10 +250,12 @@ final class RegexSyntax {
     at = start > 0 && expression.charAt(start - 1) == '{' ? end + 1 : end;
   }
 
-  private void quantifier() {
+  /** Reads a quantifier, if there is one, and returns whether it allows for nothing. */
+  private boolean quantifier() {
     if (at == expression.length()) {
-      return;
+      return false;
     }
+    boolean optional = false;
     char c = expression.charAt(at);
     if (c == '{') {
       int end = expression.indexOf('}', at);
@@ -253,9 +264,11 @@ final class RegexSyntax {
         throw refusal("[{] without a range");
       }
       java.append(range);
+      optional = range.matches("\\{0+[,}].*");
       at = end + 1;
     } else if (c == '*' || c == '+' || c == '?') {
       java.append(c);
+      optional = c != '+';
       at++;
       if (at < expression.length() && "+?".indexOf(expression.charAt(at)) >= 0) {
         java.append(expression.charAt(at++));
@@ -267,6 +280,7 @@ final class RegexSyntax {
         throw refusal("a quantifier behind a quantifier");
       }
     }
+    return optional;
   }
 
   private void literal(int codePoint) {
