@@ -75,6 +75,14 @@ sealed interface Normalizer
   record StripAccents() implements Normalizer {
     @Override
     public void normalize(NormalizedText text) {
+      int first = 0;
+      // U+0300 is the first mark.
+      while (first < text.length() && text.chars()[first] < 0x300) {
+        first++;
+      }
+      if (first == text.length()) {
+        return;
+      }
       int codePoint;
       for (int i = 0; i < text.length(); i += Character.charCount(codePoint)) {
         codePoint = text.codePointAt(i);
