@@ -47,7 +47,9 @@ final class MergesFile {
               }
             });
     String name = vocabJson.getFileName().toString();
-    Vocabulary vocabulary = Vocabulary.of(TokenizerJson.ids(JsonFields.read(vocabJson)));
+    JsonFields vocab = JsonFields.read(vocabJson);
+    Vocabulary vocabulary =
+        TokenizerJson.checked(vocab, () -> Vocabulary.of(TokenizerJson.ids(vocab)));
     int cls = VocabularyFile.id(name, vocabulary, VocabularyFile.token(config, "cls_token", "<s>"));
     int sep =
         VocabularyFile.id(name, vocabulary, VocabularyFile.token(config, "sep_token", "</s>"));
@@ -57,9 +59,9 @@ final class MergesFile {
       steps.add(new PreTokenizer.PrefixSpace());
     }
     steps.add(new PreTokenizer.Split(WordPattern.GPT_2, PreTokenizer.Behavior.ISOLATED, false));
-    Bpe model =
-        new Bpe(
-            vocabulary, merges(mergesTxt), new Bpe.Options(true, "", false, false, false, "", ""));
+    List<Bpe.Merge> merges = merges(mergesTxt);
+    Bpe.Options options = new Bpe.Options(true, "", false, false, false, "", "");
+    Bpe model = TokenizerJson.checked(vocab, () -> new Bpe(vocabulary, merges, options));
     return TokenizerJson.tokenizer(
         config,
         VocabularyFile.addedTokens(vocabulary, config, SPECIAL),

@@ -228,7 +228,7 @@ final class TokenizerJson {
   }
 
   /** Returns what is made, or complains about the field that it is made of. */
-  private static <T> T checked(JsonFields field, Supplier<T> made) {
+  static <T> T checked(JsonFields field, Supplier<T> made) {
     try {
       return made.get();
     } catch (IllegalArgumentException e) {

@@ -131,7 +131,7 @@ final class VocabularyFile {
                 new IllegalArgumentException(
                     String.format(
                         Locale.ROOT,
-                        "[%s] has %d lines and none is the token [%s], which is required",
+                        "[%s] has %d tokens and none is the token [%s], which is required",
                         file,
                         vocabulary.size(),
                         token)));

@@ -178,7 +178,11 @@ class TokenizerFilesTest {
         vocab, good, "{\"tokenizer_class\":\"GPT2Tokenizer\"}", "[GPT2Tokenizer] is not supported");
     assertMergesRefused(vocab, good, "{\"cls_token\":\"[CLS]\"}", "none is the token [[CLS]]");
     Path small = write("vocab.json", "{\"<s>\":0,\"</s>\":1,\"a\":2}");
-    assertMergesRefused(small, write("none.txt", ""), "{}", "no token stands for the byte [0x00]");
+    assertMergesRefused(
+        small,
+        write("none.txt", ""),
+        "{}",
+        "[vocab.json] cannot be used: no token stands for the byte [0x00]");
   }
 
   private void assertMergesRefused(Path vocab, Path merges, String config, String expected)
