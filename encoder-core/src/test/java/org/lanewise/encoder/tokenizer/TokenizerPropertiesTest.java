@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.System.Logger.Level;
+import java.nio.file.Path;
 import java.text.Normalizer.Form;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -36,6 +37,11 @@ class TokenizerPropertiesTest {
 
   private static final Tokenizer REAL =
       Tokenizers.fromJson(Goldens.path("tokenizers_real/bert_base_uncased/tokenizer.json"));
+
+  private static final String GROUPED =
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}";
+  private static final String REST =
+      "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
   @BeforeAll
   static void printSeed() {
@@ -238,11 +244,6 @@ class TokenizerPropertiesTest {
     }
   }
 
-  private static final String GROUPED =
-      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}";
-  private static final String REST =
-      "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-
   private static List<Integer> cuts(TextPattern pattern, char[] chars) {
     List<Integer> cuts = new ArrayList<>();
     pattern.find(
@@ -277,11 +278,15 @@ class TokenizerPropertiesTest {
     assertTrue(onlySpecial.truncated());
   }
 
-  @Test
-  void isThreadSafe() throws InterruptedException, ExecutionException {
+  @ParameterizedTest
+  @ValueSource(strings = {"bert_uncased", "gemma", "roberta", "xlmr"})
+  void isThreadSafe(String name) throws InterruptedException, ExecutionException {
+    Path file = Goldens.path("tokenizers/" + name + "/tokenizer.json");
+    Tokenizer alone = Tokenizers.fromJson(file);
+    Tokenizer shared = Tokenizers.fromJson(file);
     Random random = new Random(SEED);
     List<String> texts = IntStream.range(0, 300).mapToObj(i -> text(random, 80)).toList();
-    List<Tokens> expected = texts.stream().map(REAL::encode).toList();
+    List<Tokens> expected = texts.stream().map(alone::encode).toList();
     try (ExecutorService threads = Executors.newFixedThreadPool(4)) {
       List<Future<?>> runs = new ArrayList<>();
       for (int thread = 0; thread < 4; thread++) {
@@ -289,7 +294,7 @@ class TokenizerPropertiesTest {
             threads.submit(
                 () -> {
                   for (int i = 0; i < texts.size(); i++) {
-                    assertSame(expected.get(i), REAL.encode(texts.get(i)), SEED_NOTE);
+                    assertSame(expected.get(i), shared.encode(texts.get(i)), SEED_NOTE);
                   }
                 }));
       }
