@@ -12,18 +12,23 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * The expected values that PyTorch and tokenizers wrote, read from goldens.zip, and from
- * goldens-training.zip what begins with {@code training}.
+ * The expected values that PyTorch and tokenizers wrote, read from goldens.zip, from
+ * goldens-training.zip what begins with {@code training}, and from goldens-tokenizers.zip the
+ * tokenizers that goldens.zip lacks.
  */
 public final class Goldens {
   private static final FileSystem ARCHIVE = open("goldens.zip");
   private static final FileSystem TRAINING = open("goldens-training.zip");
+  private static final FileSystem TOKENIZERS = open("goldens-tokenizers.zip");
 
   private Goldens() {}
 
   /** Returns a file or directory of the archive, for example {@code encoders/bert_gelu}. */
   public static Path path(String name) {
     Path path = (name.startsWith("training") ? TRAINING : ARCHIVE).getPath(name);
+    if (!Files.exists(path)) {
+      path = TOKENIZERS.getPath(name);
+    }
     if (!Files.exists(path)) {
       throw new IllegalArgumentException("the goldens have no [" + name + "]");
     }

@@ -37,6 +37,7 @@ final class AddedTokens {
 
   private final Tree raw = new Tree();
   private final Tree normalized = new Tree();
+  private final Set<Integer> ids = new HashSet<>();
   private final Set<Integer> specialIds = new HashSet<>();
 
   AddedTokens(List<AddedToken> tokens, Normalizer normalizer) {
@@ -44,6 +45,7 @@ final class AddedTokens {
     List<AddedToken> ordered = new ArrayList<>(tokens);
     ordered.sort((a, b) -> Boolean.compare(b.special(), a.special()));
     for (AddedToken token : ordered) {
+      ids.add(token.id());
       if (token.special()) {
         specialIds.add(token.id());
       }
@@ -55,6 +57,10 @@ final class AddedTokens {
         raw.add(token.content().toCharArray(), token.content().length(), token);
       }
     }
+  }
+
+  boolean contains(int id) {
+    return ids.contains(id);
   }
 
   boolean isSpecial(int id) {

@@ -19,7 +19,7 @@ record BertNormalizer(
       cleanAndIsolateChinese(text);
     }
     if (stripAccents) {
-      DecompositionForm.NFD.normalize(text);
+      NormalizationForm.NFD.normalize(text);
       stripNonspacingMarks(text);
     }
     if (lowercase) {

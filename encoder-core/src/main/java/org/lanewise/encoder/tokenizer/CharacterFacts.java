@@ -104,6 +104,14 @@ final class CharacterFacts {
     };
   }
 
+  /** Returns whether the code point is of a category N*. */
+  static boolean isNumber(int codePoint) {
+    return switch (Character.getType(codePoint)) {
+      case Character.DECIMAL_DIGIT_NUMBER, Character.LETTER_NUMBER, Character.OTHER_NUMBER -> true;
+      default -> false;
+    };
+  }
+
   /** Returns whether the code point is a nonspacing mark (Mn). */
   static boolean isNonspacingMark(int codePoint) {
     return switch (Character.getType(codePoint)) {

@@ -110,6 +110,16 @@ record JsonFields(String file, String path, JsonNode node) {
     return node.intValue();
   }
 
+  /** Returns the string field, or a default if it is absent or null. */
+  String text(String name, String whenAbsent) {
+    return optional(name).map(JsonFields::text).orElse(whenAbsent);
+  }
+
+  double number() {
+    require(node.isNumber() && Double.isFinite(node.doubleValue()), "a number");
+    return node.doubleValue();
+  }
+
   boolean bool() {
     require(node.isBoolean(), "true or false");
     return node.booleanValue();

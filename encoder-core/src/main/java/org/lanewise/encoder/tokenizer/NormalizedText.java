@@ -23,6 +23,15 @@ final class NormalizedText {
   private int[] nextStarts = {};
   private int[] nextEnds = {};
   private int[] scratch = {};
+  private int cursor;
+  private NormalizedText derived;
+
+  private NormalizedText() {
+    chars = new char[64];
+    starts = new int[64];
+    ends = new int[64];
+    aligned = false;
+  }
 
   /** Returns the stretch [start, end) of a text; unpaired surrogates become U+FFFD. */
   NormalizedText(String text, int start, int end) {
@@ -81,12 +90,76 @@ final class NormalizedText {
     return scratch;
   }
 
+  /**
+   * Returns a text for what a pre-tokenizer makes of a piece of this one: empty, and the same
+   * object at every call.
+   */
+  NormalizedText derived() {
+    if (derived == null) {
+      derived = new NormalizedText();
+    }
+    derived.length = 0;
+    return derived;
+  }
+
+  /**
+   * Appends a character to a derived text; it stands for the one of {@code source} at {@code at}.
+   */
+  void append(char c, NormalizedText source, int at) {
+    reserve(1);
+    boolean pair = source.aligned && Character.isHighSurrogate(source.chars[at]);
+    starts[length] = source.originalStart(at);
+    ends[length] = source.originalEnd(at + (pair ? 2 : 1));
+    chars[length++] = c;
+  }
+
+  /** Appends the characters [from, to) of {@code source} to a derived text. */
+  void append(NormalizedText source, int from, int to) {
+    int count = to - from;
+    reserve(count);
+    System.arraycopy(source.chars, from, chars, length, count);
+    if (source.aligned) {
+      for (int i = 0; i < count; i++) {
+        char c = source.chars[from + i];
+        starts[length + i] = source.shift + from + i - (Character.isLowSurrogate(c) ? 1 : 0);
+        ends[length + i] = source.shift + from + i + (Character.isHighSurrogate(c) ? 2 : 1);
+      }
+    } else {
+      System.arraycopy(source.starts, from, starts, length, count);
+      System.arraycopy(source.ends, from, ends, length, count);
+    }
+    length += count;
+  }
+
+  private void reserve(int count) {
+    if (count > chars.length - length) {
+      int capacity = Math.max(length + count, length + (length >> 1) + 16);
+      chars = Arrays.copyOf(chars, capacity);
+      starts = Arrays.copyOf(starts, capacity);
+      ends = Arrays.copyOf(ends, capacity);
+    }
+  }
+
+  /**
+   * Emits a code point as the reference's transformations describe it, by what they change: 0
+   * stands for the next present code point, -n for the next one and takes n more with it, and a
+   * positive number is an insertion, which stands for the code point that was taken last.
+   */
+  void emitChange(int codePoint, int change) {
+    if (change <= 0 && cursor < length) {
+      emit(codePoint, cursor);
+      for (int i = change; i <= 0 && cursor < length; i++) {
+        cursor += Character.charCount(codePointAt(cursor));
+      }
+    } else if (cursor > 0) {
+      emit(codePoint, cursor - (Character.isLowSurrogate(chars[cursor - 1]) ? 2 : 1));
+    } else {
+      emit(codePoint, shift, shift);
+    }
+  }
+
   /** Appends a code point to the next characters; it came from the present one at {@code from}. */
   void emit(int codePoint, int from) {
-    int units = Character.charCount(codePoint);
-    if (nextLength + units > nextChars.length || nextLength + units > nextStarts.length) {
-      grow();
-    }
     int start;
     int end;
     if (aligned) {
@@ -95,6 +168,14 @@ final class NormalizedText {
     } else {
       start = starts[from];
       end = ends[from];
+    }
+    emit(codePoint, start, end);
+  }
+
+  private void emit(int codePoint, int start, int end) {
+    int units = Character.charCount(codePoint);
+    if (nextLength + units > nextChars.length || nextLength + units > nextStarts.length) {
+      grow();
     }
     for (int unit = 0; unit < units; unit++) {
       nextStarts[nextLength + unit] = start;
@@ -117,6 +198,7 @@ final class NormalizedText {
     nextStarts = oldStarts;
     nextEnds = oldEnds;
     nextLength = 0;
+    cursor = 0;
   }
 
   private void grow() {

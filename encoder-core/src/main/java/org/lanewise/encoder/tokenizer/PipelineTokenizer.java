@@ -62,7 +62,8 @@ final class PipelineTokenizer implements Tokenizer {
     if (truncated && truncation.get().stride().isEmpty()) {
       texts.replaceAll(Windows::kept);
     }
-    List<TokenBuffer> sequences = postProcessor.assemble(texts, addSpecialTokens);
+    List<TokenBuffer> sequences =
+        postProcessor.assemble(texts, addSpecialTokens, vocabulary, addedTokens::contains);
     List<Tokens> overflow = new ArrayList<>(sequences.size() - 1);
     for (TokenBuffer window : sequences.subList(1, sequences.size())) {
       overflow.add(window.toTokens(true, List.of()));
@@ -93,12 +94,12 @@ final class PipelineTokenizer implements Tokenizer {
         tokens.add(vocabulary.token(id));
       }
     }
-    return decoder.decode(tokens);
+    return String.join("", decoder.decode(tokens));
   }
 
   private TokenBuffer tokenize(String text) {
     // English has a token per four to five characters.
-    TokenBuffer tokens = new TokenBuffer(text.length() / 4 + 8);
+    TokenBuffer tokens = new TokenBuffer(text, text.length() / 4 + 8);
     PreTokenizer.Pieces toModel = (piece, from, to) -> model.tokenize(piece, from, to, tokens);
     addedTokens.splitRaw(
         text,
@@ -120,7 +121,7 @@ final class PipelineTokenizer implements Tokenizer {
         (from, to, id) -> {
           if (id >= 0) {
             tokens.add(id, text.originalStart(from), text.originalEnd(to));
-          } else {
+          } else if (from < to) {
             preTokenizer.split(text, from, to, toModel);
           }
         });

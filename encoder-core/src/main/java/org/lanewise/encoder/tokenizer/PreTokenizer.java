@@ -8,7 +8,23 @@ sealed interface PreTokenizer
         PreTokenizer.Sequence,
         PreTokenizer.Bert,
         PreTokenizer.WhitespaceSplit,
-        PreTokenizer.Punctuation {
+        PreTokenizer.Split,
+        PreTokenizer.PrefixSpace,
+        PreTokenizer.Metaspace {
+
+  /** What becomes of the matches that a text is split at. */
+  enum Behavior {
+    /** They are dropped. */
+    REMOVED,
+    /** Each is a piece. */
+    ISOLATED,
+    /** Each ends the piece before it. */
+    MERGED_WITH_PREVIOUS,
+    /** Each begins the piece behind it. */
+    MERGED_WITH_NEXT,
+    /** Matches side by side are one piece. */
+    CONTIGUOUS
+  }
 
   /** Takes the pieces in reading order. */
   @FunctionalInterface
@@ -55,7 +71,7 @@ sealed interface PreTokenizer
   record Bert() implements PreTokenizer {
     @Override
     public void split(NormalizedText text, int start, int end, Pieces next) {
-      splitAt(true, true, text, start, end, next);
+      splitAt(true, text, start, end, next);
     }
   }
 
@@ -63,25 +79,150 @@ sealed interface PreTokenizer
   record WhitespaceSplit() implements PreTokenizer {
     @Override
     public void split(NormalizedText text, int start, int end, Pieces next) {
-      splitAt(true, false, text, start, end, next);
+      splitAt(false, text, start, end, next);
     }
   }
 
-  /** Each punctuation character is a piece of its own. */
-  record Punctuation() implements PreTokenizer {
+  /**
+   * Splits at what a pattern matches.
+   *
+   * @param invert whether the text between the matches takes their part
+   */
+  record Split(TextPattern pattern, Behavior behavior, boolean invert) implements PreTokenizer {
     @Override
     public void split(NormalizedText text, int start, int end, Pieces next) {
-      splitAt(false, true, text, start, end, next);
+      if (pattern instanceof WordPattern && behavior == Behavior.ISOLATED) {
+        // Every character belongs to a match.
+        pattern.find(text.chars(), start, end, (from, to) -> next.piece(text, from, to));
+        return;
+      }
+      Joiner joiner = new Joiner(text, start, behavior, invert, next);
+      pattern.find(text.chars(), start, end, joiner::match);
+      joiner.finish(end);
+    }
+  }
+
+  /** Puts a space in front of a piece that does not begin with one. */
+  record PrefixSpace() implements PreTokenizer {
+    @Override
+    public void split(NormalizedText text, int start, int end, Pieces next) {
+      if (text.chars()[start] == ' ') {
+        next.piece(text, start, end);
+      } else {
+        NormalizedText derived = text.derived();
+        derived.append(' ', text, start);
+        derived.append(text, start, end);
+        next.piece(derived, 0, derived.length());
+      }
+    }
+  }
+
+  /**
+   * Replaces spaces by a visible character and puts one in front of a piece.
+   *
+   * @param prepend when one is put in front
+   * @param split whether every such character begins a new piece
+   */
+  record Metaspace(char replacement, Prepend prepend, boolean split) implements PreTokenizer {
+    /** When a replaced space is put in front of a piece that does not begin with one. */
+    enum Prepend {
+      ALWAYS,
+      /** Only where the original text begins. */
+      FIRST,
+      NEVER
+    }
+
+    @Override
+    public void split(NormalizedText text, int start, int end, Pieces next) {
+      char first = text.chars()[start];
+      boolean prepends =
+          switch (prepend) {
+            case ALWAYS -> true;
+            case FIRST -> text.originalStart(start) == 0;
+            case NEVER -> false;
+          };
+      NormalizedText derived = text.derived();
+      if (prepends && first != ' ' && first != replacement) {
+        derived.append(replacement, text, start);
+      }
+      derived.append(text, start, end);
+      char[] chars = derived.chars();
+      int piece = 0;
+      for (int i = 0; i < derived.length(); i++) {
+        if (chars[i] == ' ') {
+          chars[i] = replacement;
+        }
+        if (split && chars[i] == replacement && i > piece) {
+          next.piece(derived, piece, i);
+          piece = i;
+        }
+      }
+      next.piece(derived, piece, derived.length());
+    }
+  }
+
+  /** Makes pieces of matches and what lies between them. */
+  final class Joiner {
+    private final NormalizedText text;
+    private final Behavior behavior;
+    private final boolean invert;
+    private final Pieces next;
+    private int done;
+    private int open;
+    private boolean pending;
+    private boolean pendingMatches;
+
+    Joiner(NormalizedText text, int start, Behavior behavior, boolean invert, Pieces next) {
+      this.text = text;
+      this.done = start;
+      this.open = start;
+      this.behavior = behavior;
+      this.invert = invert;
+      this.next = next;
+    }
+
+    void match(int from, int to) {
+      if (done < from) {
+        stretch(done, invert);
+      }
+      stretch(from, !invert);
+      done = to;
+    }
+
+    void finish(int end) {
+      if (done < end) {
+        stretch(done, invert);
+      }
+      flush(end);
+    }
+
+    private void stretch(int from, boolean matches) {
+      boolean joins =
+          switch (behavior) {
+            case REMOVED, ISOLATED -> false;
+            case CONTIGUOUS -> matches == pendingMatches;
+            case MERGED_WITH_PREVIOUS -> matches && !pendingMatches;
+            case MERGED_WITH_NEXT -> !matches && pendingMatches;
+          };
+      if (!pending || !joins) {
+        flush(from);
+        open = from;
+      }
+      pending = true;
+      pendingMatches = matches;
+    }
+
+    private void flush(int end) {
+      boolean dropped = behavior == Behavior.REMOVED && pendingMatches;
+      if (pending && !dropped && open < end) {
+        next.piece(text, open, end);
+      }
+      pending = false;
     }
   }
 
   private static void splitAt(
-      boolean whitespace,
-      boolean punctuation,
-      NormalizedText text,
-      int start,
-      int end,
-      Pieces next) {
+      boolean punctuation, NormalizedText text, int start, int end, Pieces next) {
     char[] chars = text.chars();
     int word = start;
     for (int i = start; i < end; ) {
@@ -94,7 +235,7 @@ sealed interface PreTokenizer
         codePoint = text.codePointAt(i);
       }
       int after = i + Character.charCount(codePoint);
-      boolean dropped = whitespace && CharacterFacts.isWhitespace(codePoint);
+      boolean dropped = CharacterFacts.isWhitespace(codePoint);
       if (dropped || (punctuation && CharacterFacts.isPunctuation(codePoint))) {
         if (word < i) {
           next.piece(text, word, i);

@@ -13,6 +13,8 @@ final class TokenIndex {
   private final char[] keys;
   private final int[] ids;
   private final int longest;
+  // Which hashes the beginnings of keys have: a search stops where no key goes on.
+  private final long[] beginnings;
 
   TokenIndex(Map<String, Integer> idsByKey) {
     int units = 0;
@@ -27,6 +29,7 @@ final class TokenIndex {
     ids = new int[idsByKey.size()];
     keyStarts = new int[idsByKey.size() + 1];
     keys = new char[units];
+    beginnings = new long[Math.max(1, Integer.highestOneBit(Math.max(1, units)) / 8)];
     int entry = 0;
     for (Map.Entry<String, Integer> idByKey : idsByKey.entrySet()) {
       String key = idByKey.getKey();
@@ -37,6 +40,7 @@ final class TokenIndex {
       int hash = 0;
       for (int i = 0; i < key.length(); i++) {
         hash = step(hash, key.charAt(i));
+        beginnings[bit(hash) >>> 6] |= 1L << bit(hash);
       }
       hashes[entry] = hash;
       int slot = slot(hash);
@@ -56,6 +60,10 @@ final class TokenIndex {
     int hash = 0;
     for (int i = 0; i < length; i++) {
       hash = step(hash, chars[start + i]);
+      if (!mayBegin(hash)) {
+        length = i;
+        break;
+      }
       prefixHashes[i] = hash;
     }
     for (; length > 0; length--) {
@@ -75,7 +83,27 @@ final class TokenIndex {
     return keyStarts[entry + 1] - keyStarts[entry];
   }
 
-  private int find(char[] chars, int start, int length, int hash) {
+  /** Returns the units of the longest key. */
+  int longest() {
+    return longest;
+  }
+
+  /** Returns false if no key begins with characters of this hash. */
+  boolean mayBegin(int hash) {
+    return (beginnings[bit(hash) >>> 6] & 1L << bit(hash)) != 0;
+  }
+
+  /** Returns the entry of the key that the characters are, or -1. */
+  int find(char[] chars, int start, int length) {
+    int hash = 0;
+    for (int i = 0; i < length && length <= longest; i++) {
+      hash = step(hash, chars[start + i]);
+    }
+    return length > longest ? -1 : find(chars, start, length, hash);
+  }
+
+  /** Returns the entry of the key that the characters of this hash are, or -1. */
+  int find(char[] chars, int start, int length, int hash) {
     for (int slot = slot(hash); slots[slot] != 0; slot = slot + 1 & slots.length - 1) {
       int entry = slots[slot] - 1;
       if (hashes[entry] == hash && length(entry) == length && matches(entry, chars, start)) {
@@ -96,7 +124,12 @@ final class TokenIndex {
     return true;
   }
 
-  private static int step(int hash, char c) {
+  private int bit(int hash) {
+    return (hash ^ hash >>> 15) & beginnings.length * 64 - 1;
+  }
+
+  /** Returns the hash of characters and one more. */
+  static int step(int hash, char c) {
     return (hash ^ c) * MULTIPLIER;
   }
 

@@ -1,7 +1,7 @@
 package org.lanewise.encoder.tokenizer;
 
 /** Turns one piece of text into tokens of a vocabulary. */
-sealed interface TokenModel permits WordPiece {
+sealed interface TokenModel permits Bpe, Unigram, WordPiece {
   /** Returns the name that tokenizer.json has for the algorithm. */
   String kind();
 

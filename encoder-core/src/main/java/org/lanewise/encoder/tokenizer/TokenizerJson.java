@@ -1,6 +1,7 @@
 package org.lanewise.encoder.tokenizer;
 
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
@@ -8,6 +9,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.Supplier;
 
 /**
  * Builds a tokenizer from the pieces that a tokenizer.json names; what it does not know it refuses
@@ -15,9 +17,15 @@ import java.util.OptionalInt;
  */
 final class TokenizerJson {
   private static final String SUPPORTED_NORMALIZERS =
-      "BertNormalizer, Lowercase, NFD, NFKD, Sequence, StripAccents";
+      "BertNormalizer, ByteLevel, Lowercase, NFC, NFD, NFKC, NFKD, Nmt, Precompiled, Prepend,"
+          + " Replace, Sequence, Strip, StripAccents";
   private static final String SUPPORTED_PRE_TOKENIZERS =
-      "BertPreTokenizer, Punctuation, Sequence, WhitespaceSplit";
+      "BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, Metaspace, Punctuation, Sequence,"
+          + " Split, Whitespace, WhitespaceSplit";
+  private static final String SUPPORTED_POST_PROCESSORS =
+      "BertProcessing, ByteLevel, RobertaProcessing, Sequence, TemplateProcessing";
+  private static final String SUPPORTED_DECODERS =
+      "BPEDecoder, ByteFallback, ByteLevel, Fuse, Metaspace, Replace, Sequence, Strip, WordPiece";
 
   private TokenizerJson() {}
 
@@ -30,15 +38,14 @@ final class TokenizerJson {
                 throw version.complaint("is [" + version.text() + "], expected [1.0]");
               }
             });
-    TokenModel model = model(json.field("model"));
+    Optional<JsonFields> splitting = json.optional("pre_tokenizer");
+    TokenModel model = model(json.field("model"), splitting.filter(TokenizerJson::makesBytes));
     Normalizer normalizer =
         json.optional("normalizer")
             .map(TokenizerJson::normalizer)
             .orElse(new Normalizer.Sequence(List.of()));
     PreTokenizer preTokenizer =
-        json.optional("pre_tokenizer")
-            .map(TokenizerJson::preTokenizer)
-            .orElse(new PreTokenizer.Whole());
+        splitting.map(TokenizerJson::preTokenizer).orElse(new PreTokenizer.Whole());
     PostProcessor postProcessor =
         json.optional("post_processor")
             .map(TokenizerJson::postProcessor)
@@ -121,36 +128,136 @@ final class TokenizerJson {
         special);
   }
 
-  private static TokenModel model(JsonFields model) {
-    // Files from before tokenizers 0.9 do not say the type; WordPiece alone has this field.
-    String type =
-        model.optional("type").isEmpty() && model.optional("max_input_chars_per_word").isPresent()
-            ? "WordPiece"
-            : model.field("type").text();
+  /**
+   * Returns the model; {@code bytes} is the pre-tokenizer that writes text as bytes, if one does.
+   */
+  private static TokenModel model(JsonFields model, Optional<JsonFields> bytes) {
+    String type = model.optional("type").map(JsonFields::text).orElseGet(() -> untold(model));
+    if (bytes.isPresent() && !type.equals("BPE")) {
+      throw bytes.get().complaint("[ByteLevel] is not supported before the model [" + type + "]");
+    }
     return switch (type) {
+      case "BPE" -> bpe(model, bytes.isPresent());
+      case "Unigram" -> unigram(model);
       case "WordPiece" -> wordPiece(model);
-      default -> throw unsupported(model, type, "WordPiece");
+      default -> throw unsupported(model, type, "BPE, Unigram, WordPiece");
     };
+  }
+
+  /** Files from before tokenizers 0.9 do not say the type; each has a field of its own. */
+  private static String untold(JsonFields model) {
+    if (model.optional("merges").isPresent()) {
+      return "BPE";
+    }
+    if (model.optional("max_input_chars_per_word").isPresent()) {
+      return "WordPiece";
+    }
+    return model.optional("unk_id").isPresent() ? "Unigram" : model.field("type").text();
+  }
+
+  private static Bpe bpe(JsonFields model, boolean bytes) {
+    Optional<JsonFields> dropout = model.optional("dropout");
+    if (dropout.isPresent() && dropout.get().number() != 0) {
+      throw dropout.get().complaint("is [" + dropout.get().number() + "], expected none or 0");
+    }
+    String prefix = model.text("continuing_subword_prefix", "");
+    String suffix = model.text("end_of_word_suffix", "");
+    if (bytes && !(prefix + suffix).isEmpty()) {
+      throw model.complaint(
+          "marks symbols with [" + prefix + suffix + "], which is not supported with ByteLevel");
+    }
+    Bpe.Options options =
+        new Bpe.Options(
+            bytes,
+            model.text("unk_token", ""),
+            model.bool("fuse_unk", false),
+            model.bool("byte_fallback", false),
+            model.bool("ignore_merges", false),
+            prefix,
+            suffix);
+    List<Bpe.Merge> merges = new ArrayList<>();
+    for (JsonFields merge : model.field("merges").elements()) {
+      if (merge.node().isTextual()) {
+        merges.add(merge(merge.text()).orElseThrow(() -> twoTokens(merge)));
+      } else {
+        List<JsonFields> tokens = merge.elements();
+        if (tokens.size() != 2) {
+          throw twoTokens(merge);
+        }
+        merges.add(new Bpe.Merge(tokens.get(0).text(), tokens.get(1).text()));
+      }
+    }
+    JsonFields vocab = model.field("vocab");
+    return checked(vocab, () -> new Bpe(Vocabulary.of(ids(vocab)), merges, options));
+  }
+
+  /** Returns the merge that a line of two tokens with a space between them is. */
+  static Optional<Bpe.Merge> merge(String line) {
+    int space = line.indexOf(' ');
+    return space <= 0 || space == line.length() - 1 || line.indexOf(' ', space + 1) >= 0
+        ? Optional.empty()
+        : Optional.of(new Bpe.Merge(line.substring(0, space), line.substring(space + 1)));
+  }
+
+  private static IllegalArgumentException twoTokens(JsonFields merge) {
+    return merge.complaint("is [" + merge.node() + "], expected two tokens");
+  }
+
+  private static Unigram unigram(JsonFields model) {
+    JsonFields vocab = model.field("vocab");
+    List<JsonFields> pieces = vocab.elements();
+    if (pieces.size() > Vocabulary.MOST_IDS) {
+      throw vocab.complaint("has " + pieces.size() + " tokens, expected fewer");
+    }
+    String[] tokens = new String[pieces.size()];
+    double[] scores = new double[tokens.length];
+    for (int id = 0; id < tokens.length; id++) {
+      List<JsonFields> piece = pieces.get(id).elements();
+      if (piece.size() != 2) {
+        throw pieces
+            .get(id)
+            .complaint("is [" + piece.size() + "] values, expected token and score");
+      }
+      tokens[id] = piece.get(0).text();
+      scores[id] = piece.get(1).number();
+    }
+    OptionalInt unknown =
+        model.optional("unk_id").stream().mapToInt(JsonFields::integer).findFirst();
+    boolean byteFallback = model.bool("byte_fallback", false);
+    return checked(vocab, () -> new Unigram(Vocabulary.of(tokens), scores, unknown, byteFallback));
+  }
+
+  /** Returns what is made, or complains about the field that it is made of. */
+  static <T> T checked(JsonFields field, Supplier<T> made) {
+    try {
+      return made.get();
+    } catch (IllegalArgumentException e) {
+      throw field.complaint("cannot be used: " + e.getMessage());
+    }
+  }
+
+  /** Returns the ids of a vocabulary that is an object. */
+  static Map<String, Integer> ids(JsonFields vocab) {
+    Map<String, JsonFields> entries = vocab.entries();
+    Map<String, Integer> ids = HashMap.newHashMap(entries.size());
+    entries.forEach((token, id) -> ids.put(token, id.integer()));
+    return ids;
   }
 
   private static WordPiece wordPiece(JsonFields model) {
     JsonFields vocab = model.field("vocab");
-    Map<String, JsonFields> entries = vocab.entries();
-    Map<String, Integer> ids = HashMap.newHashMap(entries.size());
-    entries.forEach((token, id) -> ids.put(token, id.integer()));
     JsonFields longest = model.field("max_input_chars_per_word");
     if (longest.integer() < 1) {
       throw longest.complaint("is [" + longest.integer() + "], expected 1 or more");
     }
-    try {
-      return new WordPiece(
-          Vocabulary.of(ids),
-          model.field("unk_token").text(),
-          model.field("continuing_subword_prefix").text(),
-          longest.integer());
-    } catch (IllegalArgumentException e) {
-      throw vocab.complaint("cannot be used: " + e.getMessage());
-    }
+    return checked(
+        vocab,
+        () ->
+            new WordPiece(
+                Vocabulary.of(ids(vocab)),
+                model.field("unk_token").text(),
+                model.field("continuing_subword_prefix").text(),
+                longest.integer()));
   }
 
   private static Normalizer normalizer(JsonFields normalizer) {
@@ -164,10 +271,18 @@ final class TokenizerJson {
             normalizer.bool("strip_accents", lowercase),
             lowercase);
       }
+      case "ByteLevel" -> new Normalizer.Bytes();
       case "Lowercase" -> new Normalizer.Lowercase();
+      case "Nmt" -> new Normalizer.Nmt();
+      case "Precompiled" -> precompiled(normalizer.field("precompiled_charsmap"));
+      case "Prepend" -> new Normalizer.Prepend(normalizer.field("prepend").text());
+      case "Replace" ->
+          new Normalizer.Replace(pattern(normalizer), normalizer.field("content").text());
+      case "Strip" ->
+          new Normalizer.Strip(
+              normalizer.field("strip_left").bool(), normalizer.field("strip_right").bool());
       case "StripAccents" -> new Normalizer.StripAccents();
-      case "NFD" -> DecompositionForm.NFD;
-      case "NFKD" -> DecompositionForm.NFKD;
+      case "NFC", "NFD", "NFKC", "NFKD" -> NormalizationForm.valueOf(type);
       case "Sequence" ->
           new Normalizer.Sequence(
               normalizer.field("normalizers").elements().stream()
@@ -177,18 +292,85 @@ final class TokenizerJson {
     };
   }
 
+  private static PrecompiledMap precompiled(JsonFields map) {
+    return checked(map, () -> new PrecompiledMap(Base64.getDecoder().decode(map.text())));
+  }
+
+  /** Returns the pattern of an object that splits or replaces. */
+  private static TextPattern pattern(JsonFields owner) {
+    JsonFields pattern = owner.field("pattern");
+    Optional<JsonFields> literal = pattern.optional("String");
+    if (literal.isPresent()) {
+      if (literal.get().text().isEmpty()) {
+        throw literal.get().complaint("is empty, expected what is looked for");
+      }
+      return new TextPattern.Literal(literal.get().text());
+    }
+    JsonFields expression = pattern.field("Regex");
+    return checked(expression, () -> RegexSyntax.read(expression.text()));
+  }
+
+  /** Returns whether a pre-tokenizer hands over bytes; only the last of a sequence can. */
+  private static boolean makesBytes(JsonFields preTokenizer) {
+    return switch (preTokenizer.field("type").text()) {
+      case "ByteLevel" -> true;
+      case "Sequence" -> {
+        List<JsonFields> steps = preTokenizer.field("pretokenizers").elements();
+        for (JsonFields step : steps.subList(0, Math.max(0, steps.size() - 1))) {
+          if (makesBytes(step)) {
+            throw step.complaint("[ByteLevel] is not supported before other pre-tokenizers");
+          }
+        }
+        yield !steps.isEmpty() && makesBytes(steps.getLast());
+      }
+      default -> false;
+    };
+  }
+
   private static PreTokenizer preTokenizer(JsonFields preTokenizer) {
     String type = preTokenizer.field("type").text();
     return switch (type) {
       case "BertPreTokenizer" -> new PreTokenizer.Bert();
       case "WhitespaceSplit" -> new PreTokenizer.WhitespaceSplit();
-      case "Punctuation" -> {
-        Optional<JsonFields> behavior = preTokenizer.optional("behavior");
-        if (behavior.isPresent() && !behavior.get().text().equals("Isolated")) {
-          throw unsupported(behavior.get(), behavior.get().text(), "Isolated");
+      case "ByteLevel" -> byteLevel(preTokenizer);
+      case "CharDelimiterSplit" -> {
+        String delimiter = preTokenizer.field("delimiter").text();
+        if (delimiter.isEmpty()) {
+          throw preTokenizer.field("delimiter").complaint("is empty, expected a character");
         }
-        yield new PreTokenizer.Punctuation();
+        yield new PreTokenizer.Split(
+            new TextPattern.Literal(delimiter), PreTokenizer.Behavior.REMOVED, false);
       }
+      case "Digits" ->
+          new PreTokenizer.Split(
+              new TextPattern.Characters(CharacterFacts::isNumber),
+              preTokenizer.bool("individual_digits", false)
+                  ? PreTokenizer.Behavior.ISOLATED
+                  : PreTokenizer.Behavior.CONTIGUOUS,
+              false);
+      case "Metaspace" -> metaspace(preTokenizer);
+      case "Punctuation" ->
+          new PreTokenizer.Split(
+              new TextPattern.Characters(CharacterFacts::isPunctuation),
+              preTokenizer
+                  .optional("behavior")
+                  .map(TokenizerJson::behavior)
+                  .orElse(PreTokenizer.Behavior.ISOLATED),
+              false);
+      case "Split" ->
+          new PreTokenizer.Split(
+              pattern(preTokenizer),
+              behavior(preTokenizer.field("behavior")),
+              preTokenizer.bool("invert", false));
+      case "Whitespace" ->
+          // Runs of word characters and runs of others between whitespace.
+          new PreTokenizer.Sequence(
+              List.of(
+                  new PreTokenizer.WhitespaceSplit(),
+                  new PreTokenizer.Split(
+                      new TextPattern.Characters(CharacterFacts::isWord),
+                      PreTokenizer.Behavior.CONTIGUOUS,
+                      false)));
       case "Sequence" ->
           new PreTokenizer.Sequence(
               preTokenizer.field("pretokenizers").elements().stream()
@@ -198,9 +380,88 @@ final class TokenizerJson {
     };
   }
 
+  private static PreTokenizer byteLevel(JsonFields preTokenizer) {
+    List<PreTokenizer> steps = new ArrayList<>();
+    if (preTokenizer.field("add_prefix_space").bool()) {
+      steps.add(new PreTokenizer.PrefixSpace());
+    }
+    if (preTokenizer.bool("use_regex", true)) {
+      steps.add(new PreTokenizer.Split(WordPattern.GPT_2, PreTokenizer.Behavior.ISOLATED, false));
+    }
+    return steps.size() == 1 ? steps.getFirst() : new PreTokenizer.Sequence(steps);
+  }
+
+  private static PreTokenizer.Behavior behavior(JsonFields behavior) {
+    return switch (behavior.text()) {
+      case "Removed" -> PreTokenizer.Behavior.REMOVED;
+      case "Isolated" -> PreTokenizer.Behavior.ISOLATED;
+      case "MergedWithPrevious" -> PreTokenizer.Behavior.MERGED_WITH_PREVIOUS;
+      case "MergedWithNext" -> PreTokenizer.Behavior.MERGED_WITH_NEXT;
+      case "Contiguous" -> PreTokenizer.Behavior.CONTIGUOUS;
+      default ->
+          throw unsupported(
+              behavior,
+              behavior.text(),
+              "Contiguous, Isolated, MergedWithNext, MergedWithPrevious, Removed");
+    };
+  }
+
+  private static PreTokenizer.Metaspace metaspace(JsonFields metaspace) {
+    return new PreTokenizer.Metaspace(
+        character(metaspace.field("replacement")),
+        prepend(metaspace),
+        metaspace.bool("split", true));
+  }
+
+  private static PreTokenizer.Metaspace.Prepend prepend(JsonFields metaspace) {
+    String scheme = metaspace.text("prepend_scheme", "always");
+    if (!metaspace.bool("add_prefix_space", true)) {
+      // Files from before there were schemes.
+      if (metaspace.optional("prepend_scheme").isPresent() && !scheme.equals("never")) {
+        throw metaspace
+            .field("prepend_scheme")
+            .complaint("is [" + scheme + "] without [add_prefix_space], expected [never]");
+      }
+      return PreTokenizer.Metaspace.Prepend.NEVER;
+    }
+    return switch (scheme) {
+      case "always" -> PreTokenizer.Metaspace.Prepend.ALWAYS;
+      case "first" -> PreTokenizer.Metaspace.Prepend.FIRST;
+      case "never" -> PreTokenizer.Metaspace.Prepend.NEVER;
+      default -> throw unsupported(metaspace, scheme, "always, first, never");
+    };
+  }
+
+  private static char character(JsonFields field) {
+    if (field.text().length() != 1) {
+      throw field.complaint("is [" + field.text() + "], expected one character below U+10000");
+    }
+    return field.text().charAt(0);
+  }
+
   private static PostProcessor postProcessor(JsonFields postProcessor) {
     String type = postProcessor.field("type").text();
     return switch (type) {
+      case "Sequence" -> {
+        PostProcessor rest = PostProcessor.Template.PLAIN;
+        for (JsonFields step : postProcessor.field("processors").elements().reversed()) {
+          if (step.field("type").text().equals("ByteLevel")) {
+            rest = trimmed(step, rest);
+          } else if (rest.equals(PostProcessor.Template.PLAIN)) {
+            rest = postProcessor(step);
+          } else {
+            throw step.complaint("is not supported before other post-processors");
+          }
+        }
+        yield rest;
+      }
+      case "ByteLevel" -> trimmed(postProcessor, PostProcessor.Template.PLAIN);
+      case "RobertaProcessing" ->
+          trimmed(
+              postProcessor,
+              PostProcessor.Template.roberta(
+                  tokenWithId(postProcessor.field("cls")),
+                  tokenWithId(postProcessor.field("sep"))));
       case "BertProcessing" ->
           PostProcessor.Template.bert(
               tokenWithId(postProcessor.field("cls")), tokenWithId(postProcessor.field("sep")));
@@ -212,10 +473,16 @@ final class TokenizerJson {
             throw postProcessor.field("single").complaint("names the text [B], expected only [A]");
           }
         }
-        yield new PostProcessor.Template(single, pair);
+        yield new PostProcessor.Template(single, pair, false);
       }
-      default -> throw unsupported(postProcessor, type, "BertProcessing, TemplateProcessing");
+      default -> throw unsupported(postProcessor, type, SUPPORTED_POST_PROCESSORS);
     };
+  }
+
+  private static PostProcessor trimmed(JsonFields postProcessor, PostProcessor rest) {
+    return postProcessor.field("trim_offsets").bool()
+        ? new PostProcessor.Trimmed(postProcessor.field("add_prefix_space").bool(), rest)
+        : rest;
   }
 
   private static int tokenWithId(JsonFields pair) {
@@ -266,7 +533,30 @@ final class TokenizerJson {
     return switch (type) {
       case "WordPiece" ->
           new Decoder.WordPieces(decoder.field("prefix").text(), decoder.bool("cleanup", true));
-      default -> throw unsupported(decoder, type, "WordPiece");
+      case "BPEDecoder" -> {
+        JsonFields suffix = decoder.field("suffix");
+        if (suffix.text().isEmpty()) {
+          throw suffix.complaint("is empty, expected what words end with");
+        }
+        yield new Decoder.WordEnds(suffix.text());
+      }
+      case "ByteFallback" -> new Decoder.ByteFallback();
+      case "ByteLevel" -> new Decoder.Bytes();
+      case "Fuse" -> new Decoder.Fuse();
+      case "Metaspace" ->
+          new Decoder.Metaspace(
+              character(decoder.field("replacement")),
+              prepend(decoder) != PreTokenizer.Metaspace.Prepend.NEVER);
+      case "Replace" -> new Decoder.Replace(pattern(decoder), decoder.field("content").text());
+      case "Sequence" ->
+          new Decoder.Sequence(
+              decoder.field("decoders").elements().stream().map(TokenizerJson::decoder).toList());
+      case "Strip" ->
+          new Decoder.Strip(
+              character(decoder.field("content")),
+              decoder.field("start").integer(),
+              decoder.field("stop").integer());
+      default -> throw unsupported(decoder, type, SUPPORTED_DECODERS);
     };
   }
 

@@ -32,13 +32,29 @@ public final class Tokenizers {
    * @throws java.io.UncheckedIOException if a file cannot be read
    */
   public static Tokenizer fromVocabulary(Path vocabTxt, Optional<Path> tokenizerConfigJson) {
-    JsonFields config =
-        tokenizerConfigJson
-            .map(JsonFields::read)
-            .orElseGet(
-                () ->
-                    new JsonFields(
-                        "tokenizer_config.json", "", JsonNodeFactory.instance.objectNode()));
-    return VocabularyFile.read(vocabTxt, config);
+    return VocabularyFile.read(vocabTxt, config(tokenizerConfigJson));
+  }
+
+  /**
+   * Returns the RoBERTa tokenizer of a {@code vocab.json}, an object from token to id, and a {@code
+   * merges.txt}: two tokens per line, the earlier merged first.
+   *
+   * @param tokenizerConfigJson the file that states {@code add_prefix_space} (default false) and
+   *     the special tokens; without it the defaults of RoBERTa hold
+   * @throws IllegalArgumentException if a file is malformed, or the vocabulary lacks a token that
+   *     merges or texts need
+   * @throws java.io.UncheckedIOException if a file cannot be read
+   */
+  public static Tokenizer fromVocabularyAndMerges(
+      Path vocabJson, Path mergesTxt, Optional<Path> tokenizerConfigJson) {
+    return MergesFile.read(vocabJson, mergesTxt, config(tokenizerConfigJson));
+  }
+
+  private static JsonFields config(Optional<Path> tokenizerConfigJson) {
+    return tokenizerConfigJson
+        .map(JsonFields::read)
+        .orElseGet(
+            () ->
+                new JsonFields("tokenizer_config.json", "", JsonNodeFactory.instance.objectNode()));
   }
 }

@@ -5,6 +5,7 @@ import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.function.ObjIntConsumer;
 
 /** Tokens by id and ids by token. */
 final class Vocabulary {
@@ -112,6 +113,20 @@ final class Vocabulary {
   /** Returns the number of different tokens. */
   int tokenCount() {
     return ids.size();
+  }
+
+  /** Returns the UTF-16 units of the longest token. */
+  int longest() {
+    int longest = 0;
+    for (String token : ids.keySet()) {
+      longest = Math.max(longest, token.length());
+    }
+    return longest;
+  }
+
+  /** Hands every different token with its id to {@code action}. */
+  void forEach(ObjIntConsumer<String> action) {
+    ids.forEach(action::accept);
   }
 
   /** Returns an index of the tokens that begin with the prefix, by what follows it. */

@@ -23,6 +23,16 @@ final class VocabularyFile {
   private static final Set<String> BERT_LIKE =
       Set.of("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer");
 
+  private static final Map<String, String> SPECIAL = new LinkedHashMap<>();
+
+  static {
+    SPECIAL.put("unk_token", "[UNK]");
+    SPECIAL.put("sep_token", "[SEP]");
+    SPECIAL.put("pad_token", "[PAD]");
+    SPECIAL.put("cls_token", "[CLS]");
+    SPECIAL.put("mask_token", "[MASK]");
+  }
+
   private VocabularyFile() {}
 
   /** Returns the tokenizer of a vocabulary under the options of a tokenizer_config.json. */
@@ -61,7 +71,7 @@ final class VocabularyFile {
             lowercase);
     return TokenizerJson.tokenizer(
         config,
-        addedTokens(vocabulary, config),
+        addedTokens(vocabulary, config, SPECIAL),
         normalizer,
         new PreTokenizer.Bert(),
         new WordPiece(vocabulary, unknown, "##", 100),
@@ -69,8 +79,13 @@ final class VocabularyFile {
         new Decoder.WordPieces("##", true));
   }
 
-  private static List<AddedTokens.AddedToken> addedTokens(
-      Vocabulary vocabulary, JsonFields config) {
+  /**
+   * Returns the special tokens of a tokenizer_config.json, and those that it lists besides.
+   *
+   * @param special the names of the special tokens and what they are where the file does not say
+   */
+  static List<AddedTokens.AddedToken> addedTokens(
+      Vocabulary vocabulary, JsonFields config, Map<String, String> special) {
     Map<String, AddedTokens.AddedToken> added = new LinkedHashMap<>();
     config
         .optional("added_tokens_decoder")
@@ -84,33 +99,31 @@ final class VocabularyFile {
               AddedTokens.AddedToken read = TokenizerJson.addedToken(Integer.parseInt(id), token);
               added.put(read.content(), read);
             });
-    List<String> names =
-        List.of(
-            token(config, "unk_token", "[UNK]"),
-            token(config, "sep_token", "[SEP]"),
-            token(config, "pad_token", "[PAD]"),
-            token(config, "cls_token", "[CLS]"),
-            token(config, "mask_token", "[MASK]"));
-    for (String content : names) {
-      OptionalInt id = vocabulary.id(content);
-      if (id.isPresent()) {
-        added.putIfAbsent(
-            content,
-            new AddedTokens.AddedToken(id.getAsInt(), content, false, false, false, false, true));
-      }
-    }
+    special.forEach(
+        (name, whenAbsent) -> {
+          String content = token(config, name, whenAbsent);
+          OptionalInt id = vocabulary.id(content);
+          if (id.isPresent()) {
+            // As in RoBERTa's files, where alone <mask> is a mask, it takes the space before it.
+            boolean leftStrip = whenAbsent.equals("<mask>");
+            added.putIfAbsent(
+                content,
+                new AddedTokens.AddedToken(
+                    id.getAsInt(), content, false, leftStrip, false, false, true));
+          }
+        });
     return new ArrayList<>(added.values());
   }
 
   /** Returns a token that the configuration states as a string or as an object with its content. */
-  private static String token(JsonFields config, String name, String whenAbsent) {
+  static String token(JsonFields config, String name, String whenAbsent) {
     return config
         .optional(name)
         .map(token -> token.node().isObject() ? token.field("content").text() : token.text())
         .orElse(whenAbsent);
   }
 
-  private static int id(String file, Vocabulary vocabulary, String token) {
+  static int id(String file, Vocabulary vocabulary, String token) {
     return vocabulary
         .id(token)
         .orElseThrow(
@@ -118,13 +131,13 @@ final class VocabularyFile {
                 new IllegalArgumentException(
                     String.format(
                         Locale.ROOT,
-                        "[%s] has %d lines and none is the token [%s], which is required",
+                        "[%s] has %d tokens and none is the token [%s], which is required",
                         file,
                         vocabulary.size(),
                         token)));
   }
 
-  private static String[] lines(Path file) {
+  static String[] lines(Path file) {
     String text;
     try {
       text = Files.readString(JsonFields.requireSize(file), StandardCharsets.UTF_8);

@@ -3,6 +3,7 @@ package org.lanewise.encoder.tokenizer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.IntPredicate;
 
 /**
  * The tokens of one text, cut: the window that is kept and the windows that overflow.
@@ -90,10 +91,28 @@ record Windows(TokenBuffer tokens, List<Range> ranges) {
   /** Returns a sequence followed by one of the windows. */
   TokenBuffer appendTo(TokenBuffer sequence, int window, int typeId) {
     Range range = ranges.get(window);
-    TokenBuffer longer = new TokenBuffer(sequence.length() + range.length() + 2);
+    TokenBuffer longer = new TokenBuffer("", sequence.length() + range.length() + 2);
     longer.addAll(sequence, 0, sequence.length());
     longer.addAll(tokens, range.start(), range.end(), typeId);
     return longer;
+  }
+
+  /**
+   * Returns the same windows with offsets that leave out the spaces at the ends of tokens.
+   *
+   * @param added whether a token is an added one
+   * @param prefixSpace whether one space at the start of a text, or of a window, stays in
+   */
+  Windows trimmed(Vocabulary vocabulary, IntPredicate added, boolean prefixSpace) {
+    TokenBuffer trimmed = new TokenBuffer(tokens.text(), tokens.length());
+    List<Range> trimmedRanges = new ArrayList<>(ranges.size());
+    for (Range range : ranges) {
+      int first = trimmed.length();
+      trimmed.addAll(tokens, range.start(), range.end());
+      trimmed.trim(first, vocabulary, added, prefixSpace);
+      trimmedRanges.add(new Range(first, trimmed.length()));
+    }
+    return new Windows(trimmed, trimmedRanges);
   }
 
   /** Refuses windows that would take gigabytes. */

@@ -32,7 +32,9 @@ class TokenizerFilesTest {
       delimiter = '|',
       value = {
         "/model|null|[tokenizer.json] has no [model]",
-        "/model/type|\"BPE\"|[model] [BPE] is not supported; supported: WordPiece",
+        "/model/type|\"BPE\"|[model] has no [merges]",
+        "/model/type|\"WordLevel\"|[model] [WordLevel] is not supported; supported: BPE, Unigram,"
+            + " WordPiece",
         "/model/type|7|[model.type] is [7], expected a string",
         "/model/vocab|[]|[model.vocab] is [ARRAY], expected an object",
         "/model/vocab/the|\"x\"|[model.vocab.the] is [\"x\"], expected an integer",
@@ -43,19 +45,39 @@ class TokenizerFilesTest {
         "/model/vocab/the|0|have the same id [0]",
         "/model/unk_token|\"<nope>\"|lacks the unknown token [<nope>]",
         "/model/max_input_chars_per_word|0|expected 1 or more",
-        "/normalizer/type|\"Precompiled\"|[normalizer] [Precompiled] is not supported; supported:"
-            + " Bert",
+        "/normalizer/type|\"Fancy\"|[normalizer] [Fancy] is not supported; supported: Bert",
+        "/normalizer/type|\"Precompiled\"|[normalizer] has no [precompiled_charsmap]",
+        "/normalizer|{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"!!!!\"}|[normalizer.precompiled_charsmap]"
+            + " cannot be used: Illegal base64",
+        "/normalizer|{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"/////w==\"}|states a trie"
+            + " of 4294967295",
+        "/normalizer|{\"type\":\"Replace\",\"content\":\"\",\"pattern\":{\"String\":\"\"}}|is"
+            + " empty",
         "/normalizer/lowercase|\"yes\"|[normalizer.lowercase] is [\"yes\"], expected true or false",
-        "/pre_tokenizer/type|\"ByteLevel\"|[pre_tokenizer] [ByteLevel] is not supported;"
+        "/pre_tokenizer/type|\"UnicodeScripts\"|[pre_tokenizer] [UnicodeScripts] is not supported;"
             + " supported:",
-        "/post_processor/type|\"RobertaProcessing\"|[RobertaProcessing] is not supported",
+        "/pre_tokenizer/type|\"ByteLevel\"|[ByteLevel] is not supported before the model"
+            + " [WordPiece]",
+        "/pre_tokenizer|{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\"},"
+            + "{\"type\":\"WhitespaceSplit\"}]}|[pre_tokenizer.pretokenizers[0]] [ByteLevel] is not"
+            + " supported before other",
+        "/pre_tokenizer|{\"type\":\"Metaspace\",\"replacement\":\"__\"}|is [__], expected one"
+            + " character",
+        "/pre_tokenizer|{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"first\","
+            + "\"add_prefix_space\":false}|is [first] without [add_prefix_space]",
+        "/pre_tokenizer|{\"type\":\"Punctuation\",\"behavior\":\"Odd\"}|[Odd] is not supported;"
+            + " supported:",
+        "/post_processor/type|\"Fancy\"|[Fancy] is not supported",
+        "/post_processor|{\"type\":\"Sequence\",\"processors\":[{\"type\":\"BertProcessing\",\"sep\":[\"a\",1],"
+            + "\"cls\":[\"b\",2]},{\"type\":\"BertProcessing\",\"sep\":[\"a\",1],\"cls\":[\"b\",2]}]}|[post_processor.processors[0]]"
+            + " is not supported before other",
         "/post_processor/single|{}|[post_processor.single] is [OBJECT], expected an array",
         "/post_processor/single/0/SpecialToken/id|\"[X]\"|has no [[X]]",
         "/post_processor/single/1/Sequence/id|\"B\"|names the text [B]",
         "/post_processor/single/1/Sequence/id|\"C\"|[C] is not supported; supported: A, B",
         "/post_processor/single/1/Sequence/type_id|-3|expected 0 or more",
         "/post_processor/special_tokens/[CLS]/ids/0|2000000000|adds the special id [2000000000]",
-        "/decoder/type|\"Metaspace\"|[decoder] [Metaspace] is not supported; supported: WordPiece",
+        "/decoder/type|\"CTC\"|[decoder] [CTC] is not supported; supported: BPEDecoder",
         "/added_tokens/0/id|77|added token [[PAD]] the id [77], expected [0], as in the vocabulary",
         "/added_tokens/0/content|\"\"|is empty",
         "/added_tokens/0/content|null|has no [content]",
@@ -73,6 +95,104 @@ class TokenizerFilesTest {
       ((ObjectNode) parent).set(name, MAPPER.readTree(value));
     }
     assertRefused(MAPPER.writeValueAsString(json), expected);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '\t',
+      quoteCharacter = '\0',
+      value = {
+        "gemma	/model/dropout	0.1	[model.dropout] is [0.1], expected none or 0",
+        "gemma	/model/merges/0	'a b c'	[model.merges[0]] is [\"a b c\"], expected two tokens",
+        "gemma	/model/merges/0	['a']	expected two tokens",
+        "gemma	/model/merges/0	['a','\u0001']	merge [0] needs the token [\u0001]",
+        "gemma	/model/vocab/<0x41>	1	have the same id [1]",
+        "gemma	/model/byte_fallback	'x'	[model.byte_fallback] is [\"x\"], expected true or false",
+        "roberta	/model/continuing_subword_prefix	'##'	marks symbols with [##]",
+        "roberta	/pre_tokenizer	null	the unknown token [] is not in the vocabulary",
+        "xlmr	/model/unk_id	99999	[unk_id] is [99999], expected 0 to 1935",
+        "xlmr	/model/unk_id	null	no [unk_id] is stated",
+        "xlmr	/model/vocab/5	['a']	[model.vocab[5]] is [1] values, expected token and score",
+        "xlmr	/model/vocab/5	['a','b']	[model.vocab[5][1]] is [\"b\"], expected a number",
+      })
+  void refusesModelsByName(String golden, String pointer, String value, String expected)
+      throws IOException {
+    Path original = Goldens.path("tokenizers/" + golden + "/tokenizer.json");
+    ObjectNode json = (ObjectNode) MAPPER.readTree(Files.readString(original));
+    int slash = pointer.lastIndexOf('/');
+    JsonNode parent = json.at(pointer.substring(0, slash));
+    JsonNode node = MAPPER.readTree(value.replace('\'', '"').replace("\u0001", "\\u0001"));
+    String name = pointer.substring(slash + 1);
+    if (parent.isArray()) {
+      ((ArrayNode) parent).set(Integer.parseInt(name), node);
+    } else {
+      ((ObjectNode) parent).set(name, node);
+    }
+    assertRefused(MAPPER.writeValueAsString(json), expected);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '\t',
+      quoteCharacter = '\0',
+      value = {
+        "(a+)+	a repeated group",
+        "(?:a|b)*	a repeated group",
+        "a**	a quantifier behind a quantifier",
+        "a{2}+	a quantifier behind a quantifier",
+        "a{,3}	[{] without a range",
+        "a{0,2}|b	that it may match nothing",
+        "b|a?(?:c|(?:d)?)	that it may match nothing",
+        "a*	that it may match nothing",
+        "(?=a)	that it may match nothing",
+        "^a	[^] at 0 outside a class",
+        "(?i)a	[(?i)]",
+        "(?<n>a)	[(?<n]",
+        "(?i:ss)	one character in some spelling",
+        "\\ba	[\\b]",
+        "(a)\\1	[\\1]",
+        "\\p{^L}	the property [^L]",
+        "[[:alpha:]]	a class inside a class",
+        "[a-z&&[aeiou]]	a class inside a class",
+        "[]a]	a class that is empty",
+        "[a	a class that is empty or has no end",
+        "(a	a [(] without a [)]",
+        "a)	a [)] without a [(]",
+        "a\\	a [\\] at the end",
+        "[z-a]	is malformed",
+      })
+  void refusesExpressionsByName(String expression, String expected) {
+    IllegalArgumentException refusal =
+        assertThrows(IllegalArgumentException.class, () -> RegexSyntax.read(expression));
+    assertTrue(refusal.getMessage().contains(expected), refusal.getMessage());
+    assertTrue(refusal.getMessage().contains("[" + expression + "]"), refusal.getMessage());
+  }
+
+  @Test
+  void refusesVocabularyAndMergesByName() throws IOException {
+    Path vocab = Goldens.path("tokenizers_real/roberta_base/vocab.json");
+    Path merges = write("merges.txt", "#version: 0.2\n\u0120 t\na b c\n");
+    assertMergesRefused(vocab, merges, "{}", "[merges.txt] line 3 is [a b c], expected two tokens");
+    Path good = write("merges.txt", "#version: 0.2\n\u0120 t\n");
+    assertMergesRefused(
+        vocab, good, "{\"tokenizer_class\":\"GPT2Tokenizer\"}", "[GPT2Tokenizer] is not supported");
+    assertMergesRefused(vocab, good, "{\"cls_token\":\"[CLS]\"}", "none is the token [[CLS]]");
+    Path small = write("vocab.json", "{\"<s>\":0,\"</s>\":1,\"a\":2}");
+    assertMergesRefused(
+        small,
+        write("none.txt", ""),
+        "{}",
+        "[vocab.json] cannot be used: no token stands for the byte [0x00]");
+  }
+
+  private void assertMergesRefused(Path vocab, Path merges, String config, String expected)
+      throws IOException {
+    Path file = write("tokenizer_config.json", config);
+    IllegalArgumentException refusal =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> Tokenizers.fromVocabularyAndMerges(vocab, merges, Optional.of(file)));
+    assertTrue(refusal.getMessage().contains(expected), refusal.getMessage());
   }
 
   @Test

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.System.Logger.Level;
+import java.nio.file.Path;
 import java.text.Normalizer.Form;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -36,6 +37,11 @@ class TokenizerPropertiesTest {
 
   private static final Tokenizer REAL =
       Tokenizers.fromJson(Goldens.path("tokenizers_real/bert_base_uncased/tokenizer.json"));
+
+  private static final String GROUPED =
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}";
+  private static final String REST =
+      "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
   @BeforeAll
   static void printSeed() {
@@ -124,9 +130,9 @@ class TokenizerPropertiesTest {
 
   @ParameterizedTest
   @EnumSource
-  void decomposesAsJavaDoes(DecompositionForm form) {
+  void decomposesAsJavaDoes(NormalizationForm form) {
     Random random = new Random(SEED);
-    Form javaForm = form == DecompositionForm.NFD ? Form.NFD : Form.NFKD;
+    Form javaForm = Form.valueOf(form.name());
     for (int round = 0; round < 5000; round++) {
       StringBuilder builder = new StringBuilder();
       while (builder.length() < 12) {
@@ -173,6 +179,84 @@ class TokenizerPropertiesTest {
         Duration.ofSeconds(60), () -> texts.forEach(text -> REAL.encode(text)));
   }
 
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "albert",
+        "deberta_v3",
+        "eurobert_llama3",
+        "gemma",
+        "modernbert",
+        "qwen_plain",
+        "roberta_prefix_space",
+        "xlmr",
+        "xlmr_converter"
+      })
+  void hostileTextsTakeAboutLinearTimeInEveryModel(String name) {
+    Tokenizer tokenizer =
+        Tokenizers.fromJson(Goldens.path("tokenizers/" + name + "/tokenizer.json"));
+    int n = 300_000;
+    List<String> texts =
+        List.of(
+            "a".repeat(n),
+            "ab".repeat(n / 2),
+            "\u2581".repeat(n),
+            " ".repeat(n),
+            " \n".repeat(n / 2),
+            "!".repeat(n),
+            "1".repeat(n),
+            "'".repeat(n),
+            "'s".repeat(n / 2),
+            "e" + "\u0301\u0323".repeat(n / 2),
+            "\u1100".repeat(n),
+            "\u1112\u1161\u11ab".repeat(n / 3),
+            "\ud83d\ude00".repeat(n / 2),
+            "\ud83d\udc68\u200d".repeat(n / 3),
+            "\ud83c\udde9".repeat(n / 2),
+            "\u4e00".repeat(n),
+            "\ufdfa".repeat(n / 20),
+            "theoftheandthe".repeat(n / 14),
+            "<mask".repeat(n / 5));
+    // Each takes up to 0.4 s; anything quadratic takes minutes.
+    assertTimeoutPreemptively(Duration.ofSeconds(60), () -> texts.forEach(tokenizer::encode));
+  }
+
+  @Test
+  void wordsAreCutAsTheirExpressionsSay() {
+    Random random = new Random(SEED);
+    RandomTexts texts = new RandomTexts(random, List.of());
+    List<String> expressions =
+        List.of(
+            "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
+            GROUPED + "{1,3}" + REST,
+            GROUPED + REST);
+    for (String expression : expressions) {
+      TextPattern words = WordPattern.of(expression).orElseThrow();
+      // The group around it makes it another expression, which is not written out as code.
+      TextPattern compiled = RegexSyntax.read("(?:" + expression + ")");
+      for (int round = 0; round < 3000; round++) {
+        char[] chars = texts.next(30).toCharArray();
+        assertEquals(
+            cuts(compiled, chars),
+            cuts(words, chars),
+            expression + " " + escape(new String(chars)) + " " + SEED_NOTE);
+      }
+    }
+  }
+
+  private static List<Integer> cuts(TextPattern pattern, char[] chars) {
+    List<Integer> cuts = new ArrayList<>();
+    pattern.find(
+        chars,
+        0,
+        chars.length,
+        (start, end) -> {
+          cuts.add(start);
+          cuts.add(end);
+        });
+    return cuts;
+  }
+
   @Test
   void refusesTruncationThatCannotBe() {
     String text = "one two three four five six";
@@ -194,11 +278,15 @@ class TokenizerPropertiesTest {
     assertTrue(onlySpecial.truncated());
   }
 
-  @Test
-  void isThreadSafe() throws InterruptedException, ExecutionException {
+  @ParameterizedTest
+  @ValueSource(strings = {"bert_uncased", "gemma", "roberta", "xlmr"})
+  void isThreadSafe(String name) throws InterruptedException, ExecutionException {
+    Path file = Goldens.path("tokenizers/" + name + "/tokenizer.json");
+    Tokenizer alone = Tokenizers.fromJson(file);
+    Tokenizer shared = Tokenizers.fromJson(file);
     Random random = new Random(SEED);
     List<String> texts = IntStream.range(0, 300).mapToObj(i -> text(random, 80)).toList();
-    List<Tokens> expected = texts.stream().map(REAL::encode).toList();
+    List<Tokens> expected = texts.stream().map(alone::encode).toList();
     try (ExecutorService threads = Executors.newFixedThreadPool(4)) {
       List<Future<?>> runs = new ArrayList<>();
       for (int thread = 0; thread < 4; thread++) {
@@ -206,7 +294,7 @@ class TokenizerPropertiesTest {
             threads.submit(
                 () -> {
                   for (int i = 0; i < texts.size(); i++) {
-                    assertSame(expected.get(i), REAL.encode(texts.get(i)), SEED_NOTE);
+                    assertSame(expected.get(i), shared.encode(texts.get(i)), SEED_NOTE);
                   }
                 }));
       }
