@@ -255,33 +255,49 @@ final class MachineProduct {
   }
 
   private static float largest(MemorySegment data, long at, int size) {
-    FloatVector largest = FloatVector.zero(FLOATS);
-    for (int i = 0; i < FLOATS.loopBound(size); i += LANES) {
-      largest = largest.max(load(data, at + 4L * i).abs());
+    FloatVector largest0 = FloatVector.zero(FLOATS);
+    FloatVector largest1 = largest0;
+    int i = 0;
+    for (; i <= size - 2 * LANES; i += 2 * LANES) {
+      largest0 = largest0.max(load(data, at + 4L * i).abs());
+      largest1 = largest1.max(load(data, at + 4L * (i + LANES)).abs());
+    }
+    if (i <= size - LANES) {
+      largest0 = largest0.max(load(data, at + 4L * i).abs());
     }
     if (FLOATS.loopBound(size) < size) {
-      largest = largest.max(tail(data, at, size).abs());
+      largest1 = largest1.max(tail(data, at, size).abs());
     }
-    return largest.reduceLanes(VectorOperators.MAX);
+    return largest0.max(largest1).reduceLanes(VectorOperators.MAX);
   }
 
   /** Writes a row as int8 and returns the sum of what it wrote. */
   private static int roundInt8(
       MemorySegment data, long at, int size, float inverse, MemorySegment left, long to) {
-    int whole = FLOATS.loopBound(size);
-    FloatVector sums = FloatVector.zero(FLOATS);
-    for (int i = 0; i < whole; i += LANES) {
-      FloatVector shifted = load(data, at + 4L * i).mul(inverse).add(ROUND);
-      // Whole numbers up to 127 * size, which fp32 holds exactly.
-      sums = sums.add(shifted.sub(ROUND));
-      storeInt8(shifted, left, to + i);
+    // Whole numbers up to 127 * size, which fp32 holds exactly.
+    FloatVector sum0 = FloatVector.zero(FLOATS);
+    FloatVector sum1 = sum0;
+    int i = 0;
+    for (; i <= size - 2 * LANES; i += 2 * LANES) {
+      FloatVector shifted0 = load(data, at + 4L * i).mul(inverse).add(ROUND);
+      FloatVector shifted1 = load(data, at + 4L * (i + LANES)).mul(inverse).add(ROUND);
+      storeInt8(shifted0, left, to + i);
+      storeInt8(shifted1, left, to + i + LANES);
+      sum0 = sum0.add(shifted0.sub(ROUND));
+      sum1 = sum1.add(shifted1.sub(ROUND));
     }
+    if (i <= size - LANES) {
+      FloatVector shifted = load(data, at + 4L * i).mul(inverse).add(ROUND);
+      storeInt8(shifted, left, to + i);
+      sum0 = sum0.add(shifted.sub(ROUND));
+    }
+    int whole = FLOATS.loopBound(size);
     if (whole < size) {
       FloatVector shifted = tail(data, at, size).mul(inverse).add(ROUND);
-      sums = sums.add(shifted.sub(ROUND));
       storeInt8(shifted, left, to + whole);
+      sum1 = sum1.add(shifted.sub(ROUND));
     }
-    return (int) sums.reduceLanes(VectorOperators.ADD);
+    return (int) sum0.add(sum1).reduceLanes(VectorOperators.ADD);
   }
 
   private static void storeInt8(FloatVector shifted, MemorySegment left, long to) {

@@ -269,10 +269,7 @@ public final class VectorBackend implements TrainingBackend {
     switch (activation) {
       case IDENTITY -> {}
       case GELU -> {
-        for (int row = 0; row < rows; row++, at += rowBytes) {
-          VectorMath.gelu(load(data, at)).intoMemorySegment(data, at, NATIVE);
-          VectorMath.gelu(load(data, at + BYTES)).intoMemorySegment(data, at + BYTES, NATIVE);
-        }
+        VectorMath.geluPanel(data, at, rowBytes, rows);
       }
       case GELU_TANH, RELU, SILU, TANH, SIGMOID -> {
         for (int row = 0; row < rows; row++, at += rowBytes) {

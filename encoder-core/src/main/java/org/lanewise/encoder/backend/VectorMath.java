@@ -1,5 +1,7 @@
 package org.lanewise.encoder.backend;
 
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
@@ -13,6 +15,8 @@ import jdk.incubator.vector.VectorSpecies;
  */
 final class VectorMath {
   private static final VectorSpecies<Float> FLOATS = VectorBackend.FLOATS;
+  private static final long BYTES = FLOATS.vectorByteSize();
+  private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
 
   static final float LOG2_E = 1.442695f;
 
@@ -28,6 +32,21 @@ final class VectorMath {
   private static final float EXP2_4 = 9.618437e-3f;
   private static final float EXP2_5 = 1.3398875e-3f;
   private static final float EXP2_6 = 1.5353362e-4f;
+
+  /** Phi(x) - 1/2 = x * above(x * x) / below(x * x). */
+  private static final float ABOVE_0 = 0.39894223f;
+
+  private static final float ABOVE_1 = 0.033372194f;
+  private static final float ABOVE_2 = 4.65085e-3f;
+  private static final float ABOVE_3 = 1.6432139e-4f;
+  private static final float ABOVE_4 = 6.360023e-6f;
+  private static final float ABOVE_5 = 2.3386796e-8f;
+  private static final float BELOW_0 = 1f;
+  private static final float BELOW_1 = 0.25031778f;
+  private static final float BELOW_2 = 0.028378667f;
+  private static final float BELOW_3 = 1.8589799e-3f;
+  private static final float BELOW_4 = 7.240011e-5f;
+  private static final float BELOW_5 = 1.216593e-6f;
 
   private VectorMath() {}
 
@@ -58,23 +77,72 @@ final class VectorMath {
   static FloatVector gelu(FloatVector x) {
     FloatVector inside = x.min(NORMAL_END).max(-NORMAL_END);
     FloatVector square = inside.mul(inside);
-    FloatVector above = FloatVector.broadcast(FLOATS, 2.3386796e-8f);
-    above = above.fma(square, FloatVector.broadcast(FLOATS, 6.360023e-6f));
-    above = above.fma(square, FloatVector.broadcast(FLOATS, 1.6432139e-4f));
-    above = above.fma(square, FloatVector.broadcast(FLOATS, 4.65085e-3f));
-    above = above.fma(square, FloatVector.broadcast(FLOATS, 0.033372194f));
-    above = above.fma(square, FloatVector.broadcast(FLOATS, 0.39894223f));
-    FloatVector below = FloatVector.broadcast(FLOATS, 1.216593e-6f);
-    below = below.fma(square, FloatVector.broadcast(FLOATS, 7.240011e-5f));
-    below = below.fma(square, FloatVector.broadcast(FLOATS, 1.8589799e-3f));
-    below = below.fma(square, FloatVector.broadcast(FLOATS, 0.028378667f));
-    below = below.fma(square, FloatVector.broadcast(FLOATS, 0.25031778f));
-    below = below.fma(square, FloatVector.broadcast(FLOATS, 1f));
+    FloatVector above = FloatVector.broadcast(FLOATS, ABOVE_5);
+    above = above.fma(square, FloatVector.broadcast(FLOATS, ABOVE_4));
+    above = above.fma(square, FloatVector.broadcast(FLOATS, ABOVE_3));
+    above = above.fma(square, FloatVector.broadcast(FLOATS, ABOVE_2));
+    above = above.fma(square, FloatVector.broadcast(FLOATS, ABOVE_1));
+    above = above.fma(square, FloatVector.broadcast(FLOATS, ABOVE_0));
+    FloatVector below = FloatVector.broadcast(FLOATS, BELOW_5);
+    below = below.fma(square, FloatVector.broadcast(FLOATS, BELOW_4));
+    below = below.fma(square, FloatVector.broadcast(FLOATS, BELOW_3));
+    below = below.fma(square, FloatVector.broadcast(FLOATS, BELOW_2));
+    below = below.fma(square, FloatVector.broadcast(FLOATS, BELOW_1));
+    below = below.fma(square, FloatVector.broadcast(FLOATS, BELOW_0));
     FloatVector distribution = inside.mul(above).div(below).add(0.5f);
     // Far out the rounding of the quotient would be multiplied by x.
     distribution = distribution.blend(0f, x.compare(VectorOperators.LE, -NORMAL_END));
     distribution = distribution.blend(1f, x.compare(VectorOperators.GE, NORMAL_END));
     return x.mul(distribution);
+  }
+
+  /**
+   * Replaces two vectors of each row by their {@link #gelu}. Written out, both vectors in step,
+   * because the JIT never inlines so large a method into its callers: as part of a large one it now
+   * and then was left with a call, which costs a boxed vector and thrice the time.
+   */
+  static void geluPanel(MemorySegment data, long at, long rowBytes, int rows) {
+    for (int row = 0; row < rows; row++) {
+      FloatVector x0 = FloatVector.fromMemorySegment(FLOATS, data, at, NATIVE);
+      FloatVector x1 = FloatVector.fromMemorySegment(FLOATS, data, at + BYTES, NATIVE);
+      FloatVector inside0 = x0.min(NORMAL_END).max(-NORMAL_END);
+      FloatVector inside1 = x1.min(NORMAL_END).max(-NORMAL_END);
+      FloatVector square0 = inside0.mul(inside0);
+      FloatVector square1 = inside1.mul(inside1);
+      FloatVector above0 = FloatVector.broadcast(FLOATS, ABOVE_5);
+      FloatVector above1 = FloatVector.broadcast(FLOATS, ABOVE_5);
+      above0 = above0.fma(square0, FloatVector.broadcast(FLOATS, ABOVE_4));
+      above1 = above1.fma(square1, FloatVector.broadcast(FLOATS, ABOVE_4));
+      above0 = above0.fma(square0, FloatVector.broadcast(FLOATS, ABOVE_3));
+      above1 = above1.fma(square1, FloatVector.broadcast(FLOATS, ABOVE_3));
+      above0 = above0.fma(square0, FloatVector.broadcast(FLOATS, ABOVE_2));
+      above1 = above1.fma(square1, FloatVector.broadcast(FLOATS, ABOVE_2));
+      above0 = above0.fma(square0, FloatVector.broadcast(FLOATS, ABOVE_1));
+      above1 = above1.fma(square1, FloatVector.broadcast(FLOATS, ABOVE_1));
+      above0 = above0.fma(square0, FloatVector.broadcast(FLOATS, ABOVE_0));
+      above1 = above1.fma(square1, FloatVector.broadcast(FLOATS, ABOVE_0));
+      FloatVector below0 = FloatVector.broadcast(FLOATS, BELOW_5);
+      FloatVector below1 = FloatVector.broadcast(FLOATS, BELOW_5);
+      below0 = below0.fma(square0, FloatVector.broadcast(FLOATS, BELOW_4));
+      below1 = below1.fma(square1, FloatVector.broadcast(FLOATS, BELOW_4));
+      below0 = below0.fma(square0, FloatVector.broadcast(FLOATS, BELOW_3));
+      below1 = below1.fma(square1, FloatVector.broadcast(FLOATS, BELOW_3));
+      below0 = below0.fma(square0, FloatVector.broadcast(FLOATS, BELOW_2));
+      below1 = below1.fma(square1, FloatVector.broadcast(FLOATS, BELOW_2));
+      below0 = below0.fma(square0, FloatVector.broadcast(FLOATS, BELOW_1));
+      below1 = below1.fma(square1, FloatVector.broadcast(FLOATS, BELOW_1));
+      below0 = below0.fma(square0, FloatVector.broadcast(FLOATS, BELOW_0));
+      below1 = below1.fma(square1, FloatVector.broadcast(FLOATS, BELOW_0));
+      FloatVector normal0 = inside0.mul(above0).div(below0).add(0.5f);
+      FloatVector normal1 = inside1.mul(above1).div(below1).add(0.5f);
+      normal0 = normal0.blend(0f, x0.compare(VectorOperators.LE, -NORMAL_END));
+      normal1 = normal1.blend(0f, x1.compare(VectorOperators.LE, -NORMAL_END));
+      normal0 = normal0.blend(1f, x0.compare(VectorOperators.GE, NORMAL_END));
+      normal1 = normal1.blend(1f, x1.compare(VectorOperators.GE, NORMAL_END));
+      x0.mul(normal0).intoMemorySegment(data, at, NATIVE);
+      x1.mul(normal1).intoMemorySegment(data, at + BYTES, NATIVE);
+      at += rowBytes;
+    }
   }
 
   /** Returns tanh(x), absolute error below 1e-6. */
