@@ -577,8 +577,8 @@ final class ModelDirectoryProblemsTest {
                 "{\"pooling_mode\":[\"max\",\"cls\"],\"include_prompt\":false}"))
         .apply(directory);
     try (ModelDirectory model = ModelDirectory.open(directory)) {
-      assertEquals("gelu_new", model.config().activation());
-      assertEquals(1e-12f, model.config().layerNormEpsilon());
+      assertEquals("gelu_new", model.config().sizes().activation());
+      assertEquals(1e-12f, model.config().embedding().norm().orElseThrow().epsilon());
       assertEquals(2, model.config().typeVocabularySize());
       assertEquals(33, model.maxLength());
       assertTrue(model.lowerCase());

@@ -25,7 +25,7 @@ import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.backend.VectorBackend;
 import org.lanewise.encoder.backend.Workers;
 import org.lanewise.encoder.head.SentenceModule;
-import org.lanewise.encoder.model.BertConfig;
+import org.lanewise.encoder.model.EncoderConfig;
 import org.lanewise.encoder.model.SequenceModelDirectory;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -93,7 +93,7 @@ final class InspectCommand implements Callable<Integer> {
 
   private static void describeEncoder(ObjectNode report, ModelDirectory directory)
       throws IOException {
-    BertConfig config = directory.config();
+    EncoderConfig config = directory.config();
     report.put("layers", config.layers());
     report.put("hidden_size", config.hiddenSize());
     report.put("heads", config.heads());
@@ -234,7 +234,7 @@ final class InspectCommand implements Callable<Integer> {
   }
 
   /** The activations of a full batch on each thread. */
-  private static long activationMemory(BertConfig config, EmbedderOptions options) {
+  private static long activationMemory(EncoderConfig config, EmbedderOptions options) {
     long perToken = 6L * config.hiddenSize() + config.intermediateSize();
     return options.threads() * perToken * options.batchTokens() * Float.BYTES;
   }

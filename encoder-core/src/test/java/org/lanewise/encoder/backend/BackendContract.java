@@ -11,6 +11,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.function.Function;
 import java.util.stream.IntStream;
@@ -186,7 +187,7 @@ abstract class BackendContract {
 
   private float[][] addNorm(
       Backend backend, float[][] left, float[][] right, Tensor weight, Tensor bias) {
-    NormWeight norm = backend.prepareNorm(arena, weight, bias, 1e-12f);
+    NormWeight norm = backend.prepareNorm(arena, NormKind.LAYER, weight, Optional.of(bias), 1e-12f);
     Matrix residual = matrix(backend, right);
     backend.addNorm(matrix(backend, left), residual, norm, residual);
     return read(backend, residual);
@@ -207,7 +208,9 @@ abstract class BackendContract {
       Backend[] both = {oracle, backend(Precision.FP32)};
       for (int i = 0; i < 2; i++) {
         Matrix hidden = both[i].allocate(arena, batch.tokens(), size);
-        both[i].embed(batch, tables, both[i].prepareNorm(arena, weight, bias, 1e-5f), hidden);
+        NormWeight norm =
+            both[i].prepareNorm(arena, NormKind.LAYER, weight, Optional.of(bias), 1e-5f);
+        both[i].embed(batch, tables, Optional.of(norm), hidden);
         answers[i] = read(both[i], hidden);
       }
       assertClose("embed of " + size, answers[0], answers[1], size < 4 ? 2e-3 : 2e-5);
@@ -242,7 +245,8 @@ abstract class BackendContract {
     Backend[] both = {oracle, backend(Precision.FP32)};
     for (int i = 0; i < 2; i++) {
       Matrix context = both[i].allocate(arena, batch.tokens(), hiddenSize);
-      both[i].attention(matrix(both[i], queryKeyValue), batch, heads, context);
+      both[i].attention(
+          matrix(both[i], queryKeyValue), batch, AttentionPattern.full(heads, headSize), context);
       answers[i] = read(both[i], context);
     }
     // Scores of size s carry errors of s * 2^-24, and the softmax turns them into relative ones.
