@@ -125,7 +125,7 @@ final class VectorAttention {
       int from = Math.max(0, first - pattern.behind()) / Matrix.ROW_BLOCK * Matrix.ROW_BLOCK;
       int end = Math.min(length, first + count + pattern.ahead());
       takeQueries(head, first, count, wide);
-      multiplyRows(keys, from * 4L * headSize, end - from, queries, wide, headSize, scores, step);
+      multiplyRows(keys, from, length, end, queries, wide, headSize, scores, -from * step, step);
       if (distances != null) {
         distances.add(first, count, from, end, step);
       }
@@ -211,34 +211,42 @@ final class VectorAttention {
     }
   }
 
-  /** output (rows, width) = rows of a packed left side * panel. */
+  /**
+   * output (rows, width) = rows [from, end) of a packed left side * panel; the last block is
+   * multiplied whole.
+   *
+   * @param from a row with which a block begins
+   * @param packedRows rows of the left side, by which its blocks were cut
+   * @param outputAt where row 0 would be written
+   */
   private static void multiplyRows(
       MemorySegment left,
-      long leftAt,
-      int rows,
+      int from,
+      int packedRows,
+      int end,
       MemorySegment panel,
       boolean wide,
       int depth,
       MemorySegment output,
+      long outputAt,
       long outputStep) {
     long panelStep = wide ? PANEL_BYTES : BYTES;
     int block;
-    for (int row = 0; row < rows; row += block) {
-      block = ProductKernels.block(rows - row);
+    for (int row = from; row < end; row += block) {
+      block = ProductKernels.block(packedRows - row);
       AttentionKernels.multiply(
           block,
           wide,
           left,
-          leftAt,
+          4L * row * depth,
           4L * block,
           panel,
           0,
           panelStep,
           depth,
           output,
-          row * outputStep,
+          outputAt + row * outputStep,
           outputStep);
-      leftAt += 4L * block * depth;
     }
   }
 
@@ -361,7 +369,7 @@ final class VectorAttention {
             0,
             PANEL_BYTES);
         for (int row = 0; row < present; row++) {
-          writeRow(row, query, Math.min(left, PANEL), to + row * (context.stride() * 4L));
+          writeRow(row, query + row, Math.min(left, PANEL), to + row * (context.stride() * 4L));
         }
         to += PANEL_BYTES;
       }
@@ -443,10 +451,12 @@ final class VectorAttention {
             attention.keys,
             0,
             attention.length,
+            attention.length,
             attention.queries,
             true,
             headSize,
-            ofKeys.asSlice(row * 4L),
+            ofKeys,
+            row * 4L,
             keyStep);
       }
     }
@@ -455,7 +465,16 @@ final class VectorAttention {
       boolean wide = step == PANEL_BYTES;
       if (bias.hasKeys()) {
         multiplyRows(
-            distanceKeys, 0, rows, attention.queries, wide, attention.headSize, ofQueries, step);
+            distanceKeys,
+            0,
+            rows,
+            rows,
+            attention.queries,
+            wide,
+            attention.headSize,
+            ofQueries,
+            0,
+            step);
       }
       for (int key = from; key < end; key++) {
         for (int query = 0; query < count; query++) {
