@@ -27,6 +27,9 @@ final class VectorAttention {
   private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
+  /** Keys whose scores and values are multiplied while they are in the first cache. */
+  private static final int CHUNK = 96;
+
   /** Below every score, and 2 to its power is next to nothing. */
   private static final float MASKED = -3e38f;
 
@@ -40,12 +43,12 @@ final class VectorAttention {
   private final Matrix context;
   private final MemorySegment keys;
   private final MemorySegment values;
-  private final long valueStep;
   private final MemorySegment packed;
   private final MemorySegment queries;
   private final MemorySegment scores;
   private final MemorySegment inverses;
-  private final MemorySegment tile;
+  private final MemorySegment sums;
+  private final long sumStep;
   private final ScratchPool.Scratch scratch;
 
   private VectorAttention(
@@ -63,15 +66,15 @@ final class VectorAttention {
     this.headSize = pattern.headSize();
     this.context = context;
     int paddedLength = Matrix.roundUp(length, Matrix.ROW_BLOCK);
-    int paddedSize = Matrix.roundUp(headSize, LANES);
+    int paddedSize = Matrix.roundUp(headSize, PANEL);
     keys = scratch.floats((long) paddedLength * headSize);
     values = scratch.floats((long) length * paddedSize);
-    valueStep = 4L * paddedSize;
     packed = scratch.floats((long) Matrix.roundUp(PANEL, Matrix.ROW_BLOCK) * headSize + LANES);
     queries = scratch.floats((long) headSize * PANEL);
     scores = scratch.floats((long) paddedLength * PANEL + PANEL);
     inverses = scratch.floats(PANEL);
-    tile = scratch.floats((long) Matrix.ROW_BLOCK * PANEL);
+    sumStep = 4L * paddedSize;
+    sums = scratch.floats((long) Matrix.roundUp(PANEL, Matrix.ROW_BLOCK) * paddedSize);
   }
 
   /**
@@ -105,13 +108,29 @@ final class VectorAttention {
     long keyAt = queryKeyValue.rowOffset(start) + 4L * pattern.keyColumn(keyValueHead);
     LeftPacking.pack(source, keyAt, rowBytes, length, headSize, keys);
     long valueAt = queryKeyValue.rowOffset(start) + 4L * pattern.valueColumn(keyValueHead);
-    long to = 0;
-    for (int row = 0; row < length; row++) {
-      for (int i = 0; i < headSize; i += LANES) {
-        load(source, valueAt + i * 4L).intoMemorySegment(values, to + i * 4L, NATIVE);
+    for (int column = 0; column < headSize; column += PANEL) {
+      boolean wide = headSize - column > LANES;
+      copyColumns(
+          source, valueAt + column * 4L, rowBytes, length, wide, values, column * 4L * length);
+    }
+  }
+
+  /** Copies a panel of columns, one row behind the other. */
+  private static void copyColumns(
+      MemorySegment source,
+      long from,
+      long rowBytes,
+      int rows,
+      boolean wide,
+      MemorySegment target,
+      long to) {
+    for (int row = 0; row < rows; row++) {
+      load(source, from).intoMemorySegment(target, to, NATIVE);
+      if (wide) {
+        load(source, from + BYTES).intoMemorySegment(target, to + BYTES, NATIVE);
       }
-      valueAt += rowBytes;
-      to += valueStep;
+      from += rowBytes;
+      to += PANEL_BYTES;
     }
   }
 
@@ -120,14 +139,23 @@ final class VectorAttention {
     for (int first = 0; first < length; first += PANEL) {
       int count = Math.min(PANEL, length - first);
       boolean wide = count > LANES;
-      long step = wide ? PANEL_BYTES : BYTES;
       // The first key is one with which a packed block begins.
       int from = Math.max(0, first - pattern.behind()) / Matrix.ROW_BLOCK * Matrix.ROW_BLOCK;
       int end = Math.min(length, first + count + pattern.ahead());
       takeQueries(head, first, count, wide);
-      multiplyRows(keys, from, length, end, queries, wide, headSize, scores, -from * step, step);
+      multiplyRows(
+          keys,
+          from,
+          length,
+          end,
+          queries,
+          wide,
+          headSize,
+          scores,
+          -from * PANEL_BYTES,
+          PANEL_BYTES);
       if (distances != null) {
-        distances.add(first, count, from, end, step);
+        distances.add(first, count, from, end);
       }
       if (pattern.bias() instanceof PositionBias.ByDistance bias) {
         addBias(bias, head, first, from, end, wide);
@@ -138,7 +166,7 @@ final class VectorAttention {
       } else {
         softmaxNarrow(end - from);
       }
-      gatherValues(head, first, count, from, end, wide);
+      gatherValues(head, first, count, from, end);
     }
   }
 
@@ -164,10 +192,10 @@ final class VectorAttention {
     for (int row = 0; row < count; row += Matrix.ROW_BLOCK) {
       int block = ProductKernels.block(count - row);
       if (LANES >= 8 && count - row >= 6 && row + 8 <= width) {
-        spreadSix(packed, blockAt, headSize, scale, panel, 4L * row, 4L * width);
+        spreadSix(packed, blockAt, headSize, scale, panel, 4L * row);
       } else {
         int present = Math.min(block, count - row);
-        spreadSome(packed, blockAt, headSize, scale, panel, 4L * row, 4L * width, block, present);
+        spreadSome(packed, blockAt, headSize, scale, panel, 4L * row, block, present);
       }
       blockAt += 4L * block * headSize;
     }
@@ -175,20 +203,14 @@ final class VectorAttention {
 
   /** Copies six numbers at every step, and two more that the next block overwrites. */
   private static void spreadSix(
-      MemorySegment packed,
-      long from,
-      int depth,
-      float scale,
-      MemorySegment panel,
-      long to,
-      long step) {
+      MemorySegment packed, long from, int depth, float scale, MemorySegment panel, long to) {
     FloatVector factor = FloatVector.broadcast(FloatVector.SPECIES_256, scale);
     for (int k = 0; k < depth; k++) {
       FloatVector.fromMemorySegment(FloatVector.SPECIES_256, packed, from, NATIVE)
           .mul(factor)
           .intoMemorySegment(panel, to, NATIVE);
       from += 24;
-      to += step;
+      to += PANEL_BYTES;
     }
   }
 
@@ -199,7 +221,6 @@ final class VectorAttention {
       float scale,
       MemorySegment panel,
       long to,
-      long step,
       int block,
       int present) {
     for (int k = 0; k < depth; k++) {
@@ -207,7 +228,7 @@ final class VectorAttention {
         panel.set(FLOAT, to + i * 4L, packed.get(FLOAT, from + i * 4L) * scale);
       }
       from += 4L * block;
-      to += step;
+      to += PANEL_BYTES;
     }
   }
 
@@ -230,19 +251,15 @@ final class VectorAttention {
       MemorySegment output,
       long outputAt,
       long outputStep) {
-    long panelStep = wide ? PANEL_BYTES : BYTES;
     int block;
     for (int row = from; row < end; row += block) {
       block = ProductKernels.block(packedRows - row);
-      AttentionKernels.multiply(
+      AttentionKernels.scores(
           block,
           wide,
           left,
           4L * row * depth,
-          4L * block,
           panel,
-          0,
-          panelStep,
           depth,
           output,
           outputAt + row * outputStep,
@@ -259,13 +276,12 @@ final class VectorAttention {
       load(table, tableAt)
           .fma(FloatVector.broadcast(FLOATS, VectorMath.LOG2_E), load(scores, at))
           .intoMemorySegment(scores, at, NATIVE);
-      at += BYTES;
       if (wide) {
         load(table, tableAt + BYTES)
-            .fma(FloatVector.broadcast(FLOATS, VectorMath.LOG2_E), load(scores, at))
-            .intoMemorySegment(scores, at, NATIVE);
-        at += BYTES;
+            .fma(FloatVector.broadcast(FLOATS, VectorMath.LOG2_E), load(scores, at + BYTES))
+            .intoMemorySegment(scores, at + BYTES, NATIVE);
       }
+      at += PANEL_BYTES;
       tableAt -= 4;
     }
   }
@@ -281,11 +297,10 @@ final class VectorAttention {
   }
 
   private void maskRows(int first, int from, int firstKey, int endKey, boolean wide) {
-    long step = wide ? PANEL_BYTES : BYTES;
     for (int key = firstKey; key < endKey; key++) {
       float lowest = key - first - pattern.ahead();
       float highest = key - first + (float) pattern.behind();
-      long at = (key - from) * step;
+      long at = (key - from) * PANEL_BYTES;
       maskVector(at, lowest, highest);
       if (wide) {
         maskVector(at + BYTES, lowest - LANES, highest - LANES);
@@ -331,7 +346,7 @@ final class VectorAttention {
     long at = 0;
     for (int row = 0; row < rows; row++) {
       largest = largest.max(load(scores, at));
-      at += BYTES;
+      at += PANEL_BYTES;
     }
     FloatVector sum = FloatVector.zero(FLOATS);
     at = 0;
@@ -339,53 +354,47 @@ final class VectorAttention {
       FloatVector power = VectorMath.exp2(load(scores, at).sub(largest));
       power.intoMemorySegment(scores, at, NATIVE);
       sum = sum.add(power);
-      at += BYTES;
+      at += PANEL_BYTES;
     }
     FloatVector.broadcast(FLOATS, 1f).div(sum).intoMemorySegment(inverses, 0, NATIVE);
   }
 
-  /** Writes the panel's rows of the context, a block of queries at a time. */
-  private void gatherValues(int head, int first, int count, int from, int end, boolean wide) {
-    long step = wide ? PANEL_BYTES : BYTES;
-    long valueAt = from * valueStep;
-    int block;
-    for (int query = 0; query < count; query += block) {
-      block = ProductKernels.block(count - query);
-      int present = Math.min(block, count - query);
-      long to = context.rowOffset(start + first + query) + 4L * head * headSize;
-      for (int column = 0; column < headSize; column += PANEL) {
-        int left = headSize - column;
-        AttentionKernels.multiply(
-            block,
-            left > LANES,
-            scores,
-            query * 4L,
-            step,
-            values,
-            valueAt + column * 4L,
-            valueStep,
-            end - from,
-            tile,
-            0,
-            PANEL_BYTES);
-        for (int row = 0; row < present; row++) {
-          writeRow(row, query + row, Math.min(left, PANEL), to + row * (context.stride() * 4L));
+  /** Writes the panel's rows of the context: sums over the keys, a chunk of them at a time. */
+  private void gatherValues(int head, int first, int count, int from, int end) {
+    sums.asSlice(0, Matrix.roundUp(count, Matrix.ROW_BLOCK) * sumStep).fill((byte) 0);
+    for (int key = from; key < end; key += CHUNK) {
+      int depth = Math.min(CHUNK, end - key);
+      long scoresAt = (key - from) * PANEL_BYTES;
+      for (int query = 0; query < count; query += Matrix.ROW_BLOCK) {
+        for (int column = 0; column < headSize; column += PANEL) {
+          AttentionKernels.context(
+              headSize - column > LANES,
+              scores,
+              scoresAt + query * 4L,
+              values,
+              column * 4L * length + key * PANEL_BYTES,
+              depth,
+              sums,
+              query * sumStep + column * 4L,
+              sumStep);
         }
-        to += PANEL_BYTES;
       }
+    }
+    for (int query = 0; query < count; query++) {
+      writeRow(query, context.rowOffset(start + first + query) + 4L * head * headSize);
     }
   }
 
-  /** Writes a row of the tile, divided by the sum of its powers. */
-  private void writeRow(int row, int query, int columns, long to) {
+  /** Writes a row of the sums, divided by the sum of its powers. */
+  private void writeRow(int query, long to) {
     float inverse = inverses.get(FLOAT, query * 4L);
-    long at = row * PANEL_BYTES;
+    long at = query * sumStep;
     int i = 0;
-    for (; i + LANES <= columns; i += LANES) {
-      load(tile, at + i * 4L).mul(inverse).intoMemorySegment(context.data(), to + i * 4L, NATIVE);
+    for (; i + LANES <= headSize; i += LANES) {
+      load(sums, at + i * 4L).mul(inverse).intoMemorySegment(context.data(), to + i * 4L, NATIVE);
     }
-    for (; i < columns; i++) {
-      context.data().set(FLOAT, to + i * 4L, tile.get(FLOAT, at + i * 4L) * inverse);
+    for (; i < headSize; i++) {
+      context.data().set(FLOAT, to + i * 4L, sums.get(FLOAT, at + i * 4L) * inverse);
     }
   }
 
@@ -461,8 +470,7 @@ final class VectorAttention {
       }
     }
 
-    void add(int first, int count, int from, int end, long step) {
-      boolean wide = step == PANEL_BYTES;
+    void add(int first, int count, int from, int end) {
       if (bias.hasKeys()) {
         multiplyRows(
             distanceKeys,
@@ -470,19 +478,19 @@ final class VectorAttention {
             rows,
             rows,
             attention.queries,
-            wide,
+            true,
             attention.headSize,
             ofQueries,
             0,
-            step);
+            PANEL_BYTES);
       }
       for (int key = from; key < end; key++) {
         for (int query = 0; query < count; query++) {
           int row = bias.row(first + query - key) - lowest;
-          long at = (key - from) * step + query * 4L;
+          long at = (key - from) * PANEL_BYTES + query * 4L;
           float score = attention.scores.get(FLOAT, at);
           if (bias.hasKeys()) {
-            score += ofQueries.get(FLOAT, row * step + query * 4L);
+            score += ofQueries.get(FLOAT, row * PANEL_BYTES + query * 4L);
           }
           if (bias.hasQueries()) {
             score += ofKeys.get(FLOAT, key * keyStep + row * 4L);
