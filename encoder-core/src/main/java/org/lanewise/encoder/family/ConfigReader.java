@@ -24,7 +24,10 @@ import org.lanewise.encoder.weights.JsonFile;
  */
 final class ConfigReader {
   static final int MAX_SIZE = 1 << 20;
-  static final int MAX_POSITIONS = 1 << 20;
+
+  /** Tables of positions are made when a model is opened. */
+  static final int MAX_POSITIONS = 1 << 18;
+
   private static final int MAX_LAYERS = 1024;
   private static final int MAX_VOCABULARY = 1 << 28;
 

@@ -80,8 +80,9 @@ final class DecoderFamily {
       json.wrong("num_key_value_heads", "a divisor of [num_attention_heads], which is " + heads);
       keyValueHeads = heads;
     }
-    if (headSize % 2 != 0) {
-      json.wrong("head_dim", "an even number, as pairs are rotated");
+    if ((long) heads * headSize > ConfigReader.MAX_SIZE) {
+      json.wrong("head_dim", "at most " + ConfigReader.MAX_SIZE + " numbers in all heads");
+      headSize = 2;
     }
     return new Shape(
         config.vocabulary(),
@@ -92,8 +93,7 @@ final class DecoderFamily {
         headSize,
         config.size("intermediate_size"),
         config.positions("max_position_embeddings"),
-        config.epsilon(
-            "rms_norm_eps", kind == NormKind.ROOT_MEAN_SQUARE && !headNorms ? 1e-5 : 1e-6),
+        config.epsilon("rms_norm_eps", headNorms ? 1e-6 : 1e-5),
         config.activation(activationKey, activation),
         json.flag("attention_bias", false),
         json.flag("mlp_bias", false),

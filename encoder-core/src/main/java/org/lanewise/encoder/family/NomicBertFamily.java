@@ -29,7 +29,9 @@ final class NomicBertFamily {
     String headsKey = own ? "n_head" : "num_attention_heads";
     int heads = config.size(headsKey);
     int headSize = config.headSize(own ? "n_embd" : "hidden_size", hidden, headsKey, heads);
-    headSize = config.optionalSize("head_dim", headSize);
+    if (json.has("head_dim")) {
+      config.expectNumber("head_dim", headSize, "the hidden size over the heads");
+    }
     int vocabulary = config.vocabulary();
     int types = json.optionalInteger("type_vocab_size", 0, ConfigReader.MAX_SIZE).orElse(2);
     float epsilon = config.epsilon(own ? "layer_norm_epsilon" : "layer_norm_eps", 1e-12);

@@ -33,6 +33,15 @@ final class RotaryReader {
       double theta,
       boolean oldScaling) {
     JsonFile json = config.json();
+    if (size % 2 != 0) {
+      config
+          .problems()
+          .add(
+              json.name()
+                  + ": heads have ["
+                  + size
+                  + "] numbers, expected an even number, as pairs are rotated");
+    }
     JsonNode parameters = json.node("rope_parameters");
     if (parameters.path(layerType).isObject()) {
       parameters = parameters.path(layerType);
