@@ -2,7 +2,10 @@ package org.lanewise.encoder.model;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -59,6 +62,15 @@ record GoldenEncoder(
         Safetensors.open(Goldens.path("encoders/" + name + "/model.safetensors"), arena);
     file.tensors().forEach((key, tensor) -> tensors.put(key, tensor));
     return answered(name, arena, read.orElseThrow(), Weights.of(tensors));
+  }
+
+  /** Returns the JSON as a file of it would be read. */
+  static ObjectNode parsed(ObjectNode json) {
+    try {
+      return (ObjectNode) new ObjectMapper().readTree(json.toString());
+    } catch (JsonProcessingException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private static GoldenEncoder answered(
