@@ -123,7 +123,10 @@ final class ModelDirectoryProblemsTest {
             "config.json is not valid UTF-8"));
     bad.add(
         config(
-            "\"model_type\": \"bert\"", "\"model_type\": \"mpnet\"", "[mpnet]", "supported: bert"));
+            "\"model_type\": \"bert\"",
+            "\"model_type\": \"gpt2\"",
+            "[gpt2]",
+            "supported: albert, bert"));
     bad.add(config("\"model_type\": \"bert\"", "\"model_type\": 7", "[model_type] is 7"));
     bad.add(
         bad(

@@ -93,8 +93,6 @@ class EncoderGoldenTest {
   void gtesOwnConfigurationIsReadAlike(String name) {
     Map<String, Object> added =
         Map.of(
-            "rope_theta",
-            160000.0,
             "position_embedding_type",
             "rope",
             "layer_norm_type",
