@@ -8,11 +8,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -25,9 +27,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.lanewise.encoder.head.SentenceModule;
 import org.lanewise.encoder.model.EncoderSizes;
 import org.lanewise.encoder.weights.DataType;
+import org.lanewise.encoder.weights.Safetensors;
+import org.lanewise.encoder.weights.SafetensorsWriter;
 import org.lanewise.encoder.weights.Tensor;
 
 /**
@@ -180,6 +185,25 @@ final class ModelDirectoryTest {
           facts.firstOfLastDense,
           first(model.weights().in("encoder.layer.1").tensor("output.dense.weight")));
       assertEquals(64, model.fingerprint().length());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "distilbert.", "0.auto_model."})
+  void weightsOfAFamilyMayHaveItsPrefix(String prefix, @TempDir Path directory) throws IOException {
+    copy(Goldens.path("encoders/distilbert"), directory);
+    try (Arena arena = Arena.ofShared()) {
+      Map<String, Tensor> renamed = new HashMap<>();
+      Safetensors.open(Goldens.path("encoders/distilbert/model.safetensors"), arena)
+          .tensors()
+          .forEach((name, tensor) -> renamed.put(prefix + name, tensor));
+      Path file = directory.resolve("model.safetensors");
+      Files.delete(file);
+      SafetensorsWriter.write(file, renamed, DataType.F32);
+    }
+    try (ModelDirectory model = ModelDirectory.open(directory)) {
+      assertEquals(new EncoderSizes(342, 21, 3, 3, 29, 36, 0, "gelu"), model.config().sizes());
+      assertTrue(model.weights().has("transformer.layer.0.attention.q_lin.weight"));
     }
   }
 
