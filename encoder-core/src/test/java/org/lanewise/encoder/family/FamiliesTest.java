@@ -94,7 +94,8 @@ class FamiliesTest {
         "deberta-v2; {\"pos_att_type\": \"c2p|p2p\"}; [pos_att_type]; p2c",
         "deberta-v2; {\"conv_kernel_size\": 4}; [conv_kernel_size] is 4; odd",
         "deberta-v2; {\"conv_kernel_size\": 3, \"conv_groups\": 2}; [conv_groups] is 2; expected 1",
-        "deberta-v2; {\"relative_attention\": true, \"norm_rel_ebd\": \"batch_norm\"}; [norm_rel_ebd]; layer_norm",
+        "deberta-v2; {\"relative_attention\": true, \"norm_rel_ebd\": \"batch_norm\"};"
+            + " [norm_rel_ebd]; layer_norm",
         "roberta; {\"max_position_embeddings\": 2}; [max_position_embeddings]; [pad_token_id]",
         "roberta; {\"is_decoder\": true}; [is_decoder]; an encoder",
       })
