@@ -765,24 +765,29 @@ public final class VectorBackend implements TrainingBackend {
   public void warmUp() {
     loadSegmentClasses();
     int size = 2 * PANEL;
-    // Whole blocks, the rest of a block and the tails of vectors.
-    PackedBatch batch =
-        new PackedBatch(new int[9], new int[9], new int[9], new int[] {0, 9}, new int[] {0});
+    // Whole blocks, the rest of a block and the tails of vectors; half panels of queries and whole.
+    PackedBatch batch = PackedBatch.of(new int[] {0, 4, 4 + FLOATS.length() + 3});
+    int tokens = batch.tokens();
     try (Arena arena = Arena.ofConfined()) {
       Tensor weight = zeros(arena, 3L * size, size);
       LinearWeight linear = prepareLinear(arena, List.of(weight), List.of());
       Tensor row = zeros(arena, size);
       NormWeight norm = prepareNorm(arena, NormKind.LAYER, row, Optional.of(row), 1e-12f);
-      Tensor table = zeros(arena, 1, size);
-      Matrix hidden = allocate(arena, 9, size);
-      Matrix output = allocate(arena, 9, 3 * size);
+      Tensor table = zeros(arena, tokens, size);
+      Matrix hidden = allocate(arena, tokens, size);
+      Matrix output = allocate(arena, tokens, 3 * size);
+      Matrix angles = allocate(arena, tokens, size / 4);
       VectorBackend alone = new VectorBackend(precision, new Workers(1));
       for (int i = 0; i < WARM_UP_ROUNDS; i++) {
         alone.embed(batch, new EmbeddingTables(table, table, table), Optional.of(norm), hidden);
         alone.linear(hidden, linear, Activation.IDENTITY, output);
+        alone.rotate(output, batch, 4, size / 2, new RotaryTable(angles, angles));
         alone.attention(output, batch, AttentionPattern.full(2, size / 2), hidden);
         alone.linear(hidden, linear, Activation.GELU, output);
         alone.addNorm(hidden, hidden, norm, hidden);
+        alone.gate(output.firstColumns(2 * size), Activation.GELU, hidden);
+        alone.add(output.firstColumns(size), hidden);
+        alone.norm(hidden, norm, hidden);
       }
     }
   }

@@ -87,7 +87,7 @@ class JinaBertTest {
          "intermediate_size": 20, "max_position_embeddings": 64, "type_vocab_size": 2,
          "position_embedding_type": "alibi", "feed_forward_type": "geglu"}
         """
-            .formatted(code);
+            .replace("%s", code);
     List<String> problems = new ArrayList<>();
     JsonFile file = JsonFile.of(new ObjectMapper().readTree(json), "config.json", problems);
     Optional<EncoderConfig> config = Families.read(file, problems);
