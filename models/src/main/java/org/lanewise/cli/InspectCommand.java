@@ -220,16 +220,19 @@ final class InspectCommand implements Callable<Integer> {
     return shape.stream().reduce(1L, (a, b) -> a * b);
   }
 
-  /** The mapped file, whose tables are read in place, and the prepared matrices of the layers. */
+  /**
+   * The mapped file, whose embeddings are read in place, the prepared matrices of the layers, and
+   * the tables of positions.
+   */
   private static long weightMemory(ModelDirectory directory, Backend backend) {
     boolean half = backend.name().equals("vector") && backend.precision() == Precision.BF16;
     long elements = 0;
     EmbeddingPlan embedding = directory.config().embedding();
-    Set<String> tables = new HashSet<>(Set.of(embedding.words()));
-    embedding.positions().ifPresent(tables::add);
-    embedding.types().ifPresent(tables::add);
+    Set<String> read = new HashSet<>(Set.of(embedding.words()));
+    embedding.positions().ifPresent(read::add);
+    embedding.types().ifPresent(read::add);
     for (Map.Entry<String, List<Long>> weight : directory.config().weightShapes().entrySet()) {
-      if (weight.getValue().size() > 1 && !tables.contains(weight.getKey())) {
+      if (weight.getValue().size() > 1 && !read.contains(weight.getKey())) {
         elements += elements(weight.getValue());
       }
     }
@@ -238,7 +241,8 @@ final class InspectCommand implements Callable<Integer> {
         elements += dense.weight().elements();
       }
     }
-    return directory.weightBytes() + elements * (half ? Short.BYTES : Float.BYTES);
+    long tables = directory.config().positionNumbers() * Float.BYTES;
+    return directory.weightBytes() + elements * (half ? Short.BYTES : Float.BYTES) + tables;
   }
 
   /** The activations of a full batch on each thread. */

@@ -1,10 +1,12 @@
 package org.lanewise.encoder.model;
 
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * What an encoder is made of, and what its weights are called.
@@ -73,6 +75,25 @@ public record EncoderConfig(
       layer = Math.max(layer, queryKeyValueSize(plan) + contextSize(plan) + betweenSize(plan));
     }
     return most + layer;
+  }
+
+  /** Returns the numbers of the tables of positions that are made when the encoder is prepared. */
+  public long positionNumbers() {
+    Set<Object> made = new HashSet<>();
+    long numbers = 0;
+    for (LayerPlan plan : plans) {
+      LayerPlan.Attention attention = plan.attention();
+      if (attention.rotary().isPresent() && made.add(attention.rotary().get())) {
+        numbers += 2L * attention.rotary().get().frequencies().size() * maxPositions();
+      }
+      boolean table =
+          attention.bias() instanceof BiasPlan.Buckets
+              || attention.bias() instanceof BiasPlan.Alibi;
+      if (table && made.add(attention.bias())) {
+        numbers += 2L * attention.heads() * maxPositions();
+      }
+    }
+    return numbers;
   }
 
   static int queryKeyValueSize(LayerPlan plan) {
