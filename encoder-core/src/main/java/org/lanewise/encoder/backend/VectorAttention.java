@@ -28,7 +28,7 @@ final class VectorAttention {
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
   /** Keys whose scores and values are multiplied while they are in the first cache. */
-  private static final int CHUNK = 96;
+  private static final int CHUNK = 192;
 
   /** Below every score, and 2 to its power is next to nothing. */
   private static final float MASKED = -3e38f;
