@@ -8,7 +8,7 @@ import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.lanewise.encoder.head.SentenceModule;
-import org.lanewise.encoder.model.BertConfig;
+import org.lanewise.encoder.model.EncoderConfig;
 import org.lanewise.encoder.tokenizer.Tokenizer;
 import org.lanewise.encoder.weights.DataType;
 import org.lanewise.encoder.weights.Weights;
@@ -17,16 +17,17 @@ import org.lanewise.encoder.weights.Weights;
  * A model directory as Hugging Face and sentence-transformers write it, opened and checked. Weights
  * stay mapped until {@link #close()}. Thread-safe.
  *
- * <p>What is read: config.json ({@code model_type: bert}); model.safetensors, or its shards and
- * their index; tokenizer.json, or vocab.txt with tokenizer_config.json; and, where they are there,
- * modules.json with the modules' folders, sentence_bert_config.json and
- * config_sentence_transformers.json. What is there but not implemented is refused.
+ * <p>What is read: config.json of the families of encoders that {@code Families} lists;
+ * model.safetensors, or its shards and their index; tokenizer.json, or vocab.txt with
+ * tokenizer_config.json; and, where they are there, modules.json with the modules' folders,
+ * sentence_bert_config.json and config_sentence_transformers.json. What is there but not
+ * implemented is refused.
  */
 public final class ModelDirectory implements AutoCloseable {
   /** What the files say. */
   record Contents(
       Path path,
-      BertConfig config,
+      EncoderConfig config,
       Tokenizer tokenizer,
       Weights weights,
       long weightBytes,
@@ -83,8 +84,8 @@ public final class ModelDirectory implements AutoCloseable {
     return contents.path;
   }
 
-  /** Returns the encoder's sizes. */
-  public BertConfig config() {
+  /** Returns what the encoder is made of. */
+  public EncoderConfig config() {
     return contents.config;
   }
 

@@ -25,8 +25,9 @@ import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import org.lanewise.encoder.family.Families;
 import org.lanewise.encoder.head.SentenceModule;
-import org.lanewise.encoder.model.BertConfig;
+import org.lanewise.encoder.model.EncoderConfig;
 import org.lanewise.encoder.tokenizer.Tokenizer;
 import org.lanewise.encoder.tokenizer.Tokenizers;
 import org.lanewise.encoder.weights.DataType;
@@ -51,8 +52,6 @@ final class ModelDirectoryReader {
           "sentence_xlm-roberta_config.json",
           "sentence_xlnet_config.json");
 
-  private static final List<String> PREFIXES = List.of("", "bert.", "0.auto_model.");
-  private static final String WORD_EMBEDDINGS = "embeddings.word_embeddings.weight";
   private static final String SAFETENSORS = "model.safetensors";
   private static final String INDEX = SAFETENSORS + ".index.json";
 
@@ -91,11 +90,7 @@ final class ModelDirectoryReader {
     SentenceModuleReader modules = new SentenceModuleReader(this);
     String home = modules.transformerPath();
     Optional<JsonFile> configFile = require(home + "config.json");
-    int before = problems.size();
-    Optional<BertConfig> config =
-        configFile
-            .map(json -> BertConfig.read(json, problems))
-            .filter(read -> problems.size() == before);
+    Optional<EncoderConfig> config = configFile.flatMap(json -> Families.read(json, problems));
     Map<String, Tensor> weights =
         openWeights(home).map(opened -> encoderWeights(opened, config)).orElse(Map.of());
     Optional<Tokenizer> tokenizer = tokenizer(home);
@@ -254,22 +249,26 @@ final class ModelDirectoryReader {
   }
 
   /** Returns the tensors that the encoder uses by canonical name; without a config, none. */
-  private Map<String, Tensor> encoderWeights(Safetensors opened, Optional<BertConfig> config) {
+  private Map<String, Tensor> encoderWeights(Safetensors opened, Optional<EncoderConfig> config) {
     if (config.isEmpty()) {
       return Map.of();
     }
+    String words = config.get().embedding().words();
+    List<String> prefixes = config.get().prefixes();
     Optional<String> prefix =
-        PREFIXES.stream()
+        prefixes.stream()
             .filter(
                 candidate ->
-                    opened.tensors().containsKey(candidate + WORD_EMBEDDINGS)
-                        || opened.unreadable().containsKey(candidate + WORD_EMBEDDINGS))
+                    opened.tensors().containsKey(candidate + words)
+                        || opened.unreadable().containsKey(candidate + words))
             .findFirst();
     if (prefix.isEmpty()) {
       problems.add(
           "weight ["
-              + WORD_EMBEDDINGS
-              + "] is missing, with and without the prefixes bert. and 0.auto_model.; found "
+              + words
+              + "] is missing, with and without the prefixes "
+              + String.join(" and ", prefixes.subList(1, prefixes.size()))
+              + "; found "
               + listed(opened.tensors().keySet()));
       return Map.of();
     }
@@ -278,7 +277,7 @@ final class ModelDirectoryReader {
     Map<String, Tensor> used = new LinkedHashMap<>();
     List<String> missing = new ArrayList<>();
     List<String> wrong = new ArrayList<>();
-    Map<String, List<Long>> shapes = config.get().weightShapes();
+    Map<String, List<Long>> shapes = new LinkedHashMap<>(config.get().weightShapes());
     shapes.forEach(
         (name, shape) -> {
           if (!tensors.containsKey(name) && !unreadable.containsKey(name)) {
@@ -371,7 +370,7 @@ final class ModelDirectoryReader {
     }
   }
 
-  private void checkVocabulary(BertConfig config, Tokenizer tokenizer) {
+  private void checkVocabulary(EncoderConfig config, Tokenizer tokenizer) {
     if (tokenizer.vocabularySize() > config.vocabularySize()) {
       problems.add(
           "the tokenizer has "
@@ -379,7 +378,7 @@ final class ModelDirectoryReader {
               + " ids, but [vocab_size] is "
               + config.vocabularySize()
               + ", expected no more ids than rows of ["
-              + WORD_EMBEDDINGS
+              + config.embedding().words()
               + "]");
     }
   }
@@ -405,13 +404,13 @@ final class ModelDirectoryReader {
   }
 
   private int maxLength(
-      String home, Optional<JsonFile> sentenceConfig, Optional<BertConfig> config) {
+      String home, Optional<JsonFile> sentenceConfig, Optional<EncoderConfig> config) {
     OptionalInt stated =
         sentenceConfig
             .map(json -> json.optionalInteger("max_seq_length", 1, Integer.MAX_VALUE))
             .orElse(OptionalInt.empty());
     Optional<JsonFile> settings = optional(home + "tokenizer_config.json");
-    int positions = config.map(BertConfig::maxPositions).orElse(1);
+    int positions = config.map(EncoderConfig::maxPositions).orElse(1);
     if (stated.isPresent()) {
       return Math.min(stated.getAsInt(), positions);
     }
@@ -453,7 +452,7 @@ final class ModelDirectoryReader {
   }
 
   /** Returns the length of the vector after the last step. */
-  private static int width(BertConfig config, List<SentenceModule> modules) {
+  private static int width(EncoderConfig config, List<SentenceModule> modules) {
     int width = config.hiddenSize();
     for (SentenceModule module : modules) {
       width =
@@ -473,7 +472,7 @@ final class ModelDirectoryReader {
   }
 
   /** Returns the SHA-256 of the tensors that the configuration needs. */
-  static String weightsFingerprint(BertConfig config, Weights weights) {
+  static String weightsFingerprint(EncoderConfig config, Weights weights) {
     MessageDigest digest = sha256();
     for (String name : new TreeSet<>(config.weightShapes().keySet())) {
       Tensor tensor = weights.tensor(name);

@@ -11,7 +11,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import org.lanewise.encoder.backend.PoolingMode;
 import org.lanewise.encoder.head.SentenceModule;
-import org.lanewise.encoder.model.BertConfig;
+import org.lanewise.encoder.model.EncoderConfig;
 import org.lanewise.encoder.weights.JsonFile;
 import org.lanewise.encoder.weights.Safetensors;
 import org.lanewise.encoder.weights.Tensor;
@@ -93,9 +93,9 @@ final class SentenceModuleReader {
   }
 
   /** Returns the steps after the encoder; problems go to the directory's. */
-  List<SentenceModule> read(Optional<BertConfig> config) {
+  List<SentenceModule> read(Optional<EncoderConfig> config) {
     List<SentenceModule> steps = new ArrayList<>();
-    int width = config.map(BertConfig::hiddenSize).orElse(-1);
+    int width = config.map(EncoderConfig::hiddenSize).orElse(-1);
     boolean pooled = false;
     for (Module module : modules.subList(Math.min(1, modules.size()), modules.size())) {
       boolean isPooling = module.kind.equals("Pooling");

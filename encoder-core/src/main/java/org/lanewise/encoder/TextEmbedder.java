@@ -23,7 +23,7 @@ import org.lanewise.encoder.batch.PackedBatch;
 import org.lanewise.encoder.head.SentenceHead;
 import org.lanewise.encoder.head.SentenceModule;
 import org.lanewise.encoder.model.Activations;
-import org.lanewise.encoder.model.BertEncoder;
+import org.lanewise.encoder.model.TransformerEncoder;
 import org.lanewise.encoder.tokenizer.Tokens;
 import org.lanewise.encoder.tokenizer.Truncation;
 
@@ -53,7 +53,7 @@ public final class TextEmbedder implements AutoCloseable {
   private final Backend shared;
   private final Backend alone;
   private final Arena arena = Arena.ofShared();
-  private final BertEncoder encoder;
+  private final TransformerEncoder encoder;
   private final Optional<SentenceHead> head;
   private final int dimensions;
   private final ConcurrentLinkedDeque<Activations> idle = new ConcurrentLinkedDeque<>();
@@ -67,7 +67,7 @@ public final class TextEmbedder implements AutoCloseable {
     alone = named;
     workers = new Workers(options.threads());
     shared = Backends.create(named.name(), Optional.of(named.precision()), workers);
-    encoder = new BertEncoder(alone, arena, directory.weights(), directory.config());
+    encoder = new TransformerEncoder(alone, arena, directory.weights(), directory.config());
     List<SentenceModule> modules = modules(directory.sentenceModules(), options);
     head =
         modules.isEmpty()
@@ -201,7 +201,7 @@ public final class TextEmbedder implements AutoCloseable {
             .encode(cased(prompt + text), pair.map(this::cased), true, Optional.of(truncation));
     int types = directory.config().typeVocabularySize();
     for (int typeId : tokens.typeIds()) {
-      if (typeId >= types) {
+      if (types > 0 && typeId >= types) {
         throw new IllegalArgumentException(
             "a token has type ["
                 + typeId

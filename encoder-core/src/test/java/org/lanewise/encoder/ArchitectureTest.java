@@ -41,6 +41,7 @@ final class ArchitectureTest {
           "backend", List.of("batch", "weights"),
           "backend.cuda", List.of("backend", "batch", "weights"),
           "model", List.of("backend", "batch", "tokenizer", "weights"),
+          "family", List.of("model", "backend", "weights"),
           "head", List.of("model", "backend", "batch", "weights"),
           "train", List.of("head", "model", "backend", "batch", "tokenizer", "weights"));
 

@@ -12,37 +12,44 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * The expected values that PyTorch and tokenizers wrote, read from goldens.zip, from
- * goldens-training.zip what begins with {@code training}, and from goldens-tokenizers.zip the
- * tokenizers that goldens.zip lacks.
+ * The expected values that PyTorch and tokenizers wrote, read from goldens.zip and from the
+ * archives that joined it later.
  */
 public final class Goldens {
-  private static final FileSystem ARCHIVE = open("goldens.zip");
-  private static final FileSystem TRAINING = open("goldens-training.zip");
-  private static final FileSystem TOKENIZERS = open("goldens-tokenizers.zip");
+  private static final List<FileSystem> ARCHIVES =
+      Stream.of(
+              "goldens.zip",
+              "goldens-training.zip",
+              "goldens-encoders.zip",
+              "goldens-tokenizers.zip")
+          .map(Goldens::open)
+          .toList();
 
   private Goldens() {}
 
-  /** Returns a file or directory of the archive, for example {@code encoders/bert_gelu}. */
+  /** Returns a file or directory of the archives, for example {@code encoders/bert_gelu}. */
   public static Path path(String name) {
-    Path path = (name.startsWith("training") ? TRAINING : ARCHIVE).getPath(name);
-    if (!Files.exists(path)) {
-      path = TOKENIZERS.getPath(name);
-    }
-    if (!Files.exists(path)) {
-      throw new IllegalArgumentException("the goldens have no [" + name + "]");
-    }
-    return path;
+    return paths(name)
+        .findFirst()
+        .orElseThrow(() -> new IllegalArgumentException("the goldens have no [" + name + "]"));
   }
 
-  /** Returns the names in a directory of the archive that begin with the prefix, sorted. */
+  private static Stream<Path> paths(String name) {
+    return ARCHIVES.stream().map(archive -> archive.getPath(name)).filter(Files::exists);
+  }
+
+  /** Returns the names in a directory of the archives that begin with the prefix, sorted. */
   public static List<String> list(String directory, String prefix) {
-    try (Stream<Path> files = Files.list(path(directory))) {
-      return files
-          .map(file -> file.getFileName().toString().replace("/", ""))
-          .filter(name -> name.startsWith(prefix))
-          .sorted()
-          .toList();
+    return paths(directory)
+        .flatMap(each -> names(each).stream())
+        .filter(name -> name.startsWith(prefix))
+        .sorted()
+        .toList();
+  }
+
+  private static List<String> names(Path directory) {
+    try (Stream<Path> files = Files.list(directory)) {
+      return files.map(file -> file.getFileName().toString().replace("/", "")).toList();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

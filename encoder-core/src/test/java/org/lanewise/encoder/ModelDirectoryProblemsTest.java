@@ -123,7 +123,10 @@ final class ModelDirectoryProblemsTest {
             "config.json is not valid UTF-8"));
     bad.add(
         config(
-            "\"model_type\": \"bert\"", "\"model_type\": \"mpnet\"", "[mpnet]", "supported: bert"));
+            "\"model_type\": \"bert\"",
+            "\"model_type\": \"gpt2\"",
+            "[gpt2]",
+            "supported: albert, bert"));
     bad.add(config("\"model_type\": \"bert\"", "\"model_type\": 7", "[model_type] is 7"));
     bad.add(
         bad(
@@ -577,8 +580,8 @@ final class ModelDirectoryProblemsTest {
                 "{\"pooling_mode\":[\"max\",\"cls\"],\"include_prompt\":false}"))
         .apply(directory);
     try (ModelDirectory model = ModelDirectory.open(directory)) {
-      assertEquals("gelu_new", model.config().activation());
-      assertEquals(1e-12f, model.config().layerNormEpsilon());
+      assertEquals("gelu_new", model.config().sizes().activation());
+      assertEquals(1e-12f, model.config().embedding().norm().orElseThrow().epsilon());
       assertEquals(2, model.config().typeVocabularySize());
       assertEquals(33, model.maxLength());
       assertTrue(model.lowerCase());

@@ -8,11 +8,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -25,9 +27,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.lanewise.encoder.head.SentenceModule;
-import org.lanewise.encoder.model.BertConfig;
+import org.lanewise.encoder.model.EncoderSizes;
 import org.lanewise.encoder.weights.DataType;
+import org.lanewise.encoder.weights.Safetensors;
+import org.lanewise.encoder.weights.SafetensorsWriter;
 import org.lanewise.encoder.weights.Tensor;
 
 /**
@@ -41,7 +46,7 @@ final class ModelDirectoryTest {
   /** What a golden directory is known to be; the number is layer 1's first output weight. */
   private record Facts(
       String name,
-      BertConfig config,
+      EncoderSizes sizes,
       Set<DataType> types,
       String modules,
       int maxLength,
@@ -52,7 +57,7 @@ final class ModelDirectoryTest {
     return List.of(
         new Facts(
             "bert_auto_model_prefix",
-            new BertConfig(340, 15, 2, 3, 37, 33, 2, 1e-12f, "gelu"),
+            new EncoderSizes(340, 15, 2, 3, 37, 33, 2, "gelu"),
             F32,
             "[MEAN_SQRT_LENGTH]",
             18,
@@ -60,7 +65,7 @@ final class ModelDirectoryTest {
             -0.20655222f),
         new Facts(
             "bert_bf16",
-            new BertConfig(325, 35, 2, 5, 51, 28, 2, 1e-12f, "gelu"),
+            new EncoderSizes(325, 35, 2, 5, 51, 28, 2, "gelu"),
             Set.of(DataType.BF16),
             "[CLS]",
             14,
@@ -68,7 +73,7 @@ final class ModelDirectoryTest {
             -0.09472656f),
         new Facts(
             "bert_fp16",
-            new BertConfig(339, 27, 2, 3, 37, 33, 2, 1e-12f, "relu"),
+            new EncoderSizes(339, 27, 2, 3, 37, 33, 2, "relu"),
             Set.of(DataType.F16),
             "[MEAN] Normalize",
             14,
@@ -76,7 +81,7 @@ final class ModelDirectoryTest {
             0.030288696f),
         new Facts(
             "bert_gelu",
-            new BertConfig(295, 28, 3, 4, 37, 33, 2, 1e-12f, "gelu"),
+            new EncoderSizes(295, 28, 3, 4, 37, 33, 2, "gelu"),
             F32,
             "[MEAN] Normalize",
             18,
@@ -84,7 +89,7 @@ final class ModelDirectoryTest {
             -0.12508097f),
         new Facts(
             "bert_gelu_new_oldlayout",
-            new BertConfig(346, 36, 2, 4, 40, 33, 2, 1e-12f, "gelu_new"),
+            new EncoderSizes(346, 36, 2, 4, 40, 33, 2, "gelu_new"),
             F32,
             "[CLS] Normalize",
             16,
@@ -92,7 +97,7 @@ final class ModelDirectoryTest {
             -0.20731321f),
         new Facts(
             "bert_multi_pooling_old",
-            new BertConfig(299, 30, 2, 5, 37, 33, 2, 1e-12f, "gelu"),
+            new EncoderSizes(299, 30, 2, 5, 37, 33, 2, "gelu"),
             F32,
             "[MAX, MEAN, LAST_TOKEN]",
             14,
@@ -100,7 +105,7 @@ final class ModelDirectoryTest {
             0.7600852f),
         new Facts(
             "bert_plain_vocab_txt",
-            new BertConfig(307, 35, 2, 5, 40, 40, 2, 1e-12f, "silu"),
+            new EncoderSizes(307, 35, 2, 5, 40, 40, 2, "silu"),
             F32,
             "",
             18,
@@ -108,7 +113,7 @@ final class ModelDirectoryTest {
             -0.3285479f),
         new Facts(
             "bert_relu_gamma_beta",
-            new BertConfig(338, 18, 2, 3, 51, 28, 2, 1e-5f, "relu"),
+            new EncoderSizes(338, 18, 2, 3, 51, 28, 2, "relu"),
             F32,
             "[MAX]",
             19,
@@ -116,7 +121,7 @@ final class ModelDirectoryTest {
             0.48969367f),
         new Facts(
             "bert_sharded_dense_truncate",
-            new BertConfig(334, 24, 2, 4, 46, 40, 2, 1e-12f, "gelu"),
+            new EncoderSizes(334, 24, 2, 4, 46, 40, 2, "gelu"),
             F32,
             "[MEAN] Dense[14, 24]tanh Normalize",
             16,
@@ -159,14 +164,14 @@ final class ModelDirectoryTest {
   private static void check(Facts facts, Path path) {
     try (ModelDirectory model = ModelDirectory.open(path)) {
       assertEquals(path, model.path());
-      assertEquals(facts.config, model.config());
+      assertEquals(facts.sizes, model.config().sizes());
       assertEquals(facts.types, model.weightTypes());
       assertEquals(facts.modules, described(model.sentenceModules()));
       assertEquals(facts.maxLength, model.maxLength());
       assertEquals(facts.weightBytes, model.weightBytes());
       assertFalse(model.lowerCase());
-      facts
-          .config
+      model
+          .config()
           .weightShapes()
           .forEach(
               (name, shape) -> {
@@ -180,6 +185,25 @@ final class ModelDirectoryTest {
           facts.firstOfLastDense,
           first(model.weights().in("encoder.layer.1").tensor("output.dense.weight")));
       assertEquals(64, model.fingerprint().length());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "distilbert.", "0.auto_model."})
+  void weightsOfAFamilyMayHaveItsPrefix(String prefix, @TempDir Path directory) throws IOException {
+    copy(Goldens.path("encoders/distilbert"), directory);
+    try (Arena arena = Arena.ofShared()) {
+      Map<String, Tensor> renamed = new HashMap<>();
+      Safetensors.open(Goldens.path("encoders/distilbert/model.safetensors"), arena)
+          .tensors()
+          .forEach((name, tensor) -> renamed.put(prefix + name, tensor));
+      Path file = directory.resolve("model.safetensors");
+      Files.delete(file);
+      SafetensorsWriter.write(file, renamed, DataType.F32);
+    }
+    try (ModelDirectory model = ModelDirectory.open(directory)) {
+      assertEquals(new EncoderSizes(342, 21, 3, 3, 29, 36, 0, "gelu"), model.config().sizes());
+      assertTrue(model.weights().has("transformer.layer.0.attention.q_lin.weight"));
     }
   }
 
@@ -211,7 +235,8 @@ final class ModelDirectoryTest {
   @Test
   void theBundledModelOpensWithoutAPooler() {
     try (ModelDirectory model = ModelDirectory.open(BUNDLED)) {
-      assertEquals(new BertConfig(16384, 256, 4, 8, 1024, 512, 2, 1e-12f, "gelu"), model.config());
+      assertEquals(
+          new EncoderSizes(16384, 256, 4, 8, 1024, 512, 2, "gelu"), model.config().sizes());
       assertFalse(model.weights().has("pooler.dense.weight"));
       assertEquals(Set.of(DataType.BF16), model.weightTypes());
       assertEquals("[MEAN] Normalize", described(model.sentenceModules()));

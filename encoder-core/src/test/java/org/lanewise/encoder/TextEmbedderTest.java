@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -40,9 +41,28 @@ final class TextEmbedderTest {
           .withPrecision(Precision.FP32)
           .withThreads(2);
 
+  /** Their tokenizers are not read yet. */
+  private static final Set<String> WITHOUT_TOKENIZER =
+      Set.of(
+          "albert",
+          "deberta_v2_conv",
+          "deberta_v3",
+          "eurobert",
+          "gemma3_embedding",
+          "gte_new",
+          "modernbert",
+          "modernbert_bias",
+          "mpnet",
+          "qwen3_embedding",
+          "roberta",
+          "xlm_roberta");
+
+  /** Families whose own arithmetic in fp32 is five times as far from fp64 as the others'. */
+  private static final Set<String> NOISY = Set.of("modernbert", "nomic_bert", "gte");
+
   static List<String> modelsThatStateTheirPooling() {
-    return Goldens.list("encoders", "bert_").stream()
-        .filter(name -> !name.equals("bert_plain_vocab_txt"))
+    return Goldens.list("encoders", "").stream()
+        .filter(name -> !name.equals("bert_plain_vocab_txt") && !WITHOUT_TOKENIZER.contains(name))
         .toList();
   }
 
@@ -71,13 +91,14 @@ final class TextEmbedderTest {
               tensor.equals("encode.default")
                   ? embedder.embed(texts)
                   : embedder.embed(texts, call.get("prompt").asText());
+          double tolerance = NOISY.contains(embedder.directory().config().family()) ? 5e-4 : 1e-4;
           Tensor expected = tensors.tensors().get(tensor);
           assertEquals(expected.shape()[1], embedder.dimensions(), tensor);
           for (int i = 0; i < texts.size(); i++) {
             float[] vector = embeddings.get(i).vector();
             for (int j = 0; j < vector.length; j++) {
               float value = expected.get((long) i * vector.length + j);
-              assertEquals(value, vector[j], 1e-4 + 1e-4 * Math.abs(value), tensor);
+              assertEquals(value, vector[j], tolerance * (1 + Math.abs(value)), tensor);
               compared++;
             }
           }
@@ -87,8 +108,12 @@ final class TextEmbedderTest {
     assertTrue(compared > 0, "nothing was compared");
   }
 
+  static List<String> bertModels() {
+    return modelsThatStateTheirPooling().stream().filter(name -> name.startsWith("bert_")).toList();
+  }
+
   @ParameterizedTest
-  @MethodSource("modelsThatStateTheirPooling")
+  @MethodSource("bertModels")
   void bf16WeightsKeepTheDirection(String name) {
     List<String> texts = List.of("a garden by the river", "naïve", "He made haste to the door!");
     List<Embedding> exact = embed(Goldens.path("encoders/" + name), FP32, texts);

@@ -9,9 +9,12 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -25,7 +28,8 @@ import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.backend.VectorBackend;
 import org.lanewise.encoder.backend.Workers;
 import org.lanewise.encoder.head.SentenceModule;
-import org.lanewise.encoder.model.BertConfig;
+import org.lanewise.encoder.model.EmbeddingPlan;
+import org.lanewise.encoder.model.EncoderConfig;
 import org.lanewise.encoder.model.SequenceModelDirectory;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -68,7 +72,7 @@ final class InspectCommand implements Callable<Integer> {
         return 0;
       }
       try (ModelDirectory directory = ModelDirectory.open(path)) {
-        report.put("family", "bert");
+        report.put("family", directory.config().family());
         ArrayNode notes = MAPPER.createArrayNode();
         describeEncoder(report, directory);
         describeText(report, directory);
@@ -93,14 +97,14 @@ final class InspectCommand implements Callable<Integer> {
 
   private static void describeEncoder(ObjectNode report, ModelDirectory directory)
       throws IOException {
-    BertConfig config = directory.config();
+    EncoderConfig config = directory.config();
     report.put("layers", config.layers());
     report.put("hidden_size", config.hiddenSize());
-    report.put("heads", config.heads());
-    report.put("intermediate_size", config.intermediateSize());
+    report.put("heads", config.sizes().heads());
+    report.put("intermediate_size", config.sizes().intermediateSize());
     report.put("max_positions", config.maxPositions());
     report.put("vocabulary_size", config.vocabularySize());
-    report.put("activation", config.activation());
+    report.put("activation", config.sizes().activation());
     report.put("parameters", parameters(directory));
     report.set("file_types", texts(directory.weightTypes().stream().map(Enum::name)));
     report.put("disk_bytes", diskBytes(directory.path()));
@@ -192,9 +196,9 @@ final class InspectCommand implements Callable<Integer> {
 
   private static long parameters(ModelDirectory directory) {
     long parameters = 0;
-    Map<String, List<Long>> shapes = directory.config().weightShapes();
-    directory
-        .config()
+    EncoderConfig config = directory.config();
+    Map<String, List<Long>> shapes = new LinkedHashMap<>(config.weightShapes());
+    config
         .optionalWeightShapes()
         .forEach(
             (name, shape) -> {
@@ -218,7 +222,10 @@ final class InspectCommand implements Callable<Integer> {
     return shape.stream().reduce(1L, (a, b) -> a * b);
   }
 
-  /** The mapped file, whose embedding tables are read in place, and the prepared matrices. */
+  /**
+   * The mapped file, whose embeddings are read in place, the prepared matrices of the layers, and
+   * the tables of positions.
+   */
   private static long weightMemory(ModelDirectory directory, Backend backend) {
     int bytes =
         switch (backend.name().equals("vector") ? backend.precision() : Precision.FP32) {
@@ -227,8 +234,12 @@ final class InspectCommand implements Callable<Integer> {
           case INT8 -> Byte.BYTES;
         };
     long elements = 0;
+    EmbeddingPlan embedding = directory.config().embedding();
+    Set<String> read = new HashSet<>(Set.of(embedding.words()));
+    embedding.positions().ifPresent(read::add);
+    embedding.types().ifPresent(read::add);
     for (Map.Entry<String, List<Long>> weight : directory.config().weightShapes().entrySet()) {
-      if (weight.getKey().startsWith("encoder.")) {
+      if (weight.getValue().size() > 1 && !read.contains(weight.getKey())) {
         elements += elements(weight.getValue());
       }
     }
@@ -237,12 +248,13 @@ final class InspectCommand implements Callable<Integer> {
         elements += dense.weight().elements();
       }
     }
-    return directory.weightBytes() + elements * bytes;
+    long tables = directory.config().positionNumbers() * Float.BYTES;
+    return directory.weightBytes() + elements * bytes + tables;
   }
 
   /** The activations of a full batch on each thread. */
-  private static long activationMemory(BertConfig config, EmbedderOptions options) {
-    long perToken = 6L * config.hiddenSize() + config.intermediateSize();
+  private static long activationMemory(EncoderConfig config, EmbedderOptions options) {
+    long perToken = config.activationsPerToken();
     return options.threads() * perToken * options.batchTokens() * Float.BYTES;
   }
 

@@ -16,9 +16,17 @@ final class GoldenModels {
 
   /** Unpacks a directory of goldens.zip, {@code encoders} for instance, and returns where to. */
   static Path unpack(String directory, Path to) {
+    return unpack("/goldens.zip", directory, to);
+  }
+
+  /** Unpacks a directory of goldens-encoders.zip, and returns where to. */
+  static Path unpackFamily(String directory, Path to) {
+    return unpack("/goldens-encoders.zip", directory, to);
+  }
+
+  private static Path unpack(String name, String directory, Path to) {
     try (FileSystem archive =
-        FileSystems.newFileSystem(
-            Path.of(GoldenModels.class.getResource("/goldens.zip").toURI()))) {
+        FileSystems.newFileSystem(Path.of(GoldenModels.class.getResource(name).toURI()))) {
       Path root = archive.getPath(directory);
       try (Stream<Path> files = Files.walk(root)) {
         for (Path file : files.toList()) {

@@ -53,6 +53,19 @@ class InspectCommandTest {
   }
 
   @Test
+  void describesAnotherFamily() {
+    GoldenModels.unpackFamily("encoders/nomic_bert", directory);
+    JsonNode report =
+        Run.of("", "inspect", "--model", directory.toString(), "--json").answers().getFirst();
+    assertTrue(report.get("usable").booleanValue(), report.toString());
+    assertEquals("nomic_bert", report.get("family").textValue());
+    assertEquals(30, report.get("hidden_size").intValue());
+    assertEquals(14, report.get("max_length").intValue());
+    assertEquals("[\"mean\"]", report.get("pooling").toString());
+    assertEquals("search_query: ", report.get("prompts").get("query").textValue());
+  }
+
+  @Test
   void describesDenseTruncationAndPrompts() {
     GoldenModels.unpack("encoders/bert_sharded_dense_truncate", directory);
     JsonNode report =

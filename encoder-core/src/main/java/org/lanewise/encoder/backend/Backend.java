@@ -2,6 +2,7 @@ package org.lanewise.encoder.backend;
 
 import java.lang.foreign.Arena;
 import java.util.List;
+import java.util.Optional;
 import org.lanewise.encoder.batch.PackedBatch;
 import org.lanewise.encoder.weights.Tensor;
 
@@ -40,8 +41,9 @@ public interface Backend {
    */
   LinearWeight prepareLinear(Arena arena, List<Tensor> weights, List<Tensor> biases);
 
-  /** Returns a layer normalisation over rows of {@code weight}'s length. */
-  NormWeight prepareNorm(Arena arena, Tensor weight, Tensor bias, float epsilon);
+  /** Returns a normalisation over as many columns as {@code weight} has numbers. */
+  NormWeight prepareNorm(
+      Arena arena, NormKind kind, Tensor weight, Optional<Tensor> bias, float epsilon);
 
   /**
    * Returns the recurrent part of a layer.
@@ -51,22 +53,60 @@ public interface Backend {
   RecurrentWeight prepareRecurrent(
       Arena arena, RecurrentCell cell, List<RecurrentTensors> directions);
 
-  /** hidden[t] = norm(words[ids[t]] + types[typeIds[t]] + positions[positions[t]]). */
-  void embed(PackedBatch batch, EmbeddingTables tables, NormWeight norm, Matrix hidden);
+  /**
+   * hidden[t] = norm(scale * words[ids[t]] + types[typeIds[t]] + positions[positions[t]]), without
+   * the tables that are not there.
+   *
+   * @param norm empty for none
+   */
+  void embed(PackedBatch batch, EmbeddingTables tables, Optional<NormWeight> norm, Matrix hidden);
 
   /** output = activation(input * weight^T + bias). */
   void linear(Matrix input, LinearWeight weight, Activation activation, Matrix output);
+
+  /**
+   * output = activation(first half of the input's columns) * second half; output may be the first
+   * half.
+   */
+  void gate(Matrix input, Activation activation, Matrix output);
 
   /** output = norm(input + residual), row by row; output may be residual or input. */
   void addNorm(Matrix input, Matrix residual, NormWeight norm, Matrix output);
 
   /**
-   * context = softmax(query * key^T / sqrt(headSize)) * value within each sequence and head.
-   *
-   * @param queryKeyValue (tokens, 3 * hiddenSize): all queries, then keys, then values of a token
-   * @param context (tokens, hiddenSize)
+   * output = norm(input), each {@code norm.size()} columns of a row by themselves; output may be
+   * input.
    */
-  void attention(Matrix queryKeyValue, PackedBatch batch, int heads, Matrix context);
+  void norm(Matrix input, NormWeight norm, Matrix output);
+
+  /** output = output + input. */
+  void add(Matrix input, Matrix output);
+
+  /**
+   * Turns the first {@code heads} heads of every row by the angles of the token's position.
+   *
+   * @param queryKeyValue (tokens, at least heads * headSize), changed in place
+   */
+  void rotate(Matrix queryKeyValue, PackedBatch batch, int heads, int headSize, RotaryTable table);
+
+  /**
+   * context = softmax(scale * query * key^T + bias) * value within each sequence and head, over the
+   * keys that the pattern lets a query read.
+   *
+   * @param queryKeyValue (tokens, pattern.queryKeyValueSize()): all queries, then keys, then values
+   *     of a token
+   * @param context (tokens, pattern.contextSize())
+   */
+  void attention(Matrix queryKeyValue, PackedBatch batch, AttentionPattern pattern, Matrix context);
+
+  /**
+   * output[t] = input[t - width / 2], ..., input[t + width / 2] side by side, zeros beyond the ends
+   * of the sequence: what a convolution along the sequence multiplies with its weight.
+   *
+   * @param width odd
+   * @param output (tokens, width * input.columns())
+   */
+  void neighbours(Matrix input, PackedBatch batch, int width, Matrix output);
 
   /**
    * Runs a recurrent layer over each sequence: forward from its first token to its last, backward

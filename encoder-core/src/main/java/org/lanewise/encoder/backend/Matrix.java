@@ -55,6 +55,15 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride) {
     return new Matrix(data, rows, columns, stride);
   }
 
+  /** Returns {@code count} columns from {@code first} on, in the same memory. */
+  public Matrix columns(int first, int count) {
+    if (first < 0 || count < 0 || first + count > columns) {
+      throw new IllegalArgumentException(
+          "asked for columns " + first + " to " + (first + count) + " of " + columns);
+    }
+    return new Matrix(data.asSlice((long) first * Float.BYTES), rows, count, stride);
+  }
+
   /** Returns the byte offset of a row. */
   long rowOffset(int row) {
     return (long) row * stride * Float.BYTES;

@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
+import java.util.Optional;
 import org.lanewise.encoder.batch.PackedBatch;
 import org.lanewise.encoder.weights.Tensor;
 
@@ -92,15 +93,19 @@ public final class ScalarBackend implements TrainingBackend {
   }
 
   @Override
-  public NormWeight prepareNorm(Arena arena, Tensor weight, Tensor bias, float epsilon) {
+  public NormWeight prepareNorm(
+      Arena arena, NormKind kind, Tensor weight, Optional<Tensor> bias, float epsilon) {
     int size = Math.toIntExact(weight.elements());
+    float base = kind == NormKind.ROOT_MEAN_SQUARE_FROM_ONE ? 1 : 0;
     MemorySegment weights = arena.allocate((long) size * Float.BYTES, 64);
     MemorySegment biases = arena.allocate((long) size * Float.BYTES, 64);
     for (int i = 0; i < size; i++) {
-      weights.setAtIndex(FLOAT, i, weight.get(i));
-      biases.setAtIndex(FLOAT, i, bias.get(i));
+      weights.setAtIndex(FLOAT, i, base + weight.get(i));
+      if (bias.isPresent()) {
+        biases.setAtIndex(FLOAT, i, bias.get().get(i));
+      }
     }
-    return new NormWeight(weights, biases, size, epsilon);
+    return new NormWeight(kind == NormKind.LAYER, weights, biases, size, epsilon);
   }
 
   @Override
@@ -110,26 +115,29 @@ public final class ScalarBackend implements TrainingBackend {
   }
 
   @Override
-  public void embed(PackedBatch batch, EmbeddingTables tables, NormWeight norm, Matrix hidden) {
+  public void embed(
+      PackedBatch batch, EmbeddingTables tables, Optional<NormWeight> norm, Matrix hidden) {
     for (int token = 0; token < batch.tokens(); token++) {
-      sumOfLookups(batch, tables, token, norm.size(), hidden);
-      normalizeRow(hidden, token, norm, hidden);
+      sumOfLookups(batch, tables, token, hidden);
+      if (norm.isPresent()) {
+        normalizeRow(hidden, token, 0, norm.get(), hidden);
+      }
     }
   }
 
   /** hidden[token] = words + types + positions, in the order of the reference implementation. */
-  static void sumOfLookups(
-      PackedBatch batch, EmbeddingTables tables, int token, int size, Matrix hidden) {
-    long word = (long) batch.ids()[token] * size;
-    long type = (long) batch.typeIds()[token] * size;
-    long position = (long) batch.positions()[token] * size;
+  private static void sumOfLookups(
+      PackedBatch batch, EmbeddingTables tables, int token, Matrix hidden) {
+    int size = tables.size();
     for (int i = 0; i < size; i++) {
-      hidden.set(
-          token,
-          i,
-          tables.words().get(word + i)
-              + tables.types().get(type + i)
-              + tables.positions().get(position + i));
+      float sum = tables.words().get((long) batch.ids()[token] * size + i) * tables.scale();
+      if (tables.types().isPresent()) {
+        sum += tables.types().get().get((long) batch.typeIds()[token] * size + i);
+      }
+      if (tables.positions().isPresent()) {
+        sum += tables.positions().get().get((long) batch.positions()[token] * size + i);
+      }
+      hidden.set(token, i, sum);
     }
   }
 
@@ -194,73 +202,180 @@ public final class ScalarBackend implements TrainingBackend {
   }
 
   @Override
+  public void gate(Matrix input, Activation activation, Matrix output) {
+    int half = output.columns();
+    assert input.columns() == 2 * half;
+    for (int row = 0; row < input.rows(); row++) {
+      for (int i = 0; i < half; i++) {
+        double gated = apply(activation, input.get(row, i)) * input.get(row, half + i);
+        output.set(row, i, (float) gated);
+      }
+    }
+  }
+
+  @Override
   public void addNorm(Matrix input, Matrix residual, NormWeight norm, Matrix output) {
     for (int row = 0; row < input.rows(); row++) {
       for (int i = 0; i < norm.size(); i++) {
         output.set(row, i, input.get(row, i) + residual.get(row, i));
       }
-      normalizeRow(output, row, norm, output);
-    }
-  }
-
-  private static void normalizeRow(Matrix input, int row, NormWeight norm, Matrix output) {
-    double mean = 0;
-    for (int i = 0; i < norm.size(); i++) {
-      mean += input.get(row, i);
-    }
-    mean /= norm.size();
-    double variance = 0;
-    for (int i = 0; i < norm.size(); i++) {
-      double difference = input.get(row, i) - mean;
-      variance += difference * difference;
-    }
-    double scale = 1 / Math.sqrt(variance / norm.size() + norm.epsilon());
-    for (int i = 0; i < norm.size(); i++) {
-      double value = (input.get(row, i) - mean) * scale;
-      output.set(
-          row,
-          i,
-          (float) (value * norm.weight().getAtIndex(FLOAT, i) + norm.bias().getAtIndex(FLOAT, i)));
+      normalizeRow(output, row, 0, norm, output);
     }
   }
 
   @Override
-  public void attention(Matrix queryKeyValue, PackedBatch batch, int heads, Matrix context) {
-    int hiddenSize = context.columns();
-    int headSize = hiddenSize / heads;
-    double scale = 1 / Math.sqrt(headSize);
+  public void norm(Matrix input, NormWeight norm, Matrix output) {
+    assert input.columns() % norm.size() == 0 && output.columns() == input.columns();
+    for (int row = 0; row < input.rows(); row++) {
+      for (int column = 0; column < input.columns(); column += norm.size()) {
+        normalizeRow(input, row, column, norm, output);
+      }
+    }
+  }
+
+  private static void normalizeRow(
+      Matrix input, int row, int column, NormWeight norm, Matrix output) {
+    double mean = norm.centered() ? rowSum(input, row, column, norm.size()) / norm.size() : 0;
+    double squares = 0;
+    for (int i = 0; i < norm.size(); i++) {
+      double difference = input.get(row, column + i) - mean;
+      squares += difference * difference;
+    }
+    double scale = 1 / Math.sqrt(squares / norm.size() + norm.epsilon());
+    for (int i = 0; i < norm.size(); i++) {
+      double value = (input.get(row, column + i) - mean) * scale;
+      double weight = norm.weight().getAtIndex(FLOAT, i);
+      output.set(row, column + i, (float) (value * weight + norm.bias().getAtIndex(FLOAT, i)));
+    }
+  }
+
+  private static double rowSum(Matrix input, int row, int column, int count) {
+    double sum = 0;
+    for (int i = 0; i < count; i++) {
+      sum += input.get(row, column + i);
+    }
+    return sum;
+  }
+
+  @Override
+  public void add(Matrix input, Matrix output) {
+    for (int row = 0; row < input.rows(); row++) {
+      for (int i = 0; i < input.columns(); i++) {
+        output.set(row, i, output.get(row, i) + input.get(row, i));
+      }
+    }
+  }
+
+  @Override
+  public void rotate(
+      Matrix queryKeyValue, PackedBatch batch, int heads, int headSize, RotaryTable table) {
+    int pairs = table.pairs();
+    for (int row = 0; row < queryKeyValue.rows(); row++) {
+      int position = batch.positions()[row];
+      for (int head = 0; head < heads; head++) {
+        for (int i = 0; i < pairs; i++) {
+          int column = head * headSize + i;
+          double first = queryKeyValue.get(row, column);
+          double second = queryKeyValue.get(row, column + pairs);
+          double cosine = table.cosines().get(position, i);
+          double sine = table.sines().get(position, i);
+          queryKeyValue.set(row, column, (float) (first * cosine - second * sine));
+          queryKeyValue.set(row, column + pairs, (float) (second * cosine + first * sine));
+        }
+      }
+    }
+  }
+
+  @Override
+  public void attention(
+      Matrix queryKeyValue, PackedBatch batch, AttentionPattern pattern, Matrix context) {
+    assert queryKeyValue.columns() == pattern.queryKeyValueSize();
+    assert context.columns() == pattern.contextSize();
     double[] scores = new double[batch.longest()];
     for (int sequence = 0; sequence < batch.sequences(); sequence++) {
       int start = batch.sequenceStarts()[sequence];
-      int length = batch.length(sequence);
-      for (int head = 0; head < heads; head++) {
-        int query = head * headSize;
-        int key = hiddenSize + query;
-        int value = hiddenSize + key;
-        for (int row = start; row < start + length; row++) {
-          double largest = Double.NEGATIVE_INFINITY;
-          for (int other = 0; other < length; other++) {
-            double dot = 0;
-            for (int i = 0; i < headSize; i++) {
-              dot +=
-                  (double) queryKeyValue.get(row, query + i)
-                      * queryKeyValue.get(start + other, key + i);
-            }
-            scores[other] = dot * scale;
-            largest = Math.max(largest, scores[other]);
-          }
-          double total = 0;
-          for (int other = 0; other < length; other++) {
-            scores[other] = Math.exp(scores[other] - largest);
-            total += scores[other];
-          }
-          for (int i = 0; i < headSize; i++) {
-            double sum = 0;
-            for (int other = 0; other < length; other++) {
-              sum += scores[other] * queryKeyValue.get(start + other, value + i);
-            }
-            context.set(row, query + i, (float) (sum / total));
-          }
+      for (int query = 0; query < batch.length(sequence); query++) {
+        int first = Math.max(0, query - pattern.behind());
+        int end = Math.min(batch.length(sequence), query + pattern.ahead() + 1);
+        for (int head = 0; head < pattern.heads(); head++) {
+          attend(queryKeyValue, start, query, first, end, head, pattern, scores, context);
+        }
+      }
+    }
+  }
+
+  /** One query of one head over the keys [first, end) of its sequence. */
+  private static void attend(
+      Matrix queryKeyValue,
+      int start,
+      int query,
+      int first,
+      int end,
+      int head,
+      AttentionPattern pattern,
+      double[] scores,
+      Matrix context) {
+    int headSize = pattern.headSize();
+    int queryColumn = head * headSize;
+    int keyColumn = pattern.keyColumn(pattern.keyValueHead(head));
+    int valueColumn = pattern.valueColumn(pattern.keyValueHead(head));
+    int row = start + query;
+    double largest = Double.NEGATIVE_INFINITY;
+    for (int key = first; key < end; key++) {
+      int other = start + key;
+      double dot = dot(queryKeyValue, row, queryColumn, queryKeyValue, other, keyColumn, headSize);
+      if (pattern.bias() instanceof PositionBias.Disentangled bias) {
+        int at = bias.row(query - key);
+        if (bias.hasKeys()) {
+          Matrix keys = bias.distanceKeys();
+          dot += dot(queryKeyValue, row, queryColumn, keys, at, queryColumn, headSize);
+        }
+        if (bias.hasQueries()) {
+          Matrix queries = bias.distanceQueries();
+          dot += dot(queryKeyValue, other, keyColumn, queries, at, queryColumn, headSize);
+        }
+      }
+      scores[key] = dot * pattern.scale();
+      if (pattern.bias() instanceof PositionBias.ByDistance bias) {
+        scores[key] += bias.table().get(head, bias.reach() + query - key);
+      }
+      largest = Math.max(largest, scores[key]);
+    }
+    double total = 0;
+    for (int key = first; key < end; key++) {
+      scores[key] = Math.exp(scores[key] - largest);
+      total += scores[key];
+    }
+    for (int i = 0; i < headSize; i++) {
+      double sum = 0;
+      for (int key = first; key < end; key++) {
+        sum += scores[key] * queryKeyValue.get(start + key, valueColumn + i);
+      }
+      context.set(row, queryColumn + i, (float) (sum / total));
+    }
+  }
+
+  private static double dot(
+      Matrix left, int leftRow, int leftColumn, Matrix right, int row, int column, int size) {
+    double dot = 0;
+    for (int i = 0; i < size; i++) {
+      dot += (double) left.get(leftRow, leftColumn + i) * right.get(row, column + i);
+    }
+    return dot;
+  }
+
+  @Override
+  public void neighbours(Matrix input, PackedBatch batch, int width, Matrix output) {
+    int columns = input.columns();
+    float[] none = new float[columns];
+    for (int sequence = 0; sequence < batch.sequences(); sequence++) {
+      int start = batch.sequenceStarts()[sequence];
+      int end = batch.sequenceStarts()[sequence + 1];
+      for (int token = start; token < end; token++) {
+        for (int i = 0; i < width; i++) {
+          int other = token + i - width / 2;
+          boolean inside = other >= start && other < end;
+          output.write(inside ? input.row(other, columns) : none, token, i * columns);
         }
       }
     }

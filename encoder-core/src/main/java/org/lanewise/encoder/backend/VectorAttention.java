@@ -8,24 +8,77 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Attention of one head over one packed sequence, a panel of queries at a time.
+ * Attention of the heads that share one head of keys and values over one packed sequence, a panel
+ * of queries at a time.
  *
- * <p>Everything is transposed: scores lie as (keys, queries), so that the softmax runs along whole
- * vectors without a horizontal step, and they are already the panel that the values are multiplied
- * with. Memory grows with the length, not with its square.
+ * <p>Scores are transposed: they lie as (keys, queries), so that the softmax and what depends on
+ * the distance run along whole vectors without a horizontal step, and they are the left side of the
+ * product with the values as they lie. Memory grows with the length, not with its square, and keys
+ * that no query of the panel may read are not looked at. Belongs to one task.
  */
 final class VectorAttention {
   private static final VectorSpecies<Float> FLOATS = VectorBackend.FLOATS;
+  private static final int LANES = FLOATS.length();
   private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
-  private VectorAttention() {}
+  /** Keys whose scores and values are multiplied while they are in the first cache. */
+  private static final int CHUNK = 192;
+
+  /** Below every score, and 2 to its power is next to nothing. */
+  private static final float MASKED = -3e38f;
+
+  private static final FloatVector LANE = FloatVector.zero(FLOATS).addIndex(1);
+
+  private final AttentionPattern pattern;
+  private final Matrix queryKeyValue;
+  private final int start;
+  private final int length;
+  private final int headSize;
+  private final Matrix context;
+  private final MemorySegment keys;
+  private final MemorySegment values;
+  private final MemorySegment packed;
+  private final MemorySegment queries;
+  private final MemorySegment scores;
+  private final MemorySegment inverses;
+  private final MemorySegment sums;
+  private final long sumStep;
+  private final ScratchPool.Scratch scratch;
+
+  private VectorAttention(
+      ScratchPool.Scratch scratch,
+      Matrix queryKeyValue,
+      int start,
+      int length,
+      AttentionPattern pattern,
+      Matrix context) {
+    this.scratch = scratch;
+    this.pattern = pattern;
+    this.queryKeyValue = queryKeyValue;
+    this.start = start;
+    this.length = length;
+    this.headSize = pattern.headSize();
+    this.context = context;
+    int paddedLength = Matrix.roundUp(length, Matrix.ROW_BLOCK);
+    int paddedSize = Matrix.roundUp(headSize, PANEL);
+    keys = scratch.floats((long) paddedLength * headSize);
+    values = scratch.floats((long) length * paddedSize);
+    packed = scratch.floats((long) Matrix.roundUp(PANEL, Matrix.ROW_BLOCK) * headSize + LANES);
+    queries = scratch.floats((long) headSize * PANEL);
+    scores = scratch.floats((long) paddedLength * PANEL + PANEL);
+    inverses = scratch.floats(PANEL);
+    sumStep = 4L * paddedSize;
+    sums = scratch.floats((long) Matrix.roundUp(PANEL, Matrix.ROW_BLOCK) * paddedSize);
+  }
 
   /**
-   * Writes one head of one sequence to the context.
+   * Writes the heads of one key and value head of one sequence to the context.
    *
    * @param start first row of the sequence
    * @param length its rows
@@ -35,102 +88,416 @@ final class VectorAttention {
       Matrix queryKeyValue,
       int start,
       int length,
-      int head,
-      int headSize,
+      int keyValueHead,
+      AttentionPattern pattern,
       Matrix context) {
-    int hiddenSize = context.columns();
-    long rowBytes = queryKeyValue.stride() * 4L;
-    long queryAt = queryKeyValue.rowOffset(start) + 4L * head * headSize;
-    long keyAt = queryAt + 4L * hiddenSize;
-    long valueAt = keyAt + 4L * hiddenSize;
-    MemorySegment source = queryKeyValue.data();
-    int paddedLength = Matrix.roundUp(length, Matrix.ROW_BLOCK);
-    int paddedSize = Matrix.roundUp(headSize, Matrix.ROW_BLOCK);
     try (ScratchPool.Scratch scratch = scratches.borrow()) {
-      MemorySegment keys = scratch.floats((long) paddedLength * headSize);
-      MemorySegment values = scratch.floats((long) paddedSize * length);
-      MemorySegment queries = scratch.floats((long) headSize * PANEL);
-      MemorySegment scores = scratch.floats((long) paddedLength * PANEL);
-      MemorySegment sums = scratch.floats((long) paddedSize * PANEL);
-      MemorySegment inverses = scratch.floats(PANEL);
-      MemorySegment noBias = scratch.zeros(PANEL);
-      LeftPacking.pack(source, keyAt, rowBytes, length, headSize, keys);
-      LeftPacking.packTransposed(source, valueAt, rowBytes, length, headSize, values);
-      // The softmax below is a power of two: its base goes into the queries.
-      float scale = (float) (VectorMath.LOG2_E / Math.sqrt(headSize));
-      for (int first = 0; first < length; first += PANEL) {
-        int count = Math.min(PANEL, length - first);
-        for (int query = 0; query < count; query++) {
-          long from = queryAt + (first + query) * rowBytes;
-          LeftPacking.spread(source, from, headSize, scale, queries, query * 4L, PANEL_BYTES);
-        }
-        product(keys, length, queries, headSize, noBias, scores);
-        softmax(scores, length, 0, inverses);
-        softmax(scores, length, BYTES, inverses);
-        product(values, headSize, scores, length, noBias, sums);
-        for (int query = 0; query < count; query++) {
-          long to = context.rowOffset(start + first + query) + 4L * head * headSize;
-          float inverse = inverses.getAtIndex(FLOAT, query);
-          gather(sums, query * 4L, headSize, inverse, context.data(), to);
-        }
+      VectorAttention attention =
+          new VectorAttention(scratch, queryKeyValue, start, length, pattern, context);
+      attention.takeKeysAndValues(keyValueHead);
+      int shared = pattern.heads() / pattern.keyValueHeads();
+      for (int head = keyValueHead * shared; head < (keyValueHead + 1) * shared; head++) {
+        attention.attend(head);
       }
     }
   }
 
-  /** Writes a column of an fp32 panel as consecutive numbers, scaled. */
-  private static void gather(
-      MemorySegment panel, long at, int count, float scale, MemorySegment target, long to) {
-    for (int i = 0; i < count; i++) {
-      target.set(FLOAT, to + i * 4L, panel.get(FLOAT, at + i * PANEL_BYTES) * scale);
+  private void takeKeysAndValues(int keyValueHead) {
+    MemorySegment source = queryKeyValue.data();
+    long rowBytes = queryKeyValue.stride() * 4L;
+    long keyAt = queryKeyValue.rowOffset(start) + 4L * pattern.keyColumn(keyValueHead);
+    LeftPacking.pack(source, keyAt, rowBytes, length, headSize, keys);
+    long valueAt = queryKeyValue.rowOffset(start) + 4L * pattern.valueColumn(keyValueHead);
+    for (int column = 0; column < headSize; column += PANEL) {
+      boolean wide = headSize - column > LANES;
+      copyColumns(
+          source, valueAt + column * 4L, rowBytes, length, wide, values, column * 4L * length);
     }
   }
 
-  /** output (rows, PANEL) = packed left (rows, depth) * panel (depth, PANEL). */
-  private static void product(
-      MemorySegment left,
+  /** Copies a panel of columns, one row behind the other. */
+  private static void copyColumns(
+      MemorySegment source,
+      long from,
+      long rowBytes,
       int rows,
-      MemorySegment panel,
-      int depth,
-      MemorySegment noBias,
-      MemorySegment output) {
-    long leftAt = 0;
-    int block;
-    for (int row = 0; row < rows; row += block) {
-      block = ProductKernels.block(rows - row);
-      ProductKernels.multiply(
-          block,
-          false,
-          left,
-          leftAt,
-          panel,
-          0,
-          depth,
-          noBias,
-          0,
-          output,
-          row * PANEL_BYTES,
-          PANEL_BYTES);
-      leftAt += 4L * block * depth;
+      boolean wide,
+      MemorySegment target,
+      long to) {
+    for (int row = 0; row < rows; row++) {
+      load(source, from).intoMemorySegment(target, to, NATIVE);
+      if (wide) {
+        load(source, from + BYTES).intoMemorySegment(target, to + BYTES, NATIVE);
+      }
+      from += rowBytes;
+      to += PANEL_BYTES;
     }
   }
 
-  /** Replaces a column of vectors by 2^(score - largest) and writes 1 / their sum. */
-  private static void softmax(MemorySegment scores, int length, long at, MemorySegment inverses) {
-    FloatVector largest = load(scores, at);
-    for (int key = 1; key < length; key++) {
-      largest = largest.max(load(scores, at + key * PANEL_BYTES));
+  private void attend(int head) {
+    DistanceScores distances = DistanceScores.of(this, head);
+    for (int first = 0; first < length; first += PANEL) {
+      int count = Math.min(PANEL, length - first);
+      boolean wide = count > LANES;
+      // The first key is one with which a packed block begins.
+      int from = Math.max(0, first - pattern.behind()) / Matrix.ROW_BLOCK * Matrix.ROW_BLOCK;
+      int end = Math.min(length, first + count + pattern.ahead());
+      takeQueries(head, first, count, wide);
+      multiplyRows(
+          keys,
+          from,
+          length,
+          end,
+          queries,
+          wide,
+          headSize,
+          scores,
+          -from * PANEL_BYTES,
+          PANEL_BYTES);
+      if (distances != null) {
+        distances.add(first, count, from, end);
+      }
+      if (pattern.bias() instanceof PositionBias.ByDistance bias) {
+        addBias(bias, head, first, from, end, wide);
+      }
+      maskKeys(first, count, from, end, wide);
+      if (wide) {
+        softmaxWide(end - from);
+      } else {
+        softmaxNarrow(end - from);
+      }
+      gatherValues(head, first, count, from, end);
+    }
+  }
+
+  /** queries = a panel of rows, transposed; the softmax's power of two has its base in them. */
+  private void takeQueries(int head, int first, int count, boolean wide) {
+    float scale = pattern.scale() * VectorMath.LOG2_E;
+    long at = queryKeyValue.rowOffset(start + first) + 4L * head * headSize;
+    takePanel(queryKeyValue.data(), at, queryKeyValue.stride() * 4L, count, scale, queries, wide);
+  }
+
+  /** panel (headSize, width) = up to a panel of rows, scaled and transposed. */
+  private void takePanel(
+      MemorySegment source,
+      long at,
+      long rowBytes,
+      int count,
+      float scale,
+      MemorySegment panel,
+      boolean wide) {
+    LeftPacking.pack(source, at, rowBytes, count, headSize, packed);
+    int width = wide ? PANEL : LANES;
+    long blockAt = 0;
+    for (int row = 0; row < count; row += Matrix.ROW_BLOCK) {
+      int block = ProductKernels.block(count - row);
+      if (LANES >= 8 && count - row >= 6 && row + 8 <= width) {
+        spreadSix(packed, blockAt, headSize, scale, panel, 4L * row);
+      } else {
+        int present = Math.min(block, count - row);
+        spreadSome(packed, blockAt, headSize, scale, panel, 4L * row, block, present);
+      }
+      blockAt += 4L * block * headSize;
+    }
+  }
+
+  /** Copies six numbers at every step, and two more that the next block overwrites. */
+  private static void spreadSix(
+      MemorySegment packed, long from, int depth, float scale, MemorySegment panel, long to) {
+    FloatVector factor = FloatVector.broadcast(FloatVector.SPECIES_256, scale);
+    for (int k = 0; k < depth; k++) {
+      FloatVector.fromMemorySegment(FloatVector.SPECIES_256, packed, from, NATIVE)
+          .mul(factor)
+          .intoMemorySegment(panel, to, NATIVE);
+      from += 24;
+      to += PANEL_BYTES;
+    }
+  }
+
+  private static void spreadSome(
+      MemorySegment packed,
+      long from,
+      int depth,
+      float scale,
+      MemorySegment panel,
+      long to,
+      int block,
+      int present) {
+    for (int k = 0; k < depth; k++) {
+      for (int i = 0; i < present; i++) {
+        panel.set(FLOAT, to + i * 4L, packed.get(FLOAT, from + i * 4L) * scale);
+      }
+      from += 4L * block;
+      to += PANEL_BYTES;
+    }
+  }
+
+  /**
+   * output (rows, width) = rows [from, end) of a packed left side * panel; the last block is
+   * multiplied whole.
+   *
+   * @param from a row with which a block begins
+   * @param packedRows rows of the left side, by which its blocks were cut
+   * @param outputAt where row 0 would be written
+   */
+  private static void multiplyRows(
+      MemorySegment left,
+      int from,
+      int packedRows,
+      int end,
+      MemorySegment panel,
+      boolean wide,
+      int depth,
+      MemorySegment output,
+      long outputAt,
+      long outputStep) {
+    int block;
+    for (int row = from; row < end; row += block) {
+      block = ProductKernels.block(packedRows - row);
+      AttentionKernels.scores(
+          block,
+          wide,
+          left,
+          4L * row * depth,
+          panel,
+          depth,
+          output,
+          outputAt + row * outputStep,
+          outputStep);
+    }
+  }
+
+  private void addBias(
+      PositionBias.ByDistance bias, int head, int first, int from, int end, boolean wide) {
+    MemorySegment table = bias.table().data();
+    long tableAt = bias.table().rowOffset(head) + 4L * (bias.reach() + first - from);
+    long at = 0;
+    for (int key = from; key < end; key++) {
+      load(table, tableAt)
+          .fma(FloatVector.broadcast(FLOATS, VectorMath.LOG2_E), load(scores, at))
+          .intoMemorySegment(scores, at, NATIVE);
+      if (wide) {
+        load(table, tableAt + BYTES)
+            .fma(FloatVector.broadcast(FLOATS, VectorMath.LOG2_E), load(scores, at + BYTES))
+            .intoMemorySegment(scores, at + BYTES, NATIVE);
+      }
+      at += PANEL_BYTES;
+      tableAt -= 4;
+    }
+  }
+
+  /** Takes away the scores of keys that only some queries of the panel may read. */
+  private void maskKeys(int first, int count, int from, int end, boolean wide) {
+    int last = first + count - 1;
+    // Every query may read the keys [last - behind, first + ahead].
+    int freeFrom = Math.max(from, Math.min(end, last - pattern.behind()));
+    int freeEnd = Math.max(freeFrom, Math.min(end, first + pattern.ahead() + 1));
+    maskRows(first, from, from, freeFrom, wide);
+    maskRows(first, from, freeEnd, end, wide);
+  }
+
+  private void maskRows(int first, int from, int firstKey, int endKey, boolean wide) {
+    for (int key = firstKey; key < endKey; key++) {
+      float lowest = key - first - pattern.ahead();
+      float highest = key - first + (float) pattern.behind();
+      long at = (key - from) * PANEL_BYTES;
+      maskVector(at, lowest, highest);
+      if (wide) {
+        maskVector(at + BYTES, lowest - LANES, highest - LANES);
+      }
+    }
+  }
+
+  private void maskVector(long at, float lowest, float highest) {
+    VectorMask<Float> outside =
+        LANE.compare(VectorOperators.LT, lowest).or(LANE.compare(VectorOperators.GT, highest));
+    load(scores, at).blend(MASKED, outside).intoMemorySegment(scores, at, NATIVE);
+  }
+
+  /** Replaces both columns of vectors by 2^(score - largest) and writes 1 / their sums. */
+  private void softmaxWide(int rows) {
+    FloatVector largest0 = load(scores, 0);
+    FloatVector largest1 = load(scores, BYTES);
+    long at = 0;
+    for (int row = 0; row < rows; row++) {
+      largest0 = largest0.max(load(scores, at));
+      largest1 = largest1.max(load(scores, at + BYTES));
+      at += PANEL_BYTES;
+    }
+    FloatVector sum0 = FloatVector.zero(FLOATS);
+    FloatVector sum1 = FloatVector.zero(FLOATS);
+    at = 0;
+    for (int row = 0; row < rows; row++) {
+      FloatVector power0 = VectorMath.exp2(load(scores, at).sub(largest0));
+      FloatVector power1 = VectorMath.exp2(load(scores, at + BYTES).sub(largest1));
+      power0.intoMemorySegment(scores, at, NATIVE);
+      power1.intoMemorySegment(scores, at + BYTES, NATIVE);
+      sum0 = sum0.add(power0);
+      sum1 = sum1.add(power1);
+      at += PANEL_BYTES;
+    }
+    FloatVector one = FloatVector.broadcast(FLOATS, 1f);
+    one.div(sum0).intoMemorySegment(inverses, 0, NATIVE);
+    one.div(sum1).intoMemorySegment(inverses, BYTES, NATIVE);
+  }
+
+  private void softmaxNarrow(int rows) {
+    FloatVector largest = load(scores, 0);
+    long at = 0;
+    for (int row = 0; row < rows; row++) {
+      largest = largest.max(load(scores, at));
+      at += PANEL_BYTES;
     }
     FloatVector sum = FloatVector.zero(FLOATS);
-    for (int key = 0; key < length; key++) {
-      long offset = at + key * PANEL_BYTES;
-      FloatVector power = VectorMath.exp2(load(scores, offset).sub(largest));
-      power.intoMemorySegment(scores, offset, NATIVE);
+    at = 0;
+    for (int row = 0; row < rows; row++) {
+      FloatVector power = VectorMath.exp2(load(scores, at).sub(largest));
+      power.intoMemorySegment(scores, at, NATIVE);
       sum = sum.add(power);
+      at += PANEL_BYTES;
     }
-    FloatVector.broadcast(FLOATS, 1f).div(sum).intoMemorySegment(inverses, at, NATIVE);
+    FloatVector.broadcast(FLOATS, 1f).div(sum).intoMemorySegment(inverses, 0, NATIVE);
+  }
+
+  /** Writes the panel's rows of the context: sums over the keys, a chunk of them at a time. */
+  private void gatherValues(int head, int first, int count, int from, int end) {
+    sums.asSlice(0, Matrix.roundUp(count, Matrix.ROW_BLOCK) * sumStep).fill((byte) 0);
+    for (int key = from; key < end; key += CHUNK) {
+      int depth = Math.min(CHUNK, end - key);
+      long scoresAt = (key - from) * PANEL_BYTES;
+      for (int query = 0; query < count; query += Matrix.ROW_BLOCK) {
+        for (int column = 0; column < headSize; column += PANEL) {
+          AttentionKernels.context(
+              headSize - column > LANES,
+              scores,
+              scoresAt + query * 4L,
+              values,
+              column * 4L * length + key * PANEL_BYTES,
+              depth,
+              sums,
+              query * sumStep + column * 4L,
+              sumStep);
+        }
+      }
+    }
+    for (int query = 0; query < count; query++) {
+      writeRow(query, context.rowOffset(start + first + query) + 4L * head * headSize);
+    }
+  }
+
+  /** Writes a row of the sums, divided by the sum of its powers. */
+  private void writeRow(int query, long to) {
+    float inverse = inverses.get(FLOAT, query * 4L);
+    long at = query * sumStep;
+    int i = 0;
+    for (; i + LANES <= headSize; i += LANES) {
+      load(sums, at + i * 4L).mul(inverse).intoMemorySegment(context.data(), to + i * 4L, NATIVE);
+    }
+    for (; i < headSize; i++) {
+      context.data().set(FLOAT, to + i * 4L, sums.get(FLOAT, at + i * 4L) * inverse);
+    }
   }
 
   private static FloatVector load(MemorySegment data, long at) {
     return FloatVector.fromMemorySegment(FLOATS, data, at, NATIVE);
+  }
+
+  /**
+   * The disentangled scores of one head: every query with the keys of the distances, a panel at a
+   * time, and every key with the queries of the distances, once. Both are then looked up by
+   * distance.
+   */
+  private static final class DistanceScores {
+    private final VectorAttention attention;
+    private final PositionBias.Disentangled bias;
+    private final int lowest;
+    private final int rows;
+    private final MemorySegment distanceKeys;
+    private final MemorySegment ofQueries;
+    private final MemorySegment ofKeys;
+    private final long keyStep;
+
+    private DistanceScores(VectorAttention attention, PositionBias.Disentangled bias, int head) {
+      this.attention = attention;
+      this.bias = bias;
+      int headSize = attention.headSize;
+      lowest = bias.row(1 - attention.length);
+      rows = bias.row(attention.length - 1) - lowest + 1;
+      int paddedRows = Matrix.roundUp(rows, Matrix.ROW_BLOCK);
+      distanceKeys = attention.scratch.floats(bias.hasKeys() ? (long) paddedRows * headSize : 0);
+      ofQueries = attention.scratch.floats(bias.hasKeys() ? (long) paddedRows * PANEL : 0);
+      int width = Matrix.roundUp(rows, PANEL);
+      keyStep = 4L * width;
+      int paddedLength = Matrix.roundUp(attention.length, Matrix.ROW_BLOCK);
+      ofKeys = attention.scratch.floats(bias.hasQueries() ? (long) paddedLength * width : 0);
+      if (bias.hasKeys()) {
+        Matrix table = bias.distanceKeys();
+        long at = table.rowOffset(lowest) + 4L * head * headSize;
+        LeftPacking.pack(table.data(), at, table.stride() * 4L, rows, headSize, distanceKeys);
+      }
+      if (bias.hasQueries()) {
+        multiplyKeys(head);
+      }
+    }
+
+    /** Returns the scores, or null where the pattern has none. */
+    static DistanceScores of(VectorAttention attention, int head) {
+      return attention.pattern.bias() instanceof PositionBias.Disentangled bias
+          ? new DistanceScores(attention, bias, head)
+          : null;
+    }
+
+    private void multiplyKeys(int head) {
+      Matrix table = bias.distanceQueries();
+      int headSize = attention.headSize;
+      float scale = attention.pattern.scale() * VectorMath.LOG2_E;
+      for (int row = 0; row < rows; row += PANEL) {
+        long at = table.rowOffset(lowest + row) + 4L * head * headSize;
+        int count = Math.min(PANEL, rows - row);
+        attention.takePanel(
+            table.data(), at, table.stride() * 4L, count, scale, attention.queries, true);
+        multiplyRows(
+            attention.keys,
+            0,
+            attention.length,
+            attention.length,
+            attention.queries,
+            true,
+            headSize,
+            ofKeys,
+            row * 4L,
+            keyStep);
+      }
+    }
+
+    void add(int first, int count, int from, int end) {
+      if (bias.hasKeys()) {
+        multiplyRows(
+            distanceKeys,
+            0,
+            rows,
+            rows,
+            attention.queries,
+            true,
+            attention.headSize,
+            ofQueries,
+            0,
+            PANEL_BYTES);
+      }
+      for (int key = from; key < end; key++) {
+        for (int query = 0; query < count; query++) {
+          int row = bias.row(first + query - key) - lowest;
+          long at = (key - from) * PANEL_BYTES + query * 4L;
+          float score = attention.scores.get(FLOAT, at);
+          if (bias.hasKeys()) {
+            score += ofQueries.get(FLOAT, row * PANEL_BYTES + query * 4L);
+          }
+          if (bias.hasQueries()) {
+            score += ofKeys.get(FLOAT, key * keyStep + row * 4L);
+          }
+          attention.scores.set(FLOAT, at, score);
+        }
+      }
+    }
   }
 }

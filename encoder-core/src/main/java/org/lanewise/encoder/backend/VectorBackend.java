@@ -11,6 +11,7 @@ import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorMask;
@@ -171,8 +172,9 @@ public final class VectorBackend implements TrainingBackend {
   }
 
   @Override
-  public NormWeight prepareNorm(Arena arena, Tensor weight, Tensor bias, float epsilon) {
-    return scalar.prepareNorm(arena, weight, bias, epsilon);
+  public NormWeight prepareNorm(
+      Arena arena, NormKind kind, Tensor weight, Optional<Tensor> bias, float epsilon) {
+    return scalar.prepareNorm(arena, kind, weight, bias, epsilon);
   }
 
   @Override
@@ -286,24 +288,35 @@ public final class VectorBackend implements TrainingBackend {
   }
 
   @Override
-  public void embed(PackedBatch batch, EmbeddingTables tables, NormWeight norm, Matrix hidden) {
+  public void embed(
+      PackedBatch batch, EmbeddingTables tables, Optional<NormWeight> norm, Matrix hidden) {
+    int size = tables.size();
     forEachRows(
         batch.tokens(),
         (first, end) -> {
           for (int token = first; token < end; token++) {
+            MemorySegment row = hidden.data();
             long at = hidden.rowOffset(token);
-            copyRow(tables.words(), batch.ids()[token], norm.size(), hidden.data(), at);
-            addRow(tables.types(), batch.typeIds()[token], norm.size(), hidden.data(), at);
-            addRow(tables.positions(), batch.positions()[token], norm.size(), hidden.data(), at);
-            normalizeRow(hidden.data(), at, norm);
+            copyRow(tables.words(), batch.ids()[token], tables.scale(), size, row, at);
+            if (tables.types().isPresent()) {
+              addRow(tables.types().get(), batch.typeIds()[token], size, row, at);
+            }
+            if (tables.positions().isPresent()) {
+              addRow(tables.positions().get(), batch.positions()[token], size, row, at);
+            }
+            if (norm.isPresent()) {
+              normalizeRow(row, at, norm.get(), row, at);
+            }
           }
         });
   }
 
-  private static void copyRow(Tensor table, int row, int size, MemorySegment target, long at) {
+  private static void copyRow(
+      Tensor table, int row, float scale, int size, MemorySegment target, long at) {
     for (int i = 0; i < size; i += FLOATS.length()) {
       VectorMask<Float> mask = FLOATS.indexInRange(i, size);
       tableVector(table, (long) row * size + i, size - i)
+          .mul(scale)
           .intoMemorySegment(target, at + i * 4L, NATIVE, mask);
     }
   }
@@ -352,12 +365,134 @@ public final class VectorBackend implements TrainingBackend {
                   .add(load(residual.data(), residualAt + i * 4L))
                   .intoMemorySegment(output.data(), outputAt + i * 4L, NATIVE);
             }
-            normalizeRow(output.data(), outputAt, norm);
+            normalizeRow(output.data(), outputAt, norm, output.data(), outputAt);
           }
         });
   }
 
-  private static void normalizeRow(MemorySegment data, long at, NormWeight norm) {
+  @Override
+  public void norm(Matrix input, NormWeight norm, Matrix output) {
+    assert input.columns() % norm.size() == 0 && output.columns() == input.columns();
+    int groups = input.columns() / norm.size();
+    forEachRows(
+        input.rows(),
+        (first, end) -> {
+          for (int row = first; row < end; row++) {
+            for (int group = 0; group < groups; group++) {
+              long within = 4L * group * norm.size();
+              normalizeRow(
+                  input.data(),
+                  input.rowOffset(row) + within,
+                  norm,
+                  output.data(),
+                  output.rowOffset(row) + within);
+            }
+          }
+        });
+  }
+
+  @Override
+  public void add(Matrix input, Matrix output) {
+    forEachRows(
+        input.rows(),
+        (first, end) -> {
+          for (int row = first; row < end; row++) {
+            TrainingKernels.add(
+                input.data(),
+                input.rowOffset(row),
+                output.data(),
+                output.rowOffset(row),
+                input.columns());
+          }
+        });
+  }
+
+  @Override
+  public void gate(Matrix input, Activation activation, Matrix output) {
+    int half = output.columns();
+    assert input.columns() == 2 * half;
+    forEachRows(
+        input.rows(),
+        (first, end) -> {
+          for (int row = first; row < end; row++) {
+            gateRow(
+                activation,
+                input.data(),
+                input.rowOffset(row),
+                half,
+                output.data(),
+                output.rowOffset(row));
+          }
+        });
+  }
+
+  private static void gateRow(
+      Activation activation, MemorySegment input, long at, int half, MemorySegment out, long to) {
+    int whole = FLOATS.loopBound(half);
+    for (int i = 0; i < whole; i += FLOATS.length()) {
+      VectorMath.apply(activation, load(input, at + i * 4L))
+          .mul(load(input, at + (half + i) * 4L))
+          .intoMemorySegment(out, to + i * 4L, NATIVE);
+    }
+    if (whole < half) {
+      VectorMath.apply(activation, load(input, at + whole * 4L))
+          .mul(load(input, at + (half + whole) * 4L))
+          .intoMemorySegment(out, to + whole * 4L, NATIVE, FLOATS.indexInRange(whole, half));
+    }
+  }
+
+  @Override
+  public void rotate(
+      Matrix queryKeyValue, PackedBatch batch, int heads, int headSize, RotaryTable table) {
+    forEachRows(
+        queryKeyValue.rows(),
+        (first, end) -> {
+          for (int row = first; row < end; row++) {
+            int position = batch.positions()[row];
+            for (int head = 0; head < heads; head++) {
+              rotateHead(
+                  queryKeyValue.data(),
+                  queryKeyValue.rowOffset(row) + 4L * head * headSize,
+                  table,
+                  table.cosines().rowOffset(position));
+            }
+          }
+        });
+  }
+
+  /** Turns one head in place; cosines and sines lie alike. */
+  private static void rotateHead(MemorySegment data, long at, RotaryTable table, long tableAt) {
+    MemorySegment cosines = table.cosines().data();
+    MemorySegment sines = table.sines().data();
+    int pairs = table.pairs();
+    long other = at + 4L * pairs;
+    int whole = FLOATS.loopBound(pairs);
+    for (int i = 0; i < whole; i += FLOATS.length()) {
+      FloatVector first = load(data, at + i * 4L);
+      FloatVector second = load(data, other + i * 4L);
+      FloatVector cosine = load(cosines, tableAt + i * 4L);
+      FloatVector sine = load(sines, tableAt + i * 4L);
+      first.mul(cosine).sub(second.mul(sine)).intoMemorySegment(data, at + i * 4L, NATIVE);
+      second.mul(cosine).add(first.mul(sine)).intoMemorySegment(data, other + i * 4L, NATIVE);
+    }
+    for (int i = whole; i < pairs; i++) {
+      float first = data.get(FLOAT, at + i * 4L);
+      float second = data.get(FLOAT, other + i * 4L);
+      float cosine = cosines.get(FLOAT, tableAt + i * 4L);
+      float sine = sines.get(FLOAT, tableAt + i * 4L);
+      data.set(FLOAT, at + i * 4L, first * cosine - second * sine);
+      data.set(FLOAT, other + i * 4L, second * cosine + first * sine);
+    }
+  }
+
+  @Override
+  public void neighbours(Matrix input, PackedBatch batch, int width, Matrix output) {
+    scalar.neighbours(input, batch, width, output);
+  }
+
+  /** Reads and writes nothing outside the row: others may be at work beside it. */
+  private static void normalizeRow(
+      MemorySegment data, long at, NormWeight norm, MemorySegment out, long to) {
     int size = norm.size();
     int whole = FLOATS.loopBound(size);
     VectorMask<Float> tail = FLOATS.indexInRange(whole, size);
@@ -368,7 +503,7 @@ public final class VectorBackend implements TrainingBackend {
     if (whole < size) {
       sums = sums.add(load(data, at + whole * 4L), tail);
     }
-    float mean = sums.reduceLanes(VectorOperators.ADD) / size;
+    float mean = norm.centered() ? sums.reduceLanes(VectorOperators.ADD) / size : 0;
     FloatVector squares = FloatVector.zero(FLOATS);
     for (int i = 0; i < whole; i += FLOATS.length()) {
       FloatVector difference = load(data, at + i * 4L).sub(mean);
@@ -385,14 +520,13 @@ public final class VectorBackend implements TrainingBackend {
           .sub(mean)
           .mul(scale)
           .fma(load(norm.weight(), i * 4L), load(norm.bias(), i * 4L))
-          .intoMemorySegment(data, at + i * 4L, NATIVE);
+          .intoMemorySegment(out, to + i * 4L, NATIVE);
     }
     for (int i = whole; i < size; i++) {
-      long offset = at + i * 4L;
-      float value = (data.get(FLOAT, offset) - mean) * scale;
-      data.set(
+      float value = (data.get(FLOAT, at + i * 4L) - mean) * scale;
+      out.set(
           FLOAT,
-          offset,
+          to + i * 4L,
           value * norm.weight().getAtIndex(FLOAT, i) + norm.bias().getAtIndex(FLOAT, i));
     }
   }
@@ -409,7 +543,11 @@ public final class VectorBackend implements TrainingBackend {
   }
 
   @Override
-  public void attention(Matrix queryKeyValue, PackedBatch batch, int heads, Matrix context) {
+  public void attention(
+      Matrix queryKeyValue, PackedBatch batch, AttentionPattern pattern, Matrix context) {
+    assert queryKeyValue.columns() == pattern.queryKeyValueSize();
+    assert context.columns() == pattern.contextSize();
+    int heads = pattern.keyValueHeads();
     workers.forEach(
         batch.sequences() * heads,
         task -> {
@@ -420,7 +558,7 @@ public final class VectorBackend implements TrainingBackend {
               batch.sequenceStarts()[sequence],
               batch.length(sequence),
               task % heads,
-              context.columns() / heads,
+              pattern,
               context);
         });
   }
@@ -647,23 +785,29 @@ public final class VectorBackend implements TrainingBackend {
   public void warmUp() {
     loadSegmentClasses();
     int size = 2 * PANEL;
-    // Whole blocks, the rest of a block and the tails of vectors.
-    PackedBatch batch =
-        new PackedBatch(new int[9], new int[9], new int[9], new int[] {0, 9}, new int[] {0});
+    // Whole blocks, the rest of a block and the tails of vectors; half panels of queries and whole.
+    PackedBatch batch = PackedBatch.of(new int[] {0, 4, 4 + FLOATS.length() + 3});
+    int tokens = batch.tokens();
     try (Arena arena = Arena.ofConfined()) {
       Tensor weight = zeros(arena, 3L * size, size);
       LinearWeight linear = prepareLinear(arena, List.of(weight), List.of());
-      NormWeight norm = prepareNorm(arena, zeros(arena, size), zeros(arena, size), 1e-12f);
-      Tensor table = zeros(arena, 1, size);
-      Matrix hidden = allocate(arena, 9, size);
-      Matrix output = allocate(arena, 9, 3 * size);
+      Tensor row = zeros(arena, size);
+      NormWeight norm = prepareNorm(arena, NormKind.LAYER, row, Optional.of(row), 1e-12f);
+      Tensor table = zeros(arena, tokens, size);
+      Matrix hidden = allocate(arena, tokens, size);
+      Matrix output = allocate(arena, tokens, 3 * size);
+      Matrix angles = allocate(arena, tokens, size / 4);
       VectorBackend alone = new VectorBackend(precision, new Workers(1));
       for (int i = 0; i < WARM_UP_ROUNDS; i++) {
-        alone.embed(batch, new EmbeddingTables(table, table, table), norm, hidden);
+        alone.embed(batch, new EmbeddingTables(table, table, table), Optional.of(norm), hidden);
         alone.linear(hidden, linear, Activation.IDENTITY, output);
-        alone.attention(output, batch, 2, hidden);
+        alone.rotate(output, batch, 4, size / 2, new RotaryTable(angles, angles));
+        alone.attention(output, batch, AttentionPattern.full(2, size / 2), hidden);
         alone.linear(hidden, linear, Activation.GELU, output);
         alone.addNorm(hidden, hidden, norm, hidden);
+        alone.gate(output.firstColumns(2 * size), Activation.GELU, hidden);
+        alone.add(output.firstColumns(size), hidden);
+        alone.norm(hidden, norm, hidden);
       }
     }
   }

@@ -79,6 +79,21 @@ public record PackedBatch(
         new int[tokens], new int[tokens], positions, sequenceStarts, pooledStarts);
   }
 
+  /**
+   * Returns the batch with positions as RoBERTa counts them: from {@code paddingId + 1} on, tokens
+   * of that id not being counted and having it as their position.
+   */
+  public PackedBatch withPositionsAfter(int paddingId) {
+    int[] counted = new int[ids.length];
+    for (int i = 0; i < sequences(); i++) {
+      int position = paddingId;
+      for (int token = sequenceStarts[i]; token < sequenceStarts[i + 1]; token++) {
+        counted[token] = ids[token] == paddingId ? paddingId : ++position;
+      }
+    }
+    return new PackedBatch(ids, typeIds, counted, sequenceStarts, pooledStarts);
+  }
+
   /** Returns the number of tokens of all sequences. */
   public int tokens() {
     return ids.length;

@@ -1,6 +1,7 @@
 package org.lanewise.encoder.model;
 
 import java.lang.foreign.Arena;
+import java.util.function.ToIntFunction;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Matrix;
 
@@ -9,23 +10,36 @@ import org.lanewise.encoder.backend.Matrix;
  * next.
  *
  * @param hidden (tokens, hiddenSize): the states between the layers
- * @param queryKeyValue (tokens, 3 * hiddenSize)
- * @param context (tokens, hiddenSize): what attention gathered
- * @param projected (tokens, hiddenSize): a sublayer's output before the residual is added
- * @param intermediate (tokens, intermediateSize)
+ * @param queryKeyValue (tokens, queries, keys and values of all heads)
+ * @param context (tokens, heads * headSize): what attention gathered
+ * @param projected (tokens, hiddenSize): what a sublayer reads where a norm precedes it, then its
+ *     output before the residual is added
+ * @param intermediate (tokens, intermediateSize, twice where it is gated)
+ * @param side (tokens, what embeddings of another size or a convolution need)
  */
 public record Activations(
-    Matrix hidden, Matrix queryKeyValue, Matrix context, Matrix projected, Matrix intermediate) {
+    Matrix hidden,
+    Matrix queryKeyValue,
+    Matrix context,
+    Matrix projected,
+    Matrix intermediate,
+    Matrix side) {
 
   /** Returns state for up to {@code tokens} tokens that lives as long as the arena. */
-  public static Activations allocate(Backend backend, Arena arena, BertConfig config, int tokens) {
+  public static Activations allocate(
+      Backend backend, Arena arena, EncoderConfig config, int tokens) {
     int hiddenSize = config.hiddenSize();
     return new Activations(
         backend.allocate(arena, tokens, hiddenSize),
-        backend.allocate(arena, tokens, 3 * hiddenSize),
+        backend.allocate(arena, tokens, widest(config, EncoderConfig::queryKeyValueSize)),
+        backend.allocate(arena, tokens, widest(config, EncoderConfig::contextSize)),
         backend.allocate(arena, tokens, hiddenSize),
-        backend.allocate(arena, tokens, hiddenSize),
-        backend.allocate(arena, tokens, config.intermediateSize()));
+        backend.allocate(arena, tokens, widest(config, EncoderConfig::betweenSize)),
+        backend.allocate(arena, tokens, config.sideSize()));
+  }
+
+  private static int widest(EncoderConfig config, ToIntFunction<LayerPlan> columns) {
+    return config.plans().stream().mapToInt(columns).max().orElse(0);
   }
 
   /** Returns the most tokens that fit. */
@@ -40,6 +54,7 @@ public record Activations(
         queryKeyValue.firstRows(tokens),
         context.firstRows(tokens),
         projected.firstRows(tokens),
-        intermediate.firstRows(tokens));
+        intermediate.firstRows(tokens),
+        side.firstRows(tokens));
   }
 }

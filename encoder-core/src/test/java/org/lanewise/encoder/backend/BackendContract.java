@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.Random;
 import java.util.function.Function;
 import java.util.stream.IntStream;
@@ -264,10 +265,37 @@ abstract class BackendContract {
 
   private float[][] addNorm(
       Backend backend, float[][] left, float[][] right, Tensor weight, Tensor bias) {
-    NormWeight norm = backend.prepareNorm(arena, weight, bias, 1e-12f);
+    NormWeight norm = backend.prepareNorm(arena, NormKind.LAYER, weight, Optional.of(bias), 1e-12f);
     Matrix residual = matrix(backend, right);
     backend.addNorm(matrix(backend, left), residual, norm, residual);
     return read(backend, residual);
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = DataType.class,
+      names = {"F32", "F16", "BF16"})
+  void embedScalesTheWordsAndTakesTheTablesThatAreThere(DataType type) {
+    PackedBatch batch = batch(5, 1, 33);
+    for (int size : SIZES) {
+      Tensor words = table(type, 9, size);
+      Tensor positions = table(type, 40, size);
+      Tensor types = table(type, 2, size);
+      for (EmbeddingTables tables :
+          List.of(
+              new EmbeddingTables(words, 5.5f, Optional.empty(), Optional.empty()),
+              new EmbeddingTables(words, 1, Optional.of(positions), Optional.empty()),
+              new EmbeddingTables(words, 1, Optional.empty(), Optional.of(types)))) {
+        compareAll(
+            "embed of " + size,
+            1e-6,
+            backend -> {
+              Matrix hidden = backend.allocate(arena, batch.tokens(), size);
+              backend.embed(batch, tables, Optional.empty(), hidden);
+              return hidden;
+            });
+      }
+    }
   }
 
   @ParameterizedTest
@@ -285,7 +313,9 @@ abstract class BackendContract {
       Backend[] both = {oracle, backend(Precision.FP32)};
       for (int i = 0; i < 2; i++) {
         Matrix hidden = both[i].allocate(arena, batch.tokens(), size);
-        both[i].embed(batch, tables, both[i].prepareNorm(arena, weight, bias, 1e-5f), hidden);
+        NormWeight norm =
+            both[i].prepareNorm(arena, NormKind.LAYER, weight, Optional.of(bias), 1e-5f);
+        both[i].embed(batch, tables, Optional.of(norm), hidden);
         answers[i] = read(both[i], hidden);
       }
       assertClose("embed of " + size, answers[0], answers[1], size < 4 ? 2e-3 : 2e-5);
@@ -307,26 +337,238 @@ abstract class BackendContract {
     compareAttention(2, 8, 60f, 1, 9, 40);
   }
 
+  @Test
+  void attentionReadsNoFurtherThanItsPatternReaches() {
+    int all = AttentionPattern.EVERYTHING;
+    PositionBias none = new PositionBias.None();
+    for (int headSize : new int[] {6, 16, 33}) {
+      for (int reach : new int[] {0, 1, 3, 6, 20, 64}) {
+        compareAttention(
+            new AttentionPattern(2, 2, headSize, 0.3f, reach, reach, none), 1, LENGTHS);
+        compareAttention(new AttentionPattern(2, 2, headSize, 0.3f, reach, 0, none), 1, LENGTHS);
+        compareAttention(new AttentionPattern(2, 2, headSize, 0.3f, all, reach, none), 1, LENGTHS);
+      }
+    }
+    compareAttention(new AttentionPattern(1, 1, 64, 0.125f, 64, 64, none), 1, 400);
+    compareAttention(new AttentionPattern(1, 1, 64, 0.125f, all, 0, none), 1, 400);
+  }
+
+  @Test
+  void attentionSharesKeysAndValuesAmongHeads() {
+    PositionBias none = new PositionBias.None();
+    int all = AttentionPattern.EVERYTHING;
+    compareAttention(new AttentionPattern(6, 2, 10, 0.5f, all, 0, none), 1, LENGTHS);
+    compareAttention(new AttentionPattern(3, 1, 8, 0.5f, 4, 4, none), 1, LENGTHS);
+  }
+
+  @Test
+  void attentionAddsWhatTheDistanceSays() {
+    int reach = 80;
+    int columns = 2 * reach + 1 + PositionBias.ByDistance.PADDING;
+    float[][] numbers = numbers(3, columns);
+    for (int headSize : new int[] {5, 32}) {
+      for (int window : new int[] {4, AttentionPattern.EVERYTHING}) {
+        compareAttention(
+            backend ->
+                new AttentionPattern(
+                    3,
+                    3,
+                    headSize,
+                    0.2f,
+                    window,
+                    window,
+                    new PositionBias.ByDistance(matrix(backend, numbers), reach)),
+            1,
+            LENGTHS);
+      }
+    }
+  }
+
+  @Test
+  void attentionIsDisentangledByDistance() {
+    int reach = 80;
+    int[] rows = new int[2 * reach + 1];
+    for (int i = 0; i < rows.length; i++) {
+      rows[i] = Math.min(Math.max(i - reach + 20, 0), 39);
+    }
+    for (int headSize : new int[] {5, 32}) {
+      float[][] keys = numbers(40, 2 * headSize);
+      float[][] queries = numbers(40, 2 * headSize);
+      for (int kinds = 1; kinds < 4; kinds++) {
+        boolean hasKeys = (kinds & 1) != 0;
+        boolean hasQueries = (kinds & 2) != 0;
+        compareAttention(
+            backend ->
+                new AttentionPattern(
+                    2,
+                    2,
+                    headSize,
+                    0.2f,
+                    AttentionPattern.EVERYTHING,
+                    AttentionPattern.EVERYTHING,
+                    new PositionBias.Disentangled(
+                        matrix(backend, keys),
+                        hasKeys,
+                        matrix(backend, queries),
+                        hasQueries,
+                        rows,
+                        reach)),
+            1,
+            LENGTHS);
+      }
+    }
+  }
+
+  private static final int[] LENGTHS = {1, 2, 5, 6, 7, 12, 16, 17, 31, 32, 33, 70};
+
   private void compareAttention(int heads, int headSize, float spread, int... lengths) {
+    compareAttention(AttentionPattern.full(heads, headSize), spread, lengths);
+  }
+
+  private void compareAttention(AttentionPattern pattern, float spread, int... lengths) {
+    compareAttention(backend -> pattern, spread, lengths);
+  }
+
+  private void compareAttention(
+      Function<Backend, AttentionPattern> patterns, float spread, int... lengths) {
     PackedBatch batch = batch(lengths);
-    int hiddenSize = heads * headSize;
-    float[][] queryKeyValue = numbers(batch.tokens(), 3 * hiddenSize);
+    AttentionPattern pattern = patterns.apply(oracle);
+    float[][] queryKeyValue = numbers(batch.tokens(), pattern.queryKeyValueSize());
     for (float[] row : queryKeyValue) {
-      for (int i = 0; i < 2 * hiddenSize; i++) {
+      for (int i = 0; i < pattern.valueColumn(0); i++) {
         row[i] *= spread;
       }
     }
     float[][][] answers = new float[2][][];
     Backend[] both = {oracle, backend(Precision.FP32)};
     for (int i = 0; i < 2; i++) {
-      Matrix context = both[i].allocate(arena, batch.tokens(), hiddenSize);
-      both[i].attention(matrix(both[i], queryKeyValue), batch, heads, context);
+      Matrix context = both[i].allocate(arena, batch.tokens(), pattern.contextSize());
+      both[i].attention(matrix(both[i], queryKeyValue), batch, patterns.apply(both[i]), context);
       answers[i] = read(both[i], context);
     }
     // Scores of size s carry errors of s * 2^-24, and the softmax turns them into relative ones.
     double tolerance = 2e-5 + 3e-6 * spread * spread;
-    String what = "attention " + heads + "x" + headSize + " over " + Arrays.toString(lengths);
+    String what = "attention " + pattern + " over " + Arrays.toString(lengths);
     assertClose(what, answers[0], answers[1], tolerance);
+  }
+
+  @ParameterizedTest
+  @EnumSource(NormKind.class)
+  void normTakesEachGroupOfColumnsByItself(NormKind kind) {
+    for (int size : SIZES) {
+      for (int groups : new int[] {1, 3}) {
+        Tensor weight = tensor(size);
+        Tensor bias = tensor(size);
+        float[][] input = numbers(7, groups * size);
+        compareAll(
+            "norm " + kind + " of " + groups + "x" + size,
+            size < 4 ? 2e-3 : 2e-5,
+            backend -> {
+              Optional<Tensor> added =
+                  kind == NormKind.LAYER ? Optional.of(bias) : Optional.empty();
+              NormWeight norm = backend.prepareNorm(arena, kind, weight, added, 1e-6f);
+              Matrix matrix = matrix(backend, input);
+              backend.norm(matrix, norm, matrix);
+              return matrix;
+            });
+      }
+    }
+  }
+
+  @Test
+  void normOfSomeColumnsLeavesTheOthers() {
+    Tensor weight = tensor(5);
+    float[][] input = numbers(9, 23);
+    compareAll(
+        "norm of columns 3 to 13",
+        2e-5,
+        backend -> {
+          NormWeight norm =
+              backend.prepareNorm(
+                  arena, NormKind.ROOT_MEAN_SQUARE, weight, Optional.empty(), 1e-6f);
+          Matrix matrix = matrix(backend, input);
+          backend.norm(matrix.columns(3, 10), norm, matrix.columns(3, 10));
+          return matrix;
+        });
+  }
+
+  @Test
+  void addLeavesWhatLiesBeside() {
+    for (int size : SIZES) {
+      float[][] left = numbers(65, size);
+      float[][] right = numbers(65, size + 3);
+      compareAll(
+          "add of " + size,
+          1e-6,
+          backend -> {
+            Matrix sum = matrix(backend, right);
+            backend.add(matrix(backend, left), sum.firstColumns(size));
+            return sum;
+          });
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Activation.class)
+  void gateActivatesTheFirstHalf(Activation activation) {
+    for (int size : SIZES) {
+      float[][] input = numbers(67, 2 * size);
+      compareAll(
+          "gate " + activation + " of " + size,
+          4e-6,
+          backend -> {
+            Matrix output = backend.allocate(arena, 67, size);
+            backend.gate(matrix(backend, input), activation, output);
+            return output;
+          });
+      compareAll(
+          "gate in place " + activation + " of " + size,
+          4e-6,
+          backend -> {
+            Matrix matrix = matrix(backend, input);
+            backend.gate(matrix, activation, matrix.firstColumns(size));
+            return matrix;
+          });
+    }
+  }
+
+  @Test
+  void rotateTurnsPairsByTheTokensPositions() {
+    for (int headSize : new int[] {2, 6, 10, 32, 34, 64}) {
+      PackedBatch batch = batch(1, 40, 7);
+      float[][] input = numbers(batch.tokens(), 4 * headSize);
+      float[][] cosines = numbers(40, headSize / 2);
+      float[][] sines = numbers(40, headSize / 2);
+      compareAll(
+          "rotate heads of " + headSize,
+          2e-6,
+          backend -> {
+            Matrix matrix = matrix(backend, input);
+            RotaryTable table = new RotaryTable(matrix(backend, cosines), matrix(backend, sines));
+            backend.rotate(matrix, batch, 3, headSize, table);
+            return matrix;
+          });
+    }
+  }
+
+  @Test
+  void neighboursEndWithTheSequence() {
+    PackedBatch batch = batch(1, 2, 9);
+    float[][] input = numbers(batch.tokens(), 5);
+    compareAll(
+        "neighbours",
+        0,
+        backend -> {
+          Matrix output = backend.allocate(arena, batch.tokens(), 25);
+          backend.neighbours(matrix(backend, input), batch, 5, output);
+          return output;
+        });
+  }
+
+  private void compareAll(String what, double tolerance, Function<Backend, Matrix> run) {
+    Backend backend = backend(Precision.FP32);
+    assertClose(
+        what, read(oracle, run.apply(oracle)), read(backend, run.apply(backend)), tolerance);
   }
 
   @ParameterizedTest
