@@ -153,7 +153,7 @@ final class ModelDirectoryReader {
     try (Arena arena = Arena.ofConfined()) {
       ModelDirectoryReader reader = new ModelDirectoryReader(directory, arena);
       String home = "";
-      if (!reader.exists("tokenizer.json") && !reader.exists("vocab.txt")) {
+      if (!reader.hasTokenizer("")) {
         home = new SentenceModuleReader(reader).transformerPath();
       }
       Optional<Tokenizer> tokenizer = reader.tokenizer(home);
@@ -346,28 +346,44 @@ final class ModelDirectoryReader {
     return Optional.empty();
   }
 
+  /** Returns whether there is any of the files that a tokenizer is read from. */
+  private boolean hasTokenizer(String home) {
+    return exists(home + "tokenizer.json")
+        || exists(home + "vocab.txt")
+        || exists(home + "vocab.json") && exists(home + "merges.txt");
+  }
+
   private Optional<Tokenizer> tokenizer(String home) {
-    String json = home + "tokenizer.json";
-    String vocabulary = home + "vocab.txt";
-    String settings = home + "tokenizer_config.json";
-    boolean hasJson = exists(json);
-    if (!hasJson && !exists(vocabulary)) {
-      problems.add(json + " is missing, and so is " + vocabulary + "; expected one of them");
+    if (!hasTokenizer(home)) {
+      problems.add(
+          home
+              + "tokenizer.json is missing, and so are vocab.txt, and vocab.json with merges.txt;"
+              + " expected one of these");
       return Optional.empty();
     }
-    files.put(hasJson ? json : vocabulary, resolve(hasJson ? json : vocabulary));
+    String settings = home + "tokenizer_config.json";
+    Optional<Path> config = exists(settings) ? Optional.of(resolve(settings)) : Optional.empty();
     try {
-      if (hasJson) {
-        return Optional.of(Tokenizers.fromJson(resolve(json)));
+      if (exists(home + "tokenizer.json")) {
+        return Optional.of(Tokenizers.fromJson(used(home + "tokenizer.json")));
+      }
+      if (exists(home + "vocab.txt")) {
+        return Optional.of(Tokenizers.fromVocabulary(used(home + "vocab.txt"), config));
       }
       return Optional.of(
-          Tokenizers.fromVocabulary(
-              resolve(vocabulary),
-              exists(settings) ? Optional.of(resolve(settings)) : Optional.empty()));
+          Tokenizers.fromVocabularyAndMerges(
+              used(home + "vocab.json"), used(home + "merges.txt"), config));
     } catch (IllegalArgumentException | UncheckedIOException e) {
       problems.add(e.getMessage());
       return Optional.empty();
     }
+  }
+
+  /** Returns the path of a file, and counts it among those that make the model what it is. */
+  private Path used(String file) {
+    Path path = resolve(file);
+    files.put(file, path);
+    return path;
   }
 
   private void checkVocabulary(EncoderConfig config, Tokenizer tokenizer) {

@@ -549,7 +549,7 @@ final class ModelDirectoryProblemsTest {
     String message =
         assertThrows(ModelException.class, () -> ModelDirectory.openTokenizer(directory))
             .getMessage();
-    assertTrue(message.contains("tokenizer.json is missing, and so is vocab.txt"), message);
+    assertTrue(message.contains("tokenizer.json is missing, and so are vocab.txt"), message);
   }
 
   @Test

@@ -41,28 +41,12 @@ final class TextEmbedderTest {
           .withPrecision(Precision.FP32)
           .withThreads(2);
 
-  /** Their tokenizers are not read yet. */
-  private static final Set<String> WITHOUT_TOKENIZER =
-      Set.of(
-          "albert",
-          "deberta_v2_conv",
-          "deberta_v3",
-          "eurobert",
-          "gemma3_embedding",
-          "gte_new",
-          "modernbert",
-          "modernbert_bias",
-          "mpnet",
-          "qwen3_embedding",
-          "roberta",
-          "xlm_roberta");
-
   /** Families whose own arithmetic in fp32 is five times as far from fp64 as the others'. */
   private static final Set<String> NOISY = Set.of("modernbert", "nomic_bert", "gte");
 
   static List<String> modelsThatStateTheirPooling() {
     return Goldens.list("encoders", "").stream()
-        .filter(name -> !name.equals("bert_plain_vocab_txt") && !WITHOUT_TOKENIZER.contains(name))
+        .filter(name -> !name.equals("bert_plain_vocab_txt"))
         .toList();
   }
 

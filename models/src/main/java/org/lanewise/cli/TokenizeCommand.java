@@ -32,8 +32,8 @@ final class TokenizeCommand implements Callable<Integer> {
       required = true,
       paramLabel = "M",
       description =
-          "A directory with tokenizer.json or vocab.txt, or the id of a bundled model:"
-              + " lanewise-mini-en.")
+          "A directory with tokenizer.json, vocab.txt, or vocab.json and merges.txt; or the id of a"
+              + " bundled model: lanewise-mini-en.")
   private String model;
 
   @Mixin private InputLines.Options input;
