@@ -3,15 +3,16 @@
 #
 # Products. All are void f(long *p) and compute, for `panels` panels of 32 columns,
 #   output[r][c] = sum over d of left[r][d] * panel[d][c]
-#   p[0]  left: rows of int8, or of bf16
-#   p[1]  bytes from one row of the left side to the next, a multiple of 64
+#   p[0]  left: rows of int8, bf16 or fp32
+#   p[1]  bytes from one row of the left side to the next
 #   p[2]  the first panel: for every 4 bytes of depth the 4 bytes of each of 32 columns
 #   p[3]  bytes from one panel to the next
-#   p[4]  steps: bytes of depth / 4, a multiple of 16
+#   p[4]  steps: bytes of depth / 4; for tile_* a multiple of 16
 #   p[5]  output: int32, or fp32
 #   p[6]  bytes from one row of the output to the next
 #   p[7]  rows: a multiple of 4 (dot_*), of 16 (tile_*)
 #   p[8]  panels
+#   p[9]  dot_* alone: 0, or 1 to add to what the output holds
 # int8 is signed on the left and unsigned in the panels, in both kinds of product. What was kept in
 # tiles or in the upper halves of vectors is released before the return.
 
@@ -32,12 +33,40 @@
     add r9, r10
     .endm
 
+    .macro LOAD left, right
+    vmovups \left, [rax]
+    vmovups \right, [rax+64]
+    add rax, r10
+    .endm
+
     .macro BLOCK rows, op
+    cmp qword ptr [rdi+72], 0
+    je .Lzero\@
+    mov rax, r9
+    LOAD zmm0, zmm1
+    LOAD zmm2, zmm3
+    LOAD zmm4, zmm5
+    LOAD zmm6, zmm7
+    .if \rows > 4
+    LOAD zmm8, zmm9
+    LOAD zmm10, zmm11
+    LOAD zmm12, zmm13
+    LOAD zmm14, zmm15
+    .endif
+    .if \rows > 8
+    LOAD zmm16, zmm17
+    LOAD zmm18, zmm19
+    LOAD zmm20, zmm21
+    LOAD zmm22, zmm23
+    .endif
+    jmp .Lstart\@
+.Lzero\@:
     .irp i,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23
     .if \i < 2*\rows
     vpxord zmm\i, zmm\i, zmm\i
     .endif
     .endr
+.Lstart\@:
     mov rax, r8
     lea r13, [r8+rsi*4]
     lea r14, [r8+rsi*8]
@@ -276,6 +305,8 @@ tile_permission:
     PRODUCT dot_int8, vpdpbusd
     .balign 64, 0xcc
     PRODUCT dot_bf16, vdpbf16ps
+    .balign 64, 0xcc
+    PRODUCT dot_fp32, vfmadd231ps
     .balign 64, 0xcc
     TILE_PRODUCT tile_int8, tdpbsud
     .balign 64, 0xcc

@@ -17,7 +17,8 @@ import jdk.incubator.vector.VectorSpecies;
  * product is the scores as the first one wrote them, so that nothing is packed in between and the
  * context comes out row by row. One vector serves sequences of no more tokens than that, and what
  * is left of a head. Steps are constants, because C2 keeps bounds checks in loops whose steps it
- * does not know.
+ * does not know, and sums are added to zero before they are stored, for the reason that {@link
+ * ProductKernels} gives.
  */
 final class AttentionKernels {
   private static final VectorSpecies<Float> FLOATS = VectorBackend.FLOATS;
@@ -89,6 +90,7 @@ final class AttentionKernels {
       MemorySegment output,
       long outputAt,
       long outputStep) {
+    FloatVector zero = FloatVector.zero(FLOATS);
     FloatVector sum0a = FloatVector.zero(FLOATS);
     FloatVector sum0b = FloatVector.zero(FLOATS);
     FloatVector sum1a = FloatVector.zero(FLOATS);
@@ -125,18 +127,18 @@ final class AttentionKernels {
       leftAt += 24;
       panelAt += PANEL_BYTES;
     }
-    sum0a.intoMemorySegment(output, outputAt, NATIVE);
-    sum0b.intoMemorySegment(output, outputAt + BYTES, NATIVE);
-    sum1a.intoMemorySegment(output, outputAt + outputStep, NATIVE);
-    sum1b.intoMemorySegment(output, outputAt + outputStep + BYTES, NATIVE);
-    sum2a.intoMemorySegment(output, outputAt + 2 * outputStep, NATIVE);
-    sum2b.intoMemorySegment(output, outputAt + 2 * outputStep + BYTES, NATIVE);
-    sum3a.intoMemorySegment(output, outputAt + 3 * outputStep, NATIVE);
-    sum3b.intoMemorySegment(output, outputAt + 3 * outputStep + BYTES, NATIVE);
-    sum4a.intoMemorySegment(output, outputAt + 4 * outputStep, NATIVE);
-    sum4b.intoMemorySegment(output, outputAt + 4 * outputStep + BYTES, NATIVE);
-    sum5a.intoMemorySegment(output, outputAt + 5 * outputStep, NATIVE);
-    sum5b.intoMemorySegment(output, outputAt + 5 * outputStep + BYTES, NATIVE);
+    zero.add(sum0a).intoMemorySegment(output, outputAt, NATIVE);
+    zero.add(sum0b).intoMemorySegment(output, outputAt + BYTES, NATIVE);
+    zero.add(sum1a).intoMemorySegment(output, outputAt + outputStep, NATIVE);
+    zero.add(sum1b).intoMemorySegment(output, outputAt + outputStep + BYTES, NATIVE);
+    zero.add(sum2a).intoMemorySegment(output, outputAt + 2 * outputStep, NATIVE);
+    zero.add(sum2b).intoMemorySegment(output, outputAt + 2 * outputStep + BYTES, NATIVE);
+    zero.add(sum3a).intoMemorySegment(output, outputAt + 3 * outputStep, NATIVE);
+    zero.add(sum3b).intoMemorySegment(output, outputAt + 3 * outputStep + BYTES, NATIVE);
+    zero.add(sum4a).intoMemorySegment(output, outputAt + 4 * outputStep, NATIVE);
+    zero.add(sum4b).intoMemorySegment(output, outputAt + 4 * outputStep + BYTES, NATIVE);
+    zero.add(sum5a).intoMemorySegment(output, outputAt + 5 * outputStep, NATIVE);
+    zero.add(sum5b).intoMemorySegment(output, outputAt + 5 * outputStep + BYTES, NATIVE);
   }
 
   private static void scoresWide3(
@@ -148,6 +150,7 @@ final class AttentionKernels {
       MemorySegment output,
       long outputAt,
       long outputStep) {
+    FloatVector zero = FloatVector.zero(FLOATS);
     FloatVector sum0a = FloatVector.zero(FLOATS);
     FloatVector sum0b = FloatVector.zero(FLOATS);
     FloatVector sum1a = FloatVector.zero(FLOATS);
@@ -169,12 +172,12 @@ final class AttentionKernels {
       leftAt += 12;
       panelAt += PANEL_BYTES;
     }
-    sum0a.intoMemorySegment(output, outputAt, NATIVE);
-    sum0b.intoMemorySegment(output, outputAt + BYTES, NATIVE);
-    sum1a.intoMemorySegment(output, outputAt + outputStep, NATIVE);
-    sum1b.intoMemorySegment(output, outputAt + outputStep + BYTES, NATIVE);
-    sum2a.intoMemorySegment(output, outputAt + 2 * outputStep, NATIVE);
-    sum2b.intoMemorySegment(output, outputAt + 2 * outputStep + BYTES, NATIVE);
+    zero.add(sum0a).intoMemorySegment(output, outputAt, NATIVE);
+    zero.add(sum0b).intoMemorySegment(output, outputAt + BYTES, NATIVE);
+    zero.add(sum1a).intoMemorySegment(output, outputAt + outputStep, NATIVE);
+    zero.add(sum1b).intoMemorySegment(output, outputAt + outputStep + BYTES, NATIVE);
+    zero.add(sum2a).intoMemorySegment(output, outputAt + 2 * outputStep, NATIVE);
+    zero.add(sum2b).intoMemorySegment(output, outputAt + 2 * outputStep + BYTES, NATIVE);
   }
 
   private static void scoresNarrow6(
@@ -186,6 +189,7 @@ final class AttentionKernels {
       MemorySegment output,
       long outputAt,
       long outputStep) {
+    FloatVector zero = FloatVector.zero(FLOATS);
     FloatVector sum0 = FloatVector.zero(FLOATS);
     FloatVector sum1 = FloatVector.zero(FLOATS);
     FloatVector sum2 = FloatVector.zero(FLOATS);
@@ -209,12 +213,12 @@ final class AttentionKernels {
       leftAt += 24;
       panelAt += PANEL_BYTES;
     }
-    sum0.intoMemorySegment(output, outputAt, NATIVE);
-    sum1.intoMemorySegment(output, outputAt + outputStep, NATIVE);
-    sum2.intoMemorySegment(output, outputAt + 2 * outputStep, NATIVE);
-    sum3.intoMemorySegment(output, outputAt + 3 * outputStep, NATIVE);
-    sum4.intoMemorySegment(output, outputAt + 4 * outputStep, NATIVE);
-    sum5.intoMemorySegment(output, outputAt + 5 * outputStep, NATIVE);
+    zero.add(sum0).intoMemorySegment(output, outputAt, NATIVE);
+    zero.add(sum1).intoMemorySegment(output, outputAt + outputStep, NATIVE);
+    zero.add(sum2).intoMemorySegment(output, outputAt + 2 * outputStep, NATIVE);
+    zero.add(sum3).intoMemorySegment(output, outputAt + 3 * outputStep, NATIVE);
+    zero.add(sum4).intoMemorySegment(output, outputAt + 4 * outputStep, NATIVE);
+    zero.add(sum5).intoMemorySegment(output, outputAt + 5 * outputStep, NATIVE);
   }
 
   private static void scoresNarrow3(
@@ -226,6 +230,7 @@ final class AttentionKernels {
       MemorySegment output,
       long outputAt,
       long outputStep) {
+    FloatVector zero = FloatVector.zero(FLOATS);
     FloatVector sum0 = FloatVector.zero(FLOATS);
     FloatVector sum1 = FloatVector.zero(FLOATS);
     FloatVector sum2 = FloatVector.zero(FLOATS);
@@ -240,9 +245,9 @@ final class AttentionKernels {
       leftAt += 12;
       panelAt += PANEL_BYTES;
     }
-    sum0.intoMemorySegment(output, outputAt, NATIVE);
-    sum1.intoMemorySegment(output, outputAt + outputStep, NATIVE);
-    sum2.intoMemorySegment(output, outputAt + 2 * outputStep, NATIVE);
+    zero.add(sum0).intoMemorySegment(output, outputAt, NATIVE);
+    zero.add(sum1).intoMemorySegment(output, outputAt + outputStep, NATIVE);
+    zero.add(sum2).intoMemorySegment(output, outputAt + 2 * outputStep, NATIVE);
   }
 
   private static void contextWide(
@@ -254,6 +259,7 @@ final class AttentionKernels {
       MemorySegment output,
       long outputAt,
       long outputStep) {
+    FloatVector zero = FloatVector.zero(FLOATS);
     FloatVector sum0a = FloatVector.fromMemorySegment(FLOATS, output, outputAt, NATIVE);
     FloatVector sum0b = FloatVector.fromMemorySegment(FLOATS, output, outputAt + BYTES, NATIVE);
     FloatVector sum1a =
@@ -300,18 +306,18 @@ final class AttentionKernels {
       leftAt += PANEL_BYTES;
       panelAt += PANEL_BYTES;
     }
-    sum0a.intoMemorySegment(output, outputAt, NATIVE);
-    sum0b.intoMemorySegment(output, outputAt + BYTES, NATIVE);
-    sum1a.intoMemorySegment(output, outputAt + outputStep, NATIVE);
-    sum1b.intoMemorySegment(output, outputAt + outputStep + BYTES, NATIVE);
-    sum2a.intoMemorySegment(output, outputAt + 2 * outputStep, NATIVE);
-    sum2b.intoMemorySegment(output, outputAt + 2 * outputStep + BYTES, NATIVE);
-    sum3a.intoMemorySegment(output, outputAt + 3 * outputStep, NATIVE);
-    sum3b.intoMemorySegment(output, outputAt + 3 * outputStep + BYTES, NATIVE);
-    sum4a.intoMemorySegment(output, outputAt + 4 * outputStep, NATIVE);
-    sum4b.intoMemorySegment(output, outputAt + 4 * outputStep + BYTES, NATIVE);
-    sum5a.intoMemorySegment(output, outputAt + 5 * outputStep, NATIVE);
-    sum5b.intoMemorySegment(output, outputAt + 5 * outputStep + BYTES, NATIVE);
+    zero.add(sum0a).intoMemorySegment(output, outputAt, NATIVE);
+    zero.add(sum0b).intoMemorySegment(output, outputAt + BYTES, NATIVE);
+    zero.add(sum1a).intoMemorySegment(output, outputAt + outputStep, NATIVE);
+    zero.add(sum1b).intoMemorySegment(output, outputAt + outputStep + BYTES, NATIVE);
+    zero.add(sum2a).intoMemorySegment(output, outputAt + 2 * outputStep, NATIVE);
+    zero.add(sum2b).intoMemorySegment(output, outputAt + 2 * outputStep + BYTES, NATIVE);
+    zero.add(sum3a).intoMemorySegment(output, outputAt + 3 * outputStep, NATIVE);
+    zero.add(sum3b).intoMemorySegment(output, outputAt + 3 * outputStep + BYTES, NATIVE);
+    zero.add(sum4a).intoMemorySegment(output, outputAt + 4 * outputStep, NATIVE);
+    zero.add(sum4b).intoMemorySegment(output, outputAt + 4 * outputStep + BYTES, NATIVE);
+    zero.add(sum5a).intoMemorySegment(output, outputAt + 5 * outputStep, NATIVE);
+    zero.add(sum5b).intoMemorySegment(output, outputAt + 5 * outputStep + BYTES, NATIVE);
   }
 
   private static void contextNarrow(
@@ -323,6 +329,7 @@ final class AttentionKernels {
       MemorySegment output,
       long outputAt,
       long outputStep) {
+    FloatVector zero = FloatVector.zero(FLOATS);
     FloatVector sum0 = FloatVector.fromMemorySegment(FLOATS, output, outputAt, NATIVE);
     FloatVector sum1 = FloatVector.fromMemorySegment(FLOATS, output, outputAt + outputStep, NATIVE);
     FloatVector sum2 =
@@ -350,11 +357,11 @@ final class AttentionKernels {
       leftAt += PANEL_BYTES;
       panelAt += PANEL_BYTES;
     }
-    sum0.intoMemorySegment(output, outputAt, NATIVE);
-    sum1.intoMemorySegment(output, outputAt + outputStep, NATIVE);
-    sum2.intoMemorySegment(output, outputAt + 2 * outputStep, NATIVE);
-    sum3.intoMemorySegment(output, outputAt + 3 * outputStep, NATIVE);
-    sum4.intoMemorySegment(output, outputAt + 4 * outputStep, NATIVE);
-    sum5.intoMemorySegment(output, outputAt + 5 * outputStep, NATIVE);
+    zero.add(sum0).intoMemorySegment(output, outputAt, NATIVE);
+    zero.add(sum1).intoMemorySegment(output, outputAt + outputStep, NATIVE);
+    zero.add(sum2).intoMemorySegment(output, outputAt + 2 * outputStep, NATIVE);
+    zero.add(sum3).intoMemorySegment(output, outputAt + 3 * outputStep, NATIVE);
+    zero.add(sum4).intoMemorySegment(output, outputAt + 4 * outputStep, NATIVE);
+    zero.add(sum5).intoMemorySegment(output, outputAt + 5 * outputStep, NATIVE);
   }
 }

@@ -16,7 +16,7 @@ import org.lanewise.encoder.weights.Tensor;
 
 /**
  * The product of activations and weights by {@link MachineCode}: int8 times int8 summed in int32,
- * or bf16 times bf16 summed in fp32.
+ * bf16 times bf16 summed in fp32, or all in fp32.
  *
  * <p>int8 is symmetric: a weight is w * scale of its output channel, an activation a * scale of its
  * row, w and a from -127 to 127. Weights are stored as w + 128, because one side of the
@@ -34,6 +34,9 @@ final class MachineProduct {
 
   /** Bytes of the depth are rounded up to this, the width of a tile. */
   private static final int DEPTH_BYTES = 64;
+
+  /** Steps of the depth of one call in fp32, whose panels are large: 48 kB. */
+  private static final int FP32_STEPS = 384;
 
   /** Rows times panels of one call: the sums stay in the first cache until they are read. */
   private static final int CALL_ROWS = 96;
@@ -58,7 +61,7 @@ final class MachineProduct {
   /**
    * A weight as panels of columns, with every 4 bytes of depth of a column together.
    *
-   * @param scales of the columns; for bf16 not used
+   * @param scales of the columns; for int8 alone
    * @param depthBytes bytes of a column, rounded up
    * @param function the address of the product
    * @param rowBlock the rows of a product are a multiple of this
@@ -70,7 +73,7 @@ final class MachineProduct {
       int inputSize,
       int outputSize,
       int depthBytes,
-      boolean int8,
+      Precision precision,
       MemorySegment function,
       int rowBlock)
       implements LinearWeight {
@@ -91,10 +94,14 @@ final class MachineProduct {
       Precision precision,
       List<Tensor> weights,
       List<Tensor> biases) {
-    boolean int8 = precision == Precision.INT8;
     int inputSize = Math.toIntExact(weights.getFirst().shape()[1]);
     int outputSize = VectorBackend.outputSize(weights);
-    int depthBytes = Matrix.roundUp(inputSize * (int8 ? 1 : 2), DEPTH_BYTES);
+    int depthBytes =
+        switch (precision) {
+          case FP32 -> Float.BYTES * inputSize;
+          case BF16 -> Matrix.roundUp(Short.BYTES * inputSize, DEPTH_BYTES);
+          case INT8 -> Matrix.roundUp(inputSize, DEPTH_BYTES);
+        };
     int columns = Matrix.roundUp(outputSize, PANEL);
     MemorySegment panels = arena.allocate((long) columns * depthBytes, 64);
     MemorySegment scales = arena.allocate((long) columns * Float.BYTES, 64);
@@ -103,17 +110,18 @@ final class MachineProduct {
         panel -> {
           float[][] rows = WeightPacking.rows(weights, panel * PANEL, PANEL);
           long at = (long) panel * PANEL * depthBytes;
-          if (int8) {
-            packInt8(rows, panels, at, scales, 4L * panel * PANEL);
-          } else {
-            packBf16(rows, panels, at);
+          switch (precision) {
+            case FP32 -> WeightPacking.packFp32(rows, panels, at);
+            case BF16 -> packBf16(rows, panels, at);
+            case INT8 -> packInt8(rows, panels, at, scales, 4L * panel * PANEL);
           }
         });
+    boolean tiles = unit == MatrixUnit.AMX;
     MachineCode.Function function =
-        switch (unit) {
-          case AMX -> int8 ? MachineCode.Function.TILE_INT8 : MachineCode.Function.TILE_BF16;
-          case AVX512 -> int8 ? MachineCode.Function.DOT_INT8 : MachineCode.Function.DOT_BF16;
-          case VECTOR_API -> throw new IllegalArgumentException("the Vector API has no function");
+        switch (precision) {
+          case FP32 -> MachineCode.Function.DOT_FP32;
+          case BF16 -> tiles ? MachineCode.Function.TILE_BF16 : MachineCode.Function.DOT_BF16;
+          case INT8 -> tiles ? MachineCode.Function.TILE_INT8 : MachineCode.Function.DOT_INT8;
         };
     return new Weight(
         panels,
@@ -122,9 +130,9 @@ final class MachineProduct {
         inputSize,
         outputSize,
         depthBytes,
-        int8,
+        precision,
         MatrixUnit.code().address(function),
-        unit == MatrixUnit.AMX ? ROWS : DOT_ROWS);
+        tiles ? ROWS : DOT_ROWS);
   }
 
   private static void packInt8(
@@ -167,61 +175,79 @@ final class MachineProduct {
       Matrix output) {
     int chunk = Math.min(Matrix.roundUp(rows, ROWS), CALL_ROWS);
     int panels = Math.min(endPanel - firstPanel, CALL_ROWS / chunk);
+    boolean fp32 = weight.precision() == Precision.FP32;
     try (ScratchPool.Scratch scratch = scratches.borrow()) {
-      long depth = weight.depthBytes();
-      MemorySegment left = scratch.floats(Matrix.roundUp(rows, ROWS) * depth / Float.BYTES);
+      long rowBytes = fp32 ? input.stride() * 4L : weight.depthBytes();
+      MemorySegment left = scratch.floats(fp32 ? 1 : Matrix.roundUp(rows, ROWS) * rowBytes / 4);
       MemorySegment scales = scratch.floats(rows);
       MemorySegment excesses = scratch.floats(rows);
       MemorySegment sums = scratch.floats((long) chunk * panels * PANEL);
-      MemorySegment call = scratch.floats(2 * 9);
-      pack(input, firstRow, rows, weight, left, scales, excesses);
-      call.setAtIndex(LONG, 1, depth);
+      MemorySegment call = scratch.floats(2 * 10);
+      if (!fp32) {
+        pack(input, firstRow, rows, weight, left, scales, excesses);
+      }
+      long leftAt = fp32 ? input.data().address() + input.rowOffset(firstRow) : left.address();
+      long sumsStride = 4L * panels * PANEL;
+      call.setAtIndex(LONG, 1, rowBytes);
       call.setAtIndex(LONG, 3, weight.panelBytes());
-      call.setAtIndex(LONG, 4, depth / 4);
       call.setAtIndex(LONG, 5, sums.address());
-      call.setAtIndex(LONG, 6, 4L * panels * PANEL);
+      call.setAtIndex(LONG, 6, sumsStride);
       for (int panel = firstPanel; panel < endPanel; panel += panels) {
         int count = Math.min(panels, endPanel - panel);
+        long panelAt = weight.panels().address() + panel * weight.panelBytes();
+        call.setAtIndex(LONG, 8, count);
         for (int row = 0; row < rows; row += chunk) {
           int many = Math.min(chunk, rows - row);
-          call.setAtIndex(LONG, 0, left.address() + row * depth);
-          call.setAtIndex(LONG, 2, weight.panels().address() + panel * weight.panelBytes());
           call.setAtIndex(LONG, 7, Matrix.roundUp(many, weight.rowBlock()));
-          call.setAtIndex(LONG, 8, count);
-          MachineCode.call(weight.function(), call);
+          sum(weight, call, leftAt + row * rowBytes, panelAt);
           for (int i = 0; i < count; i++) {
-            long outputAt = output.rowOffset(firstRow + row) + (panel + i) * 4L * PANEL;
+            long columnAt = (panel + i) * 4L * PANEL;
+            long outputAt = output.rowOffset(firstRow + row) + columnAt;
+            long outputStride = output.stride() * 4L;
             long sumsAt = i * 4L * PANEL;
-            if (weight.int8()) {
+            if (weight.precision() == Precision.INT8) {
               scale(
                   sums,
                   sumsAt,
-                  4L * panels * PANEL,
+                  sumsStride,
                   many,
                   scales,
                   excesses,
                   row,
                   weight,
-                  (panel + i) * 4L * PANEL,
+                  columnAt,
                   output.data(),
                   outputAt,
-                  output.stride() * 4L);
+                  outputStride);
             } else {
               addBias(
                   sums,
                   sumsAt,
-                  4L * panels * PANEL,
+                  sumsStride,
                   many,
                   weight,
-                  (panel + i) * 4L * PANEL,
+                  columnAt,
                   output.data(),
                   outputAt,
-                  output.stride() * 4L);
+                  outputStride);
             }
-            VectorBackend.activate(activation, output.data(), outputAt, output.stride() * 4L, many);
+            VectorBackend.activate(activation, output.data(), outputAt, outputStride, many);
           }
         }
       }
+    }
+  }
+
+  /** Sums over the depth; in fp32 a chunk of it after the other, so that a panel stays cached. */
+  private static void sum(Weight weight, MemorySegment call, long leftAt, long panelAt) {
+    int steps = weight.depthBytes() / 4;
+    int most = weight.precision() == Precision.FP32 ? FP32_STEPS : steps;
+    for (int step = 0; step < steps; step += most) {
+      call.setAtIndex(LONG, 0, leftAt + 4L * step);
+      call.setAtIndex(LONG, 2, panelAt + 4L * PANEL * step);
+      call.setAtIndex(LONG, 4, Math.min(most, steps - step));
+      call.setAtIndex(LONG, 9, step == 0 ? 0 : 1);
+      MachineCode.call(weight.function(), call);
     }
   }
 
@@ -238,7 +264,7 @@ final class MachineProduct {
     for (int row = 0; row < rows; row++) {
       long from = input.rowOffset(firstRow + row);
       long to = (long) row * depth;
-      if (weight.int8()) {
+      if (weight.precision() == Precision.INT8) {
         float largest = largest(input.data(), from, size);
         scales.setAtIndex(FLOAT, row, largest / Int8.LARGEST);
         float inverse = largest == 0 ? 0 : Int8.LARGEST / largest;
@@ -247,7 +273,7 @@ final class MachineProduct {
       } else {
         roundBf16(input.data(), from, size, left, to);
       }
-      int written = Matrix.roundUp(size, LANES) * (weight.int8() ? 1 : 2);
+      int written = Matrix.roundUp(size, LANES) * (weight.precision() == Precision.INT8 ? 1 : 2);
       for (; written < depth; written += 4) {
         left.set(INT, to + written, 0);
       }

@@ -23,13 +23,16 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride) {
 
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
 
+  /** A multiple of the rows that any kernel reads or writes at once. */
+  private static final int PADDED_ROWS = 2 * ROW_BLOCK;
+
   /** A kernel may read the largest vector from any number of the matrix on. */
   private static final long VECTOR_BYTES = 64;
 
   /** Returns a matrix in host memory of the arena, filled with zeros. */
   static Matrix allocate(Arena arena, int rows, int columns) {
     int stride = roundUp(columns, COLUMN_BLOCK);
-    long bytes = (long) roundUp(rows, ROW_BLOCK) * stride * Float.BYTES + VECTOR_BYTES;
+    long bytes = (long) roundUp(rows, PADDED_ROWS) * stride * Float.BYTES + VECTOR_BYTES;
     return new Matrix(arena.allocate(bytes, 64), rows, columns, stride);
   }
 

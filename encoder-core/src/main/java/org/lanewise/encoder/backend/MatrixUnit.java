@@ -7,7 +7,7 @@ import java.util.function.Supplier;
 /** What multiplies matrices: the Vector API, or machine code for instructions beyond it. */
 enum MatrixUnit {
   VECTOR_API,
-  /** Dot products of pairs of bf16 or quadruples of int8: AVX512_BF16, AVX512_VNNI. */
+  /** AVX512F, and for pairs of bf16 or quadruples of int8 AVX512_BF16 or AVX512_VNNI. */
   AVX512,
   /** Tiles of 16 x 16 sums: AMX-BF16, AMX-INT8. */
   AMX;
@@ -127,15 +127,12 @@ enum MatrixUnit {
   static Choice choose(Precision precision, int vectorBits) {
     boolean allowed = !System.getProperty(PROPERTY, "true").equals("false");
     // Native access is not even asked for where it would not be used.
-    boolean asked = allowed && vectorBits == 512 && precision != Precision.FP32;
+    boolean asked = allowed && vectorBits == 512;
     return choose(precision, vectorBits, allowed, asked ? facts() : Facts.none(""));
   }
 
   /** Returns the fastest unit for a precision that the facts allow. */
   static Choice choose(Precision precision, int vectorBits, boolean allowed, Facts facts) {
-    if (precision == Precision.FP32) {
-      return new Choice(VECTOR_API, "fp32 is fastest there");
-    }
     if (!allowed) {
       return new Choice(VECTOR_API, "-D" + PROPERTY + "=false");
     }
@@ -145,12 +142,15 @@ enum MatrixUnit {
     if (facts.missing().isPresent()) {
       return new Choice(VECTOR_API, facts.missing().get());
     }
+    if (precision == Precision.FP32) {
+      return new Choice(AVX512, "the processor has AVX-512");
+    }
     boolean int8 = precision == Precision.INT8;
     if (int8 ? facts.amxInt8() : facts.amxBf16()) {
       return new Choice(AMX, "the processor has AMX tiles and Linux allows them");
     }
     if (int8 ? facts.avx512Int8() : facts.avx512Bf16()) {
-      return new Choice(AVX512, "the processor has AVX-512 dot products, and no AMX to use");
+      return new Choice(AVX512, "the processor has AVX-512 dot products and no AMX to use");
     }
     return new Choice(VECTOR_API, "the processor has no dot products of " + precision.label());
   }

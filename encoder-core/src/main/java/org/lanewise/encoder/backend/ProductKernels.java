@@ -30,7 +30,10 @@ import jdk.incubator.vector.VectorSpecies;
  * </ul>
  *
  * The sums must be local variables of one method and may not be passed to another, not even to be
- * stored: C2 keeps no arrays of vectors in registers, and boxes what a call could see.
+ * stored: C2 keeps no arrays of vectors in registers, and boxes what a call could see. What the
+ * loop leaves is therefore the argument of an addition, whose result is stored: where the sums
+ * themselves were, some compilations boxed them at every step (a base model's products at 125
+ * instead of 200 GFLOP/s).
  */
 final class ProductKernels {
   static final VectorSpecies<Float> FLOATS = VectorBackend.FLOATS;
@@ -175,18 +178,19 @@ final class ProductKernels {
       long outputStride) {
     FloatVector bias0 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt, NATIVE);
     FloatVector bias1 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt + BYTES, NATIVE);
-    FloatVector sum0a = bias0;
-    FloatVector sum0b = bias1;
-    FloatVector sum1a = bias0;
-    FloatVector sum1b = bias1;
-    FloatVector sum2a = bias0;
-    FloatVector sum2b = bias1;
-    FloatVector sum3a = bias0;
-    FloatVector sum3b = bias1;
-    FloatVector sum4a = bias0;
-    FloatVector sum4b = bias1;
-    FloatVector sum5a = bias0;
-    FloatVector sum5b = bias1;
+    FloatVector zero = FloatVector.zero(FLOATS);
+    FloatVector sum0a = zero;
+    FloatVector sum0b = zero;
+    FloatVector sum1a = zero;
+    FloatVector sum1b = zero;
+    FloatVector sum2a = zero;
+    FloatVector sum2b = zero;
+    FloatVector sum3a = zero;
+    FloatVector sum3b = zero;
+    FloatVector sum4a = zero;
+    FloatVector sum4b = zero;
+    FloatVector sum5a = zero;
+    FloatVector sum5b = zero;
     for (int k = 0; k < depth; k++) {
       FloatVector right0 = FloatVector.fromMemorySegment(FLOATS, panel, panelAt, NATIVE);
       FloatVector right1 = FloatVector.fromMemorySegment(FLOATS, panel, panelAt + BYTES, NATIVE);
@@ -211,18 +215,18 @@ final class ProductKernels {
       leftAt += 24;
       panelAt += PANEL_BYTES;
     }
-    sum0a.intoMemorySegment(output, outputAt, NATIVE);
-    sum0b.intoMemorySegment(output, outputAt + BYTES, NATIVE);
-    sum1a.intoMemorySegment(output, outputAt + outputStride, NATIVE);
-    sum1b.intoMemorySegment(output, outputAt + outputStride + BYTES, NATIVE);
-    sum2a.intoMemorySegment(output, outputAt + 2 * outputStride, NATIVE);
-    sum2b.intoMemorySegment(output, outputAt + 2 * outputStride + BYTES, NATIVE);
-    sum3a.intoMemorySegment(output, outputAt + 3 * outputStride, NATIVE);
-    sum3b.intoMemorySegment(output, outputAt + 3 * outputStride + BYTES, NATIVE);
-    sum4a.intoMemorySegment(output, outputAt + 4 * outputStride, NATIVE);
-    sum4b.intoMemorySegment(output, outputAt + 4 * outputStride + BYTES, NATIVE);
-    sum5a.intoMemorySegment(output, outputAt + 5 * outputStride, NATIVE);
-    sum5b.intoMemorySegment(output, outputAt + 5 * outputStride + BYTES, NATIVE);
+    bias0.add(sum0a).intoMemorySegment(output, outputAt, NATIVE);
+    bias1.add(sum0b).intoMemorySegment(output, outputAt + BYTES, NATIVE);
+    bias0.add(sum1a).intoMemorySegment(output, outputAt + outputStride, NATIVE);
+    bias1.add(sum1b).intoMemorySegment(output, outputAt + outputStride + BYTES, NATIVE);
+    bias0.add(sum2a).intoMemorySegment(output, outputAt + 2 * outputStride, NATIVE);
+    bias1.add(sum2b).intoMemorySegment(output, outputAt + 2 * outputStride + BYTES, NATIVE);
+    bias0.add(sum3a).intoMemorySegment(output, outputAt + 3 * outputStride, NATIVE);
+    bias1.add(sum3b).intoMemorySegment(output, outputAt + 3 * outputStride + BYTES, NATIVE);
+    bias0.add(sum4a).intoMemorySegment(output, outputAt + 4 * outputStride, NATIVE);
+    bias1.add(sum4b).intoMemorySegment(output, outputAt + 4 * outputStride + BYTES, NATIVE);
+    bias0.add(sum5a).intoMemorySegment(output, outputAt + 5 * outputStride, NATIVE);
+    bias1.add(sum5b).intoMemorySegment(output, outputAt + 5 * outputStride + BYTES, NATIVE);
   }
 
   private static void fp32Rows3(
@@ -238,12 +242,13 @@ final class ProductKernels {
       long outputStride) {
     FloatVector bias0 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt, NATIVE);
     FloatVector bias1 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt + BYTES, NATIVE);
-    FloatVector sum0a = bias0;
-    FloatVector sum0b = bias1;
-    FloatVector sum1a = bias0;
-    FloatVector sum1b = bias1;
-    FloatVector sum2a = bias0;
-    FloatVector sum2b = bias1;
+    FloatVector zero = FloatVector.zero(FLOATS);
+    FloatVector sum0a = zero;
+    FloatVector sum0b = zero;
+    FloatVector sum1a = zero;
+    FloatVector sum1b = zero;
+    FloatVector sum2a = zero;
+    FloatVector sum2b = zero;
     for (int k = 0; k < depth; k++) {
       FloatVector right0 = FloatVector.fromMemorySegment(FLOATS, panel, panelAt, NATIVE);
       FloatVector right1 = FloatVector.fromMemorySegment(FLOATS, panel, panelAt + BYTES, NATIVE);
@@ -259,12 +264,12 @@ final class ProductKernels {
       leftAt += 12;
       panelAt += PANEL_BYTES;
     }
-    sum0a.intoMemorySegment(output, outputAt, NATIVE);
-    sum0b.intoMemorySegment(output, outputAt + BYTES, NATIVE);
-    sum1a.intoMemorySegment(output, outputAt + outputStride, NATIVE);
-    sum1b.intoMemorySegment(output, outputAt + outputStride + BYTES, NATIVE);
-    sum2a.intoMemorySegment(output, outputAt + 2 * outputStride, NATIVE);
-    sum2b.intoMemorySegment(output, outputAt + 2 * outputStride + BYTES, NATIVE);
+    bias0.add(sum0a).intoMemorySegment(output, outputAt, NATIVE);
+    bias1.add(sum0b).intoMemorySegment(output, outputAt + BYTES, NATIVE);
+    bias0.add(sum1a).intoMemorySegment(output, outputAt + outputStride, NATIVE);
+    bias1.add(sum1b).intoMemorySegment(output, outputAt + outputStride + BYTES, NATIVE);
+    bias0.add(sum2a).intoMemorySegment(output, outputAt + 2 * outputStride, NATIVE);
+    bias1.add(sum2b).intoMemorySegment(output, outputAt + 2 * outputStride + BYTES, NATIVE);
   }
 
   private static void bf16Rows6(
@@ -280,18 +285,19 @@ final class ProductKernels {
       long outputStride) {
     FloatVector bias0 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt, NATIVE);
     FloatVector bias1 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt + BYTES, NATIVE);
-    FloatVector sum0a = bias0;
-    FloatVector sum0b = bias1;
-    FloatVector sum1a = bias0;
-    FloatVector sum1b = bias1;
-    FloatVector sum2a = bias0;
-    FloatVector sum2b = bias1;
-    FloatVector sum3a = bias0;
-    FloatVector sum3b = bias1;
-    FloatVector sum4a = bias0;
-    FloatVector sum4b = bias1;
-    FloatVector sum5a = bias0;
-    FloatVector sum5b = bias1;
+    FloatVector zero = FloatVector.zero(FLOATS);
+    FloatVector sum0a = zero;
+    FloatVector sum0b = zero;
+    FloatVector sum1a = zero;
+    FloatVector sum1b = zero;
+    FloatVector sum2a = zero;
+    FloatVector sum2b = zero;
+    FloatVector sum3a = zero;
+    FloatVector sum3b = zero;
+    FloatVector sum4a = zero;
+    FloatVector sum4b = zero;
+    FloatVector sum5a = zero;
+    FloatVector sum5b = zero;
     for (int k = 0; k < depth; k++) {
       IntVector pair = IntVector.fromMemorySegment(INTS, panel, panelAt, NATIVE);
       FloatVector right0 = pair.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
@@ -317,18 +323,18 @@ final class ProductKernels {
       leftAt += 24;
       panelAt += BYTES;
     }
-    sum0a.intoMemorySegment(output, outputAt, NATIVE);
-    sum0b.intoMemorySegment(output, outputAt + BYTES, NATIVE);
-    sum1a.intoMemorySegment(output, outputAt + outputStride, NATIVE);
-    sum1b.intoMemorySegment(output, outputAt + outputStride + BYTES, NATIVE);
-    sum2a.intoMemorySegment(output, outputAt + 2 * outputStride, NATIVE);
-    sum2b.intoMemorySegment(output, outputAt + 2 * outputStride + BYTES, NATIVE);
-    sum3a.intoMemorySegment(output, outputAt + 3 * outputStride, NATIVE);
-    sum3b.intoMemorySegment(output, outputAt + 3 * outputStride + BYTES, NATIVE);
-    sum4a.intoMemorySegment(output, outputAt + 4 * outputStride, NATIVE);
-    sum4b.intoMemorySegment(output, outputAt + 4 * outputStride + BYTES, NATIVE);
-    sum5a.intoMemorySegment(output, outputAt + 5 * outputStride, NATIVE);
-    sum5b.intoMemorySegment(output, outputAt + 5 * outputStride + BYTES, NATIVE);
+    bias0.add(sum0a).intoMemorySegment(output, outputAt, NATIVE);
+    bias1.add(sum0b).intoMemorySegment(output, outputAt + BYTES, NATIVE);
+    bias0.add(sum1a).intoMemorySegment(output, outputAt + outputStride, NATIVE);
+    bias1.add(sum1b).intoMemorySegment(output, outputAt + outputStride + BYTES, NATIVE);
+    bias0.add(sum2a).intoMemorySegment(output, outputAt + 2 * outputStride, NATIVE);
+    bias1.add(sum2b).intoMemorySegment(output, outputAt + 2 * outputStride + BYTES, NATIVE);
+    bias0.add(sum3a).intoMemorySegment(output, outputAt + 3 * outputStride, NATIVE);
+    bias1.add(sum3b).intoMemorySegment(output, outputAt + 3 * outputStride + BYTES, NATIVE);
+    bias0.add(sum4a).intoMemorySegment(output, outputAt + 4 * outputStride, NATIVE);
+    bias1.add(sum4b).intoMemorySegment(output, outputAt + 4 * outputStride + BYTES, NATIVE);
+    bias0.add(sum5a).intoMemorySegment(output, outputAt + 5 * outputStride, NATIVE);
+    bias1.add(sum5b).intoMemorySegment(output, outputAt + 5 * outputStride + BYTES, NATIVE);
   }
 
   private static void bf16Rows3(
@@ -344,12 +350,13 @@ final class ProductKernels {
       long outputStride) {
     FloatVector bias0 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt, NATIVE);
     FloatVector bias1 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt + BYTES, NATIVE);
-    FloatVector sum0a = bias0;
-    FloatVector sum0b = bias1;
-    FloatVector sum1a = bias0;
-    FloatVector sum1b = bias1;
-    FloatVector sum2a = bias0;
-    FloatVector sum2b = bias1;
+    FloatVector zero = FloatVector.zero(FLOATS);
+    FloatVector sum0a = zero;
+    FloatVector sum0b = zero;
+    FloatVector sum1a = zero;
+    FloatVector sum1b = zero;
+    FloatVector sum2a = zero;
+    FloatVector sum2b = zero;
     for (int k = 0; k < depth; k++) {
       IntVector pair = IntVector.fromMemorySegment(INTS, panel, panelAt, NATIVE);
       FloatVector right0 = pair.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
@@ -366,11 +373,11 @@ final class ProductKernels {
       leftAt += 12;
       panelAt += BYTES;
     }
-    sum0a.intoMemorySegment(output, outputAt, NATIVE);
-    sum0b.intoMemorySegment(output, outputAt + BYTES, NATIVE);
-    sum1a.intoMemorySegment(output, outputAt + outputStride, NATIVE);
-    sum1b.intoMemorySegment(output, outputAt + outputStride + BYTES, NATIVE);
-    sum2a.intoMemorySegment(output, outputAt + 2 * outputStride, NATIVE);
-    sum2b.intoMemorySegment(output, outputAt + 2 * outputStride + BYTES, NATIVE);
+    bias0.add(sum0a).intoMemorySegment(output, outputAt, NATIVE);
+    bias1.add(sum0b).intoMemorySegment(output, outputAt + BYTES, NATIVE);
+    bias0.add(sum1a).intoMemorySegment(output, outputAt + outputStride, NATIVE);
+    bias1.add(sum1b).intoMemorySegment(output, outputAt + outputStride + BYTES, NATIVE);
+    bias0.add(sum2a).intoMemorySegment(output, outputAt + 2 * outputStride, NATIVE);
+    bias1.add(sum2b).intoMemorySegment(output, outputAt + 2 * outputStride + BYTES, NATIVE);
   }
 }

@@ -66,7 +66,7 @@ final class WeightPacking {
     }
   }
 
-  private static void packFp32(float[][] columns, MemorySegment panel, long at) {
+  static void packFp32(float[][] columns, MemorySegment panel, long at) {
     for (int k = 0; k < columns[0].length; k++) {
       for (float[] column : columns) {
         panel.set(FLOAT, at, column[k]);

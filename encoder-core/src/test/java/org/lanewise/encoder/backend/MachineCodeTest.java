@@ -69,15 +69,15 @@ final class MachineCodeTest {
 
   /** The sides of a product and what it is, as the functions take and give them. */
   private final class Product {
-    private final boolean int8;
+    private final Precision precision;
     private final int rows;
     private final int depthBytes;
     private final int panels;
     private final byte[] left;
     private final byte[] right;
 
-    Product(boolean int8, int rows, int depthBytes, int panels) {
-      this.int8 = int8;
+    Product(Precision precision, int rows, int depthBytes, int panels) {
+      this.precision = precision;
       this.rows = rows;
       this.depthBytes = depthBytes;
       this.panels = panels;
@@ -88,10 +88,14 @@ final class MachineCodeTest {
     private byte[] bytes(int count) {
       byte[] bytes = new byte[count];
       random.nextBytes(bytes);
-      for (int i = 0; i < count && !int8; i += 2) {
-        int bits = BFloat16.bits((float) random.nextGaussian());
-        bytes[i] = (byte) bits;
-        bytes[i + 1] = (byte) (bits >> 8);
+      ByteBuffer numbers = ByteBuffer.wrap(bytes).order(ByteOrder.nativeOrder());
+      for (int i = 0; i < count && precision != Precision.INT8; i += width()) {
+        float number = (float) random.nextGaussian();
+        if (precision == Precision.FP32) {
+          numbers.putFloat(i, number);
+        } else {
+          numbers.putShort(i, (short) BFloat16.bits(number));
+        }
       }
       return bytes;
     }
@@ -102,17 +106,28 @@ final class MachineCodeTest {
       int at = column / PANEL * PANEL * depthBytes + step * 4 * PANEL + column % PANEL * 4;
       ByteBuffer rights = TileProcessor.allocate(4).put(right, at, 4);
       double sum = 0;
-      for (int i = 0; i < 4; i += int8 ? 1 : 2) {
+      for (int i = 0; i < 4; i += width()) {
         sum +=
-            int8
-                ? lefts.get(i) * (rights.get(i) & 0xFF)
-                : (double) Float.intBitsToFloat(lefts.getShort(i) << 16)
-                    * Float.intBitsToFloat(rights.getShort(i) << 16);
+            switch (precision) {
+              case FP32 -> (double) lefts.getFloat(i) * rights.getFloat(i);
+              case BF16 ->
+                  (double) Float.intBitsToFloat(lefts.getShort(i) << 16)
+                      * Float.intBitsToFloat(rights.getShort(i) << 16);
+              case INT8 -> lefts.get(i) * (rights.get(i) & 0xFF);
+            };
       }
       return sum;
     }
 
-    void assertIs(ByteBuffer output) {
+    private int width() {
+      return switch (precision) {
+        case FP32 -> 4;
+        case BF16 -> 2;
+        case INT8 -> 1;
+      };
+    }
+
+    void assertIs(int times, ByteBuffer output) {
       for (int row = 0; row < rows; row++) {
         for (int column = 0; column < panels * PANEL; column++) {
           double expected = 0;
@@ -120,13 +135,15 @@ final class MachineCodeTest {
             expected += dot(row, column, step);
           }
           int at = (row * panels * PANEL + column) * 4;
+          boolean int8 = precision == Precision.INT8;
           double actual = int8 ? output.getInt(at) : output.getFloat(at);
-          assertEquals(expected, actual, int8 ? 0 : 1e-4, "row " + row + ", column " + column);
+          assertEquals(
+              times * expected, actual, int8 ? 0 : 1e-4, "row " + row + ", column " + column);
         }
       }
     }
 
-    void parameters(ByteBuffer parameters, long leftAt, long rightAt, long outputAt) {
+    void parameters(ByteBuffer parameters, long leftAt, long rightAt, long outputAt, int adds) {
       long[] values = {
         leftAt,
         depthBytes,
@@ -136,7 +153,8 @@ final class MachineCodeTest {
         outputAt,
         4L * panels * PANEL,
         rows,
-        panels
+        panels,
+        adds
       };
       for (int i = 0; i < values.length; i++) {
         parameters.putLong(8 * i, values[i]);
@@ -156,53 +174,64 @@ final class MachineCodeTest {
     for (int rows : new int[] {16, 32, 48, 80}) {
       for (int depthBytes : new int[] {64, 192}) {
         for (int panels : new int[] {1, 3}) {
-          boolean int8 = function == Function.TILE_INT8;
-          Product product = new Product(int8, rows, depthBytes, panels);
+          Product product = new Product(precision(function), rows, depthBytes, panels);
           TileProcessor processor = new TileProcessor(MachineCode.bytes());
           ByteBuffer output = TileProcessor.allocate(product.outputBytes());
-          ByteBuffer parameters = TileProcessor.allocate(72);
+          ByteBuffer parameters = TileProcessor.allocate(80);
           product.parameters(
               parameters,
               processor.map(TileProcessor.allocate(product.left.length).put(0, product.left)),
               processor.map(TileProcessor.allocate(product.right.length).put(0, product.right)),
-              processor.map(output));
+              processor.map(output),
+              0);
           processor.call(function.offset(), processor.map(parameters));
-          product.assertIs(output);
+          product.assertIs(1, output);
         }
       }
     }
+  }
+
+  private static Precision precision(Function function) {
+    String name = function.name();
+    return Precision.valueOf(name.substring(name.indexOf('_') + 1));
   }
 
   /** On this machine's processor, everything at the very end of its memory. */
   @ParameterizedTest
   @EnumSource(
       value = Function.class,
-      names = {"DOT_INT8", "DOT_BF16", "TILE_INT8", "TILE_BF16"})
+      names = {"DOT_INT8", "DOT_BF16", "DOT_FP32", "TILE_INT8", "TILE_BF16"})
   void productsStayInTheirMemory(Function function) {
-    boolean int8 = function == Function.DOT_INT8 || function == Function.TILE_INT8;
-    boolean tiles = function == Function.TILE_INT8 || function == Function.TILE_BF16;
+    boolean tiles = function.name().startsWith("TILE");
     assumeTrue(MachineCode.written(), "machine code is for Linux on x86-64");
     MatrixUnit.Facts facts = MatrixUnit.facts();
-    assumeTrue(
-        tiles
-            ? int8 ? facts.amxInt8() : facts.amxBf16()
-            : int8 ? facts.avx512Int8() : facts.avx512Bf16(),
-        "this processor has no " + function);
+    boolean there =
+        switch (function) {
+          case DOT_INT8 -> facts.avx512Int8();
+          case DOT_BF16 -> facts.avx512Bf16();
+          case TILE_INT8 -> facts.amxInt8();
+          case TILE_BF16 -> facts.amxBf16();
+          default -> facts.missing().isEmpty();
+        };
+    assumeTrue(there, "this processor has no " + function);
     int step = tiles ? 16 : 4;
     for (int rows = step; rows <= 7 * step; rows += step) {
       for (int depthBytes : new int[] {64, 128, 448}) {
         for (int panels : new int[] {1, 2}) {
-          Product product = new Product(int8, rows, depthBytes, panels);
+          Product product = new Product(precision(function), rows, depthBytes, panels);
           MemorySegment left =
               guarded(product.left.length).copyFrom(MemorySegment.ofArray(product.left));
           MemorySegment right =
               guarded(product.right.length).copyFrom(MemorySegment.ofArray(product.right));
           MemorySegment output = guarded(product.outputBytes());
-          MemorySegment parameters = guarded(72);
+          MemorySegment parameters = guarded(80);
           ByteBuffer values = parameters.asByteBuffer().order(ByteOrder.nativeOrder());
-          product.parameters(values, left.address(), right.address(), output.address());
-          MachineCode.call(MatrixUnit.code().address(function), parameters);
-          product.assertIs(output.asByteBuffer().order(ByteOrder.nativeOrder()));
+          ByteBuffer numbers = output.asByteBuffer().order(ByteOrder.nativeOrder());
+          for (int adds = 0; adds < (tiles ? 1 : 2); adds++) {
+            product.parameters(values, left.address(), right.address(), output.address(), adds);
+            MachineCode.call(MatrixUnit.code().address(function), parameters);
+            product.assertIs(1 + adds, numbers);
+          }
         }
       }
     }

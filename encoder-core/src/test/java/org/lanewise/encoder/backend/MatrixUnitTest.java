@@ -28,7 +28,7 @@ final class MatrixUnitTest {
     assertEquals(new Facts(true, true, true, true, Optional.empty()), facts);
     assertEquals(MatrixUnit.AMX, choose(Precision.BF16, 512, true, facts));
     assertEquals(MatrixUnit.AMX, choose(Precision.INT8, 512, true, facts));
-    assertEquals(MatrixUnit.VECTOR_API, choose(Precision.FP32, 512, true, facts));
+    assertEquals(MatrixUnit.AVX512, choose(Precision.FP32, 512, true, facts));
   }
 
   @Test
