@@ -33,7 +33,7 @@ final class Goals {
   private static final String SINGLE = "1x12";
   private static final List<String> BULKS = List.of("32x128", "8x512");
   private static final String MIX = "mix";
-  private static final String VECTOR_FP32 = "vector-fp32";
+  private static final String FP32 = "tiles-fp32";
   private static final String VECTOR_BF16 = "vector-bf16";
   private static final String VECTOR_INT8 = "vector-int8";
   private static final String TILES_BF16 = "tiles-bf16";
@@ -65,10 +65,10 @@ final class Goals {
       }
       boolean small = shape.equals(MINILM);
       for (String bulk : BULKS) {
-        faster("1", shape, most, bulk, VECTOR_FP32, ORT_FP32, small ? 1.1 : 1.0);
+        faster("1", shape, most, bulk, FP32, ORT_FP32, small ? 1.1 : 1.0);
       }
-      faster("1", shape, most, MIX, VECTOR_FP32, ORT_FP32, 1.4);
-      faster("1", shape, most, SINGLE, VECTOR_FP32, ORT_FP32, 1);
+      faster("1", shape, most, MIX, FP32, ORT_FP32, 1.4);
+      faster("1", shape, most, SINGLE, FP32, ORT_FP32, 1);
       for (String bulk : BULKS) {
         faster("2", shape, most, bulk, TILES_BF16, TORCH_BF16, 1.5);
         faster("2", shape, most, bulk, TILES_BF16, ORT_INT8, 3);
@@ -90,7 +90,7 @@ final class Goals {
       }
       faster("4", shape, 1, SINGLE, VECTOR_BF16, ORT_FP32, 1.3);
       faster("4", shape, 1, SINGLE, VECTOR_INT8, VECTOR_BF16, 1);
-      for (String contender : List.of(VECTOR_FP32, VECTOR_BF16, TILES_BF16, TILES_INT8)) {
+      for (String contender : List.of(FP32, VECTOR_BF16, TILES_BF16, TILES_INT8)) {
         Optional<Timing> one = timing(shape, 1, BULKS.getFirst(), contender);
         Optional<Timing> two = timing(shape, 2, BULKS.getFirst(), contender);
         add(

@@ -10,7 +10,7 @@ import java.util.Map;
 import org.lanewise.encoder.ModelDirectory;
 import org.lanewise.encoder.backend.PoolingMode;
 import org.lanewise.encoder.head.SentenceModule;
-import org.lanewise.encoder.model.BertConfig;
+import org.lanewise.encoder.model.EncoderSizes;
 import org.lanewise.encoder.weights.Tensor;
 import org.lanewise.encoder.weights.Weights;
 
@@ -49,7 +49,8 @@ final class OnnxGraph {
 
   private final Form form;
   private final Numbers numbers;
-  private final BertConfig config;
+  private final EncoderSizes sizes;
+  private final float epsilon;
   private final Weights weights;
   private final OnnxFile file;
   private final Map<String, List<String>> quantizedInputs = new HashMap<>();
@@ -58,7 +59,8 @@ final class OnnxGraph {
   private OnnxGraph(Form form, Numbers numbers, ModelDirectory directory, OnnxFile file) {
     this.form = form;
     this.numbers = numbers;
-    this.config = directory.config();
+    this.sizes = directory.config().sizes();
+    this.epsilon = directory.config().embedding().norm().orElseThrow().epsilon();
     this.weights = directory.weights();
     this.file = file;
   }
@@ -76,12 +78,13 @@ final class OnnxGraph {
             new SentenceModule.Pooling(List.of(PoolingMode.MEAN), true),
             new SentenceModule.Normalize());
     if (!directory.sentenceModules().equals(expected)
-        || !directory.config().activation().equals("gelu")) {
+        || !directory.config().family().equals("bert")
+        || !directory.config().sizes().activation().equals("gelu")) {
       throw new IllegalArgumentException(
           "["
               + directory.path()
               + "] has the activation ["
-              + directory.config().activation()
+              + directory.config().sizes().activation()
               + "] and the modules "
               + directory.sentenceModules()
               + ", expected [gelu] and "
@@ -98,7 +101,7 @@ final class OnnxGraph {
       file.input(input, OnnxFile.Type.INT64, "texts", "tokens");
     }
     String hidden = embeddings();
-    for (int i = 0; i < config.layers(); i++) {
+    for (int i = 0; i < sizes.layers(); i++) {
       hidden = layer(weights.in("encoder.layer." + i), hidden);
     }
     // Dividing by the number of tokens would change nothing that the last step leaves.
@@ -129,7 +132,7 @@ final class OnnxGraph {
           file.contributed(
               "EmbedLayerNormalization",
               2,
-              Map.of("epsilon", config.layerNormEpsilon()),
+              Map.of("epsilon", epsilon),
               toInt("input_ids"),
               toInt("token_type_ids"),
               words,
@@ -177,11 +180,7 @@ final class OnnxGraph {
 
   private String norm(String input, String gamma, String beta) {
     return file.node(
-        "LayerNormalization",
-        Map.of("axis", -1L, "epsilon", config.layerNormEpsilon()),
-        input,
-        gamma,
-        beta);
+        "LayerNormalization", Map.of("axis", -1L, "epsilon", epsilon), input, gamma, beta);
   }
 
   private String layer(Weights in, String hidden) throws IOException {
@@ -215,7 +214,7 @@ final class OnnxGraph {
     return file.contributed(
             "SkipLayerNormalization",
             1,
-            Map.of("epsilon", config.layerNormEpsilon()),
+            Map.of("epsilon", epsilon),
             product,
             residual,
             gamma,
@@ -225,7 +224,7 @@ final class OnnxGraph {
   }
 
   private String attention(Weights in, String hidden) throws IOException {
-    Map<String, Object> heads = Map.of("num_heads", (long) config.heads());
+    Map<String, Object> heads = Map.of("num_heads", (long) sizes.heads());
     return switch (form) {
       case FUSED -> {
         Product all = stacked(in, "query", "key", "value");
@@ -265,8 +264,8 @@ final class OnnxGraph {
   }
 
   private String exportedAttention(Weights in, String hidden) throws IOException {
-    long headSize = config.hiddenSize() / config.heads();
-    String shape = ints(0, 0, config.heads(), headSize);
+    long headSize = sizes.hiddenSize() / sizes.heads();
+    String shape = ints(0, 0, sizes.heads(), headSize);
     String[] parts = new String[3];
     List<String> names = List.of("query", "key", "value");
     for (int i = 0; i < parts.length; i++) {
@@ -290,7 +289,7 @@ final class OnnxGraph {
             "Transpose",
             Map.of("perm", new long[] {0, 2, 1, 3}),
             file.node("MatMul", NONE, shares, parts[2]));
-    return file.node("Reshape", NONE, values, ints(0, 0, config.hiddenSize()));
+    return file.node("Reshape", NONE, values, ints(0, 0, sizes.hiddenSize()));
   }
 
   /** A weight with its inputs in rows, as the graph multiplies. */
@@ -319,7 +318,7 @@ final class OnnxGraph {
   }
 
   private String joinedBias(Weights in) throws IOException {
-    int hidden = config.hiddenSize();
+    int hidden = sizes.hiddenSize();
     float[] joined = new float[3 * hidden];
     List<String> names = List.of("query", "key", "value");
     for (int i = 0; i < names.size(); i++) {

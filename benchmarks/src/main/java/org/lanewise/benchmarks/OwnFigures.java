@@ -25,7 +25,7 @@ import org.lanewise.encoder.EmbedderOptions;
 import org.lanewise.encoder.ModelDirectory;
 import org.lanewise.encoder.TextEmbedder;
 import org.lanewise.encoder.backend.Precision;
-import org.lanewise.encoder.model.BertConfig;
+import org.lanewise.encoder.model.EncoderSizes;
 import org.lanewise.encoder.tokenizer.Tokenizer;
 
 /**
@@ -132,9 +132,9 @@ final class OwnFigures {
   }
 
   /** Measures how fast one processor reads as much as the model's weights. */
-  void stream(String shape, BertConfig config) {
+  void stream(String shape, EncoderSizes sizes) {
     for (Precision precision : Precision.values()) {
-      long bytes = layerWeights(config) * bytes(precision);
+      long bytes = layerWeights(sizes) * bytes(precision);
       streaming.add(new Streaming(shape, precision.label(), bytes, bandwidth(bytes)));
     }
   }
@@ -190,7 +190,7 @@ final class OwnFigures {
           precision.label(),
           seconds[0],
           Timing.median(Arrays.copyOfRange(seconds, 1, OPENINGS)),
-          layerWeights(embedder.directory().config()) * bytes(precision),
+          layerWeights(embedder.directory().config().sizes()) * bytes(precision),
           after - before,
           (threads.getTotalThreadAllocatedBytes() - allocated) / tokens,
           (double) mix.texts().size() * embedder.dimensions() * Float.BYTES / mix.tokens());
@@ -219,9 +219,9 @@ final class OwnFigures {
   }
 
   /** The numbers of all linear weights of the layers. */
-  private static long layerWeights(BertConfig config) {
-    long hidden = config.hiddenSize();
-    return config.layers() * (4 * hidden * hidden + 2 * hidden * config.intermediateSize());
+  private static long layerWeights(EncoderSizes sizes) {
+    long hidden = sizes.hiddenSize();
+    return sizes.layers() * (4 * hidden * hidden + 2 * hidden * sizes.intermediateSize());
   }
 
   private List<LongText> longTexts(Path directory, int threads) {
@@ -229,7 +229,7 @@ final class OwnFigures {
     try (TextEmbedder embedder =
         TextEmbedder.open(ModelDirectory.open(directory), options(Precision.BF16, threads))) {
       embedder.warmUp();
-      BertConfig config = embedder.directory().config();
+      EncoderSizes sizes = embedder.directory().config().sizes();
       RaceTexts book = new RaceTexts(embedder.directory().tokenizer());
       embedder.embedEncoded(book.cut("first", false, LONG[0]).encoded());
       long before = nativeMemory();
@@ -246,8 +246,8 @@ final class OwnFigures {
           }
         }
         double operations =
-            2.0 * length * layerWeights(config)
-                + 4.0 * config.layers() * config.hiddenSize() * length * length;
+            2.0 * length * layerWeights(sizes)
+                + 4.0 * sizes.layers() * sizes.hiddenSize() * length * length;
         found.add(
             new LongText(length, Timing.median(seconds), operations, nativeMemory() - before));
       }

@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import org.lanewise.encoder.ModelDirectory;
-import org.lanewise.encoder.model.BertConfig;
+import org.lanewise.encoder.model.EncoderSizes;
 
 /**
  * Runs all contenders over the same weights and texts in one JVM: first it compares their vectors,
@@ -25,6 +25,7 @@ final class Race {
           "vector-fp32",
           "vector-bf16",
           "vector-int8",
+          "tiles-fp32",
           "tiles-bf16",
           "tiles-int8",
           "ort-fp32",
@@ -180,8 +181,8 @@ final class Race {
    * for the model is left out.
    */
   private List<Workload> workloads(ModelDirectory model) {
-    BertConfig config = model.config();
-    long weights = 12L * config.layers() * config.hiddenSize() * config.hiddenSize();
+    EncoderSizes sizes = model.config().sizes();
+    long weights = 12L * sizes.layers() * sizes.hiddenSize() * sizes.hiddenSize();
     int texts = weights < LARGE ? MIXED_TEXTS : MIXED_TEXTS_OF_LARGE;
     RaceTexts book = new RaceTexts(model.tokenizer());
     int[] mix = RaceTexts.mixedLengths(texts, options.seed());

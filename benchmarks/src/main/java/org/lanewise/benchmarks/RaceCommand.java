@@ -145,7 +145,7 @@ final class RaceCommand implements Callable<Integer> {
           Files.isDirectory(Path.of(shape)) ? Path.of(shape) : random(shape, POSITIONS, scratch);
       if (own) {
         try (ModelDirectory model = ModelDirectory.open(directory)) {
-          figures.get().stream(name(shape), model.config());
+          figures.get().stream(name(shape), model.config().sizes());
         }
       }
       for (int each : threads) {
@@ -181,7 +181,7 @@ final class RaceCommand implements Callable<Integer> {
       try (ModelDirectory like = ModelDirectory.open(tokenizer)) {
         RandomModel.write(
             directory,
-            RandomModel.Shape.named(shape).config(like.config(), positions),
+            RandomModel.Shape.named(shape).sizes(like.config().sizes(), positions),
             tokenizer,
             seed);
       }

@@ -13,7 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import org.lanewise.encoder.model.BertConfig;
+import org.lanewise.encoder.model.EncoderSizes;
 import org.lanewise.encoder.weights.DataType;
 import org.lanewise.encoder.weights.SafetensorsWriter;
 import org.lanewise.encoder.weights.Tensor;
@@ -69,10 +69,10 @@ final class RandomModel {
       };
     }
 
-    /** Returns the configuration with the vocabulary of {@code like}. */
-    BertConfig config(BertConfig like, int positions) {
-      return new BertConfig(
-          like.vocabularySize(), hidden, layers, heads, intermediate, positions, 2, 1e-12f, "gelu");
+    /** Returns the sizes with the vocabulary of {@code like}. */
+    EncoderSizes sizes(EncoderSizes like, int positions) {
+      return new EncoderSizes(
+          like.vocabularySize(), hidden, layers, heads, intermediate, positions, 2, "gelu");
     }
   }
 
@@ -81,7 +81,7 @@ final class RandomModel {
    *
    * @param tokenizer a directory whose tokenizer is copied
    */
-  static void write(Path to, BertConfig config, Path tokenizer, long seed) throws IOException {
+  static void write(Path to, EncoderSizes sizes, Path tokenizer, long seed) throws IOException {
     Files.createDirectories(to);
     for (String file :
         List.of(
@@ -95,19 +95,56 @@ final class RandomModel {
     if (Files.exists(to.resolve("tokenizer_config.json"))) {
       tokenizing = (ObjectNode) MAPPER.readTree(to.resolve("tokenizer_config.json").toFile());
     }
-    tokenizing.put("model_max_length", config.maxPositions());
+    tokenizing.put("model_max_length", sizes.maxPositions());
     MAPPER.writeValue(to.resolve("tokenizer_config.json").toFile(), tokenizing);
-    writeConfig(to, config);
-    writeModules(to, config);
+    writeConfig(to, sizes);
+    writeModules(to, sizes);
     try (Arena arena = Arena.ofShared()) {
       Random random = new Random(seed);
       Map<String, Tensor> tensors = new LinkedHashMap<>();
-      for (Map.Entry<String, List<Long>> weight : config.weightShapes().entrySet()) {
+      for (Map.Entry<String, List<Long>> weight : weightShapes(sizes).entrySet()) {
         long[] shape = weight.getValue().stream().mapToLong(Long::longValue).toArray();
         tensors.put(weight.getKey(), tensor(arena, random, weight.getKey(), shape));
       }
       SafetensorsWriter.write(to.resolve("model.safetensors"), tensors, DataType.F32);
     }
+  }
+
+  private static Map<String, List<Long>> weightShapes(EncoderSizes sizes) {
+    long hidden = sizes.hiddenSize();
+    long between = sizes.intermediateSize();
+    Map<String, List<Long>> shapes = new LinkedHashMap<>();
+    String embeddings = "embeddings.";
+    shapes.put(
+        embeddings + "word_embeddings.weight", List.of((long) sizes.vocabularySize(), hidden));
+    shapes.put(
+        embeddings + "position_embeddings.weight", List.of((long) sizes.maxPositions(), hidden));
+    shapes.put(
+        embeddings + "token_type_embeddings.weight",
+        List.of((long) sizes.typeVocabularySize(), hidden));
+    putNorm(shapes, embeddings + "LayerNorm", hidden);
+    for (int i = 0; i < sizes.layers(); i++) {
+      String layer = "encoder.layer." + i + ".";
+      for (String part : List.of("query", "key", "value")) {
+        putLinear(shapes, layer + "attention.self." + part, hidden, hidden);
+      }
+      putLinear(shapes, layer + "attention.output.dense", hidden, hidden);
+      putNorm(shapes, layer + "attention.output.LayerNorm", hidden);
+      putLinear(shapes, layer + "intermediate.dense", between, hidden);
+      putLinear(shapes, layer + "output.dense", hidden, between);
+      putNorm(shapes, layer + "output.LayerNorm", hidden);
+    }
+    return shapes;
+  }
+
+  private static void putLinear(Map<String, List<Long>> shapes, String name, long out, long in) {
+    shapes.put(name + ".weight", List.of(out, in));
+    shapes.put(name + ".bias", List.of(out));
+  }
+
+  private static void putNorm(Map<String, List<Long>> shapes, String name, long size) {
+    shapes.put(name + ".weight", List.of(size));
+    shapes.put(name + ".bias", List.of(size));
   }
 
   private static Tensor tensor(Arena arena, Random random, String name, long[] shape) {
@@ -139,24 +176,24 @@ final class RandomModel {
     return gain / Math.sqrt((double) shape[1]);
   }
 
-  private static void writeConfig(Path to, BertConfig config) throws IOException {
+  private static void writeConfig(Path to, EncoderSizes sizes) throws IOException {
     ObjectNode json = MAPPER.createObjectNode();
     json.putArray("architectures").add("BertModel");
     json.put("model_type", "bert");
-    json.put("vocab_size", config.vocabularySize());
-    json.put(HIDDEN, config.hiddenSize());
-    json.put("num_hidden_layers", config.layers());
-    json.put("num_attention_heads", config.heads());
-    json.put("intermediate_size", config.intermediateSize());
-    json.put("hidden_act", config.activation());
-    json.put("max_position_embeddings", config.maxPositions());
-    json.put("type_vocab_size", config.typeVocabularySize());
+    json.put("vocab_size", sizes.vocabularySize());
+    json.put(HIDDEN, sizes.hiddenSize());
+    json.put("num_hidden_layers", sizes.layers());
+    json.put("num_attention_heads", sizes.heads());
+    json.put("intermediate_size", sizes.intermediateSize());
+    json.put("hidden_act", sizes.activation());
+    json.put("max_position_embeddings", sizes.maxPositions());
+    json.put("type_vocab_size", sizes.typeVocabularySize());
     json.put("layer_norm_eps", 1e-12);
     json.put("pad_token_id", 0);
     MAPPER.writeValue(to.resolve("config.json").toFile(), json);
   }
 
-  private static void writeModules(Path to, BertConfig config) throws IOException {
+  private static void writeModules(Path to, EncoderSizes sizes) throws IOException {
     var modules = MAPPER.createArrayNode();
     String[][] parts = {
       {"Transformer", ""}, {"Pooling", "1_Pooling"}, {"Normalize", "2_Normalize"}
@@ -172,12 +209,12 @@ final class RandomModel {
     }
     MAPPER.writeValue(to.resolve("modules.json").toFile(), modules);
     ObjectNode pooling = MAPPER.createObjectNode();
-    pooling.put("word_embedding_dimension", config.hiddenSize());
+    pooling.put("word_embedding_dimension", sizes.hiddenSize());
     pooling.put("pooling_mode_mean_tokens", true);
     pooling.put("pooling_mode_cls_token", false);
     MAPPER.writeValue(to.resolve("1_Pooling").resolve("config.json").toFile(), pooling);
     ObjectNode length = MAPPER.createObjectNode();
-    length.put("max_seq_length", config.maxPositions());
+    length.put("max_seq_length", sizes.maxPositions());
     length.put("do_lower_case", false);
     MAPPER.writeValue(to.resolve("sentence_bert_config.json").toFile(), length);
   }

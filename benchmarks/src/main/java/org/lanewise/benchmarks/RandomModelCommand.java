@@ -43,7 +43,7 @@ final class RandomModelCommand implements Callable<Integer> {
     try (ModelDirectory like = ModelDirectory.open(tokenizer)) {
       RandomModel.write(
           directory,
-          RandomModel.Shape.named(shape).config(like.config(), positions),
+          RandomModel.Shape.named(shape).sizes(like.config().sizes(), positions),
           tokenizer,
           seed);
     }

@@ -3,7 +3,7 @@ package org.lanewise.benchmarks;
 import java.io.IOException;
 import java.nio.file.Path;
 import org.lanewise.encoder.ModelDirectory;
-import org.lanewise.encoder.model.BertConfig;
+import org.lanewise.encoder.model.EncoderSizes;
 
 /** A random model that is small enough for tests, with the bundled model's tokenizer. */
 final class TinyModel {
@@ -14,9 +14,9 @@ final class TinyModel {
   /** Writes the model and returns its directory. */
   static Path write(Path directory) throws IOException {
     try (ModelDirectory like = ModelDirectory.open(BUNDLED)) {
-      BertConfig config =
-          new BertConfig(like.config().vocabularySize(), 32, 2, 4, 64, 256, 2, 1e-12f, "gelu");
-      RandomModel.write(directory, config, BUNDLED, 7);
+      EncoderSizes sizes =
+          new EncoderSizes(like.config().vocabularySize(), 32, 2, 4, 64, 256, 2, "gelu");
+      RandomModel.write(directory, sizes, BUNDLED, 7);
     }
     return directory;
   }
