@@ -416,9 +416,13 @@ public final class TextEmbedder implements AutoCloseable {
   private List<List<Integer>> batches(List<EncodedText> texts) {
     int[] lengths = texts.stream().mapToInt(EncodedText::length).toArray();
     long perThread = Math.ceilDiv(IntStream.of(lengths).asLongStream().sum(), workers.threads());
-    long budget = Math.min(options.batchTokens(), Math.max(perThread, SHARED_TOKENS));
+    long most = Math.min(options.batchTokens(), CACHED_TOKENS);
+    long budget = Math.min(most, Math.max(perThread, SHARED_TOKENS));
     return Batches.longestFirst(lengths, budget);
   }
+
+  /** Activations of more tokens than this leave the caches: larger batches are slower. */
+  private static final int CACHED_TOKENS = 512;
 
   /** Below this many tokens one batch on all threads is faster than a batch for each thread. */
   private static final int SHARED_TOKENS = 64;

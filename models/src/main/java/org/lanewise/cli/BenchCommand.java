@@ -59,7 +59,8 @@ final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--batch-tokens",
       paramLabel = "N",
-      description = "Most tokens of one packed batch; 4096 unless given.")
+      description =
+          "Most tokens of one packed batch; 4096 unless given, of which an encoder uses 512.")
   private Integer batchTokens;
 
   @Option(
