@@ -55,7 +55,7 @@ public final class SupportTable {
             "Unigram",
             7e-6,
             "xlm_roberta"),
-        row(List.of("distilbert"), "distiluse, tas-b", "WordPiece", 3e-5, "distilbert"),
+        row(List.of("distilbert"), "distiluse, tas-b", "WordPiece", 6e-5, "distilbert"),
         row(List.of("mpnet"), "all-mpnet-base-v2, multi-qa-mpnet", "WordPiece", 4e-6, "mpnet"),
         row(List.of("electra"), "ELECTRA", "WordPiece", 2e-5, "electra"),
         row(List.of("albert"), "paraphrase-albert", "Unigram", 2e-5, "albert"),
@@ -94,7 +94,7 @@ public final class SupportTable {
             "deberta_v2_conv",
             "deberta_v3"),
         row(List.of("eurobert"), "EuroBERT", "byte-level BPE", 3e-5, "eurobert"),
-        row(List.of("qwen3"), "Qwen3-Embedding", "byte-level BPE", 1e-5, "qwen3_embedding"),
+        row(List.of("qwen3"), "Qwen3-Embedding", "byte-level BPE", 3e-5, "qwen3_embedding"),
         row(
             List.of("gemma3_text"),
             "EmbeddingGemma",
