@@ -332,8 +332,19 @@ abstract class BackendContract {
     compareAttention(2, 32, 1f, 300);
   }
 
+  /** More keys than a kernel looks at once. */
+  @Test
+  void attentionReadsLongSequences() {
+    int all = AttentionPattern.EVERYTHING;
+    PositionBias none = new PositionBias.None();
+    compareAttention(1, 16, 4f, 575, 576, 577, 1300);
+    compareAttention(new AttentionPattern(1, 1, 16, 0.3f, all, 0, none), 4, 1300);
+    compareAttention(new AttentionPattern(1, 1, 16, 0.3f, 700, 3, none), 4, 1300);
+  }
+
   @Test
   void attentionHoldsWhereScoresAreExtreme() {
+    compareAttention(1, 8, 60f, 1200);
     compareAttention(2, 8, 60f, 1, 9, 40);
   }
 
