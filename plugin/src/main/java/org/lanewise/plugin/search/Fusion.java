@@ -50,7 +50,7 @@ sealed interface Fusion {
    * (Cormack, Clarke and Buettcher, 2009).
    */
   record ReciprocalRank(float weight, int rankConstant) implements Fusion {
-    ReciprocalRank {
+    public ReciprocalRank {
       checkWeight(weight);
       if (rankConstant < 1) {
         throw new IllegalArgumentException(
@@ -76,7 +76,7 @@ sealed interface Fusion {
 
   /** {@code weight * normalized score}. */
   record WeightedScore(float weight, Normalizer normalizer) implements Fusion {
-    WeightedScore {
+    public WeightedScore {
       checkWeight(weight);
     }
 
