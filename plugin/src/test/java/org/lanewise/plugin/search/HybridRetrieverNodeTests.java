@@ -1,5 +1,6 @@
 package org.lanewise.plugin.search;
 
+import static org.elasticsearch.core.Strings.format;
 import static org.elasticsearch.test.hamcrest.ElasticsearchAssertions.assertResponse;
 import static org.hamcrest.Matchers.allOf;
 import static org.hamcrest.Matchers.containsString;
@@ -14,7 +15,6 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.function.Consumer;
 import org.apache.lucene.search.Explanation;
@@ -113,10 +113,6 @@ public class HybridRetrieverNodeTests extends ESSingleNodeTestCase {
           }
         });
     return hits;
-  }
-
-  private static String format(String text, Object... args) {
-    return String.format(Locale.ROOT, text, args);
   }
 
   private static Inner lexical(int window, float weight, String filter) {
@@ -330,8 +326,7 @@ public class HybridRetrieverNodeTests extends ESSingleNodeTestCase {
               retriever(
                   hybrid(inners, "\"rank_window_size\": 30, \"filter\": [" + filter + "]"), ""));
       assertSame(plain(inners, 30, null, 60), fused);
-      fused.forEach(
-          hit -> assertThat(hit.id, hit.id.endsWith("3"), org.hamcrest.Matchers.is(true)));
+      assertTrue(fused.stream().allMatch(hit -> hit.id.endsWith("3")));
     }
   }
 
