@@ -65,8 +65,7 @@ final class ReadmeIT {
             .map(body -> body.substring(0, body.indexOf(' ')))
             .toList();
     assertEquals(List.of("Hypertension", "Solar", "Hypertension", "Solar"), best);
-    JsonNode explained =
-        searches.get(3).at("/hits/hits/0/_explanation/details/1/description");
+    JsonNode explained = searches.get(3).at("/hits/hits/0/_explanation/details/1/description");
     assertTrue(explained.asText().startsWith("2.0 * ("), explained::toString);
     assertTrue(explained.asText().endsWith("of retriever 2 [knn]"), explained::toString);
     JsonNode places = searches.getLast().at("/aggregations/places/buckets");

@@ -547,8 +547,7 @@ final class RealNodeIT {
             "retrievers": [{"standard": {"query": {"match_all": {}}, "sort": ["_doc"]}}]}}}\
             """);
     assertEquals(400, unscored.status(), unscored::text);
-    assertTrue(
-        unscored.text().contains("retriever 1 [standard] sorts its hits"), unscored::text);
+    assertTrue(unscored.text().contains("retriever 1 [standard] sorts its hits"), unscored::text);
   }
 
   @Test

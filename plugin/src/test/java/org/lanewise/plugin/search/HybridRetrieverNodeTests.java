@@ -174,7 +174,8 @@ public class HybridRetrieverNodeTests extends ESSingleNodeTestCase {
   private static double normalized(String normalizer, List<Hit> hits, float score) {
     double least = hits.stream().mapToDouble(Hit::score).min().orElseThrow();
     double greatest = hits.stream().mapToDouble(Hit::score).max().orElseThrow();
-    double squares = hits.stream().mapToDouble(each -> Math.pow(each.score, 2)).sum();
+    double squares =
+        hits.stream().mapToDouble(each -> (double) each.score * each.score).reduce(0, Double::sum);
     return switch (normalizer) {
       case "minmax" -> least == greatest ? 1 : (score - least) / (greatest - least);
       case "l2_norm" -> score / Math.sqrt(squares);
@@ -190,8 +191,10 @@ public class HybridRetrieverNodeTests extends ESSingleNodeTestCase {
       for (int i = 0; i < hits.size(); i++) {
         Hit hit = hits.get(i);
         double share =
-            normalizer == null ? 1.0 / (constant + i + 1) : normalized(normalizer, hits, hit.score);
-        sums.merge(hit.id, inner.weight * share, Double::sum);
+            normalizer == null
+                ? inner.weight / (double) (constant + i + 1)
+                : inner.weight * normalized(normalizer, hits, hit.score);
+        sums.merge(hit.id, share, Double::sum);
       }
     }
     return sums.entrySet().stream()
@@ -332,11 +335,11 @@ public class HybridRetrieverNodeTests extends ESSingleNodeTestCase {
 
   public void testMinScore() {
     List<Inner> inners = List.of(lexical(30, 1, null), nearest(30, 2, null));
-    List<Hit> all = plain(inners, 30, "minmax", 0);
+    List<Hit> all = plain(inners, 30, "l2_norm", 0);
     float least = all.get(all.size() / 2).score;
     List<Hit> expected = all.stream().filter(hit -> hit.score >= least).toList();
     search(
-        retriever(hybrid(inners, weightedSum("minmax", 30) + ", \"min_score\": " + least), ""),
+        retriever(hybrid(inners, weightedSum("l2_norm", 30) + ", \"min_score\": " + least), ""),
         found -> {
           assertEquals(expected.size(), found.getHits().getHits().length);
           assertEquals(expected.size(), found.getHits().getTotalHits().value());
@@ -394,7 +397,7 @@ public class HybridRetrieverNodeTests extends ESSingleNodeTestCase {
               assertThat(
                   parts[0].getDescription(),
                   allOf(
-                      startsWith(ranks ? "2.0 / (60 + " + rank + ")" : "2.0 * (" + score + " - "),
+                      startsWith(ranks ? "2.0 / (60 + " + rank + ")" : "2.0 * "),
                       containsString(
                           format(
                               ", at rank [%d] with score [%s] of retriever 1 [standard]",
