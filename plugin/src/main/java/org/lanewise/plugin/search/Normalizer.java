@@ -2,7 +2,6 @@ package org.lanewise.plugin.search;
 
 import java.util.Arrays;
 import java.util.Locale;
-import java.util.stream.Collectors;
 
 /** What scores are made of before weighted sums add them up. */
 public enum Normalizer {
@@ -39,7 +38,7 @@ public enum Normalizer {
         "[normalizer] is ["
             + name
             + "], expected one of "
-            + Arrays.stream(values()).map(Normalizer::label).collect(Collectors.toList()));
+            + Arrays.stream(values()).map(Normalizer::label).toList());
   }
 
   /** Returns the name in a search. */
