@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.elasticsearch.cluster.node.DiscoveryNodes;
+import org.elasticsearch.common.io.stream.NamedWriteableRegistry;
 import org.elasticsearch.common.settings.Setting;
 import org.elasticsearch.common.settings.Settings;
 import org.elasticsearch.common.util.concurrent.EsExecutors;
@@ -19,6 +20,7 @@ import org.elasticsearch.plugins.IngestPlugin;
 import org.elasticsearch.plugins.Plugin;
 import org.elasticsearch.plugins.SearchPlugin;
 import org.elasticsearch.rest.RestHandler;
+import org.elasticsearch.search.rank.RankDoc;
 import org.elasticsearch.threadpool.ExecutorBuilder;
 import org.elasticsearch.threadpool.FixedExecutorBuilder;
 import org.lanewise.encoder.backend.Backend;
@@ -40,6 +42,8 @@ import org.lanewise.plugin.rest.RestEmbed;
 import org.lanewise.plugin.rest.RestModels;
 import org.lanewise.plugin.rest.RestStats;
 import org.lanewise.plugin.rest.RestTag;
+import org.lanewise.plugin.search.HybridRankDoc;
+import org.lanewise.plugin.search.HybridRetrieverBuilder;
 import org.lanewise.plugin.search.LanewiseQueryVectorBuilder;
 
 /** What Elasticsearch loads: registers everything that the plugin adds and owns its service. */
@@ -149,6 +153,17 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
             LanewiseQueryVectorBuilder.NAME,
             LanewiseQueryVectorBuilder::new,
             (parser, ignored) -> LanewiseQueryVectorBuilder.parse(parser)));
+  }
+
+  @Override
+  public List<RetrieverSpec<?>> getRetrievers() {
+    return List.of(new RetrieverSpec<>(HybridRetrieverBuilder.NAME, HybridRetrieverBuilder::parse));
+  }
+
+  @Override
+  public List<NamedWriteableRegistry.Entry> getNamedWriteables() {
+    return List.of(
+        new NamedWriteableRegistry.Entry(RankDoc.class, HybridRankDoc.NAME, HybridRankDoc::new));
   }
 
   @Override

@@ -20,7 +20,7 @@ import org.lanewise.plugin.TinyModels;
  */
 final class ReadmeIT {
   private static final Path README = Path.of("..", "README.md");
-  private static final int REQUESTS = 15;
+  private static final int REQUESTS = 17;
 
   /**
    * A block of one curl command: method, path, content type and body, all but the path optional.
@@ -64,7 +64,10 @@ final class ReadmeIT {
             .map(answer -> answer.at("/hits/hits/0/_source/body").asText())
             .map(body -> body.substring(0, body.indexOf(' ')))
             .toList();
-    assertEquals(List.of("Hypertension", "Solar"), best);
+    assertEquals(List.of("Hypertension", "Solar", "Hypertension", "Solar"), best);
+    JsonNode explained = searches.get(3).at("/hits/hits/0/_explanation/details/1/description");
+    assertTrue(explained.asText().startsWith("2.0 * ("), explained::toString);
+    assertTrue(explained.asText().endsWith("of retriever 2 [knn]"), explained::toString);
     JsonNode places = searches.getLast().at("/aggregations/places/buckets");
     assertEquals("London", places.at("/0/key").asText(), places::toString);
     assertEquals(2, places.at("/0/doc_count").asInt(), places::toString);

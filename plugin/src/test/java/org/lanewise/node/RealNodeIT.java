@@ -501,6 +501,56 @@ final class RealNodeIT {
   }
 
   @Test
+  void hybridRetrieverFusesAndExplains() {
+    String match = "{\"match\": {\"body\": \"sea water\"}}";
+    List<String> keyword = ids(search("texts", "{\"query\": " + match + "}"));
+    List<String> meaning = ids(search("texts", "{\"knn\": " + knn(QUESTION, "") + "}"));
+    Map<String, Double> ranks = new TreeMap<>();
+    for (List<String> found : List.of(keyword, meaning)) {
+      for (int i = 0; i < found.size(); i++) {
+        ranks.merge(found.get(i), 1.0 / (61 + i), Double::sum);
+      }
+    }
+    String hybrid =
+        String.format(
+            Locale.ROOT,
+            """
+            {"lanewise_hybrid": {"retrievers": [{"standard": {"query": %s}}, {"knn": %s}]}}\
+            """,
+            match,
+            knn(QUESTION, ""));
+    JsonNode answer = search("texts", "{\"retriever\": " + hybrid + ", \"explain\": true}");
+    assertEquals(ranks.keySet(), scores(answer).keySet());
+    scores(answer).forEach((id, score) -> assertEquals(ranks.get(id), score, 1e-7, id));
+    for (JsonNode hit : answer.at("/hits/hits")) {
+      JsonNode explanation = hit.path("_explanation");
+      assertEquals(
+          hit.path("_score").asDouble(), explanation.path("value").asDouble(), 1e-9, hit::toString);
+      assertEquals(2, explanation.path("details").size(), hit::toString);
+    }
+    assertError(
+        400,
+        http.post("/texts/_search", "{\"retriever\": " + hybrid + ", \"from\": 5, \"size\": 6}"),
+        "[rank_window_size: 10]",
+        "at least [11]");
+    assertError(
+        400,
+        http.post(
+            "/texts/_search",
+            "{\"retriever\": " + hybrid.replace("]}}", "], \"fusion\": \"weighted_sum\"}}") + "}"),
+        "[weighted_sum] needs a [normalizer]");
+    Response unscored =
+        http.post(
+            "/texts/_search",
+            """
+            {"retriever": {"lanewise_hybrid": {"fusion": "weighted_sum", "normalizer": "none",
+            "retrievers": [{"standard": {"query": {"match_all": {}}, "sort": ["_doc"]}}]}}}\
+            """);
+    assertEquals(400, unscored.status(), unscored::text);
+    assertTrue(unscored.text().contains("retriever 1 [standard] sorts its hits"), unscored::text);
+  }
+
+  @Test
   void badQuestionsAreRefusedInWords() {
     assertError(
         400,
