@@ -53,9 +53,14 @@ final class ScratchPool {
       return memory;
     }
 
+    /** Gives back all pieces, for the same task to ask for others. */
+    void reuse() {
+      used = 0;
+    }
+
     @Override
     public void close() {
-      used = 0;
+      reuse();
       idle.addFirst(this);
     }
   }

@@ -11,6 +11,7 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
+import org.lanewise.encoder.batch.PackedBatch;
 
 /**
  * Attention of the heads that share one head of keys and values over one packed sequence, a panel
@@ -18,11 +19,8 @@ import jdk.incubator.vector.VectorSpecies;
  *
  * <p>Scores are transposed: they lie as (keys, queries), so that the softmax and what depends on
  * the distance run along whole vectors without a horizontal step, and they are the left side of the
- * product with the values as they lie. Keys are taken a block at a time, and what earlier blocks
- * gave is scaled down where a later one has a larger score: the online softmax of Milakov and
- * Gimelshein, "Online normalizer calculation for softmax" (2018). Memory grows with the length, not
- * with its square, and keys that no query of the panel may read are not looked at. Belongs to one
- * task.
+ * product with the values as they lie. Memory grows with the length, not with its square, and keys
+ * that no query of the panel may read are not looked at. Belongs to one task.
  */
 final class VectorAttention {
   private static final VectorSpecies<Float> FLOATS = VectorBackend.FLOATS;
@@ -33,83 +31,80 @@ final class VectorAttention {
   /** Keys whose scores and values are multiplied while they are in the first cache. */
   private static final int CHUNK = 192;
 
-  /** Keys of one block of scores, whole blocks of rows: 72 kB, whatever the length. */
-  private static final int BLOCK = 96 * Matrix.ROW_BLOCK;
-
   /** Below every score, and 2 to its power is next to nothing. */
   private static final float MASKED = -3e38f;
 
   private static final FloatVector LANE = FloatVector.zero(FLOATS).addIndex(1);
 
+  private final ScratchPool.Scratch scratch;
   private final AttentionPattern pattern;
   private final Matrix queryKeyValue;
-  private final int start;
-  private final int length;
   private final int headSize;
   private final Matrix context;
-  private final MemorySegment keys;
-  private final MemorySegment values;
-  private final MemorySegment packed;
-  private final MemorySegment queries;
-  private final MemorySegment scores;
-  private final MemorySegment largest;
-  private final MemorySegment totals;
-  private final MemorySegment factors;
-  private final MemorySegment sums;
   private final long sumStep;
-  private final ScratchPool.Scratch scratch;
+  private int start;
+  private int length;
+  private MemorySegment keys;
+  private MemorySegment values;
+  private MemorySegment packed;
+  private MemorySegment queries;
+  private MemorySegment scores;
+  private MemorySegment inverses;
+  private MemorySegment sums;
 
   private VectorAttention(
-      ScratchPool.Scratch scratch,
-      Matrix queryKeyValue,
-      int start,
-      int length,
-      AttentionPattern pattern,
-      Matrix context) {
+      ScratchPool.Scratch scratch, Matrix queryKeyValue, AttentionPattern pattern, Matrix context) {
     this.scratch = scratch;
     this.pattern = pattern;
     this.queryKeyValue = queryKeyValue;
-    this.start = start;
-    this.length = length;
     this.headSize = pattern.headSize();
     this.context = context;
+    sumStep = 4L * Matrix.roundUp(headSize, PANEL);
+  }
+
+  /**
+   * Writes the heads of some key and value heads to the context.
+   *
+   * @param first number of the first key and value head, counted over all sequences
+   * @param end number of the one after the last
+   */
+  static void attend(
+      ScratchPool scratches,
+      Matrix queryKeyValue,
+      PackedBatch batch,
+      int first,
+      int end,
+      AttentionPattern pattern,
+      Matrix context) {
+    try (ScratchPool.Scratch scratch = scratches.borrow()) {
+      VectorAttention attention = new VectorAttention(scratch, queryKeyValue, pattern, context);
+      int shared = pattern.heads() / pattern.keyValueHeads();
+      for (int i = first; i < end; i++) {
+        int sequence = i / pattern.keyValueHeads();
+        int keyValueHead = i % pattern.keyValueHeads();
+        attention.begin(batch.sequenceStarts()[sequence], batch.length(sequence));
+        attention.takeKeysAndValues(keyValueHead);
+        for (int head = keyValueHead * shared; head < (keyValueHead + 1) * shared; head++) {
+          attention.attend(head);
+        }
+      }
+    }
+  }
+
+  /** Takes another sequence: its first row and its rows. */
+  private void begin(int start, int length) {
+    this.start = start;
+    this.length = length;
+    scratch.reuse();
     int paddedLength = Matrix.roundUp(length, Matrix.ROW_BLOCK);
     int paddedSize = Matrix.roundUp(headSize, PANEL);
     keys = scratch.floats((long) paddedLength * headSize);
     values = scratch.floats((long) length * paddedSize);
     packed = scratch.floats((long) Matrix.roundUp(PANEL, Matrix.ROW_BLOCK) * headSize + LANES);
     queries = scratch.floats((long) headSize * PANEL);
-    scores = scratch.floats((long) Math.min(paddedLength, BLOCK) * PANEL + PANEL);
-    largest = scratch.floats(PANEL);
-    totals = scratch.floats(PANEL);
-    factors = scratch.floats(PANEL);
-    sumStep = 4L * paddedSize;
+    scores = scratch.floats((long) paddedLength * PANEL + PANEL);
+    inverses = scratch.floats(PANEL);
     sums = scratch.floats((long) Matrix.roundUp(PANEL, Matrix.ROW_BLOCK) * paddedSize);
-  }
-
-  /**
-   * Writes the heads of one key and value head of one sequence to the context.
-   *
-   * @param start first row of the sequence
-   * @param length its rows
-   */
-  static void attend(
-      ScratchPool scratches,
-      Matrix queryKeyValue,
-      int start,
-      int length,
-      int keyValueHead,
-      AttentionPattern pattern,
-      Matrix context) {
-    try (ScratchPool.Scratch scratch = scratches.borrow()) {
-      VectorAttention attention =
-          new VectorAttention(scratch, queryKeyValue, start, length, pattern, context);
-      attention.takeKeysAndValues(keyValueHead);
-      int shared = pattern.heads() / pattern.keyValueHeads();
-      for (int head = keyValueHead * shared; head < (keyValueHead + 1) * shared; head++) {
-        attention.attend(head);
-      }
-    }
   }
 
   private void takeKeysAndValues(int keyValueHead) {
@@ -153,43 +148,31 @@ final class VectorAttention {
       int from = Math.max(0, first - pattern.behind()) / Matrix.ROW_BLOCK * Matrix.ROW_BLOCK;
       int end = Math.min(length, first + count + pattern.ahead());
       takeQueries(head, first, count, wide);
-      begin(count);
-      for (int key = from; key < end; key += BLOCK) {
-        attend(head, distances, first, count, key, Math.min(end, key + BLOCK));
+      multiplyRows(
+          keys,
+          from,
+          length,
+          end,
+          queries,
+          wide,
+          headSize,
+          scores,
+          -from * PANEL_BYTES,
+          PANEL_BYTES);
+      if (distances != null) {
+        distances.add(first, count, from, end);
       }
-      for (int query = 0; query < count; query++) {
-        writeRow(query, context.rowOffset(start + first + query) + 4L * head * headSize);
+      if (pattern.bias() instanceof PositionBias.ByDistance bias) {
+        addBias(bias, head, first, from, end, wide);
       }
+      maskKeys(first, count, from, end, wide);
+      if (wide) {
+        softmaxWide(end - from);
+      } else {
+        softmaxNarrow(end - from);
+      }
+      gatherValues(head, first, count, from, end);
     }
-  }
-
-  /** Nothing was read yet. */
-  private void begin(int count) {
-    for (long at = 0; at < PANEL_BYTES; at += BYTES) {
-      FloatVector.broadcast(FLOATS, MASKED).intoMemorySegment(largest, at, NATIVE);
-      FloatVector.zero(FLOATS).intoMemorySegment(totals, at, NATIVE);
-    }
-    sums.asSlice(0, Matrix.roundUp(count, Matrix.ROW_BLOCK) * sumStep).fill((byte) 0);
-  }
-
-  /** Adds a block of keys to what the panel of queries has read. */
-  private void attend(int head, DistanceScores distances, int first, int count, int from, int end) {
-    boolean wide = count > LANES;
-    multiplyRows(
-        keys, from, length, end, queries, wide, headSize, scores, -from * PANEL_BYTES, PANEL_BYTES);
-    if (distances != null) {
-      distances.add(first, count, from, end);
-    }
-    if (pattern.bias() instanceof PositionBias.ByDistance bias) {
-      addBias(bias, head, first, from, end, wide);
-    }
-    maskKeys(first, count, from, end, wide);
-    if (wide) {
-      softmaxWide(end - from);
-    } else {
-      softmaxNarrow(end - from);
-    }
-    gatherValues(count, from, end);
   }
 
   /** queries = a panel of rows, transposed; the softmax's power of two has its base in them. */
@@ -336,19 +319,14 @@ final class VectorAttention {
     load(scores, at).blend(MASKED, outside).intoMemorySegment(scores, at, NATIVE);
   }
 
-  /**
-   * Replaces both columns of vectors by 2^(score - largest so far), adds them to the totals, and
-   * writes the factors of what was summed before.
-   */
+  /** Replaces both columns of vectors by 2^(score - largest) and writes 1 / their sums. */
   private void softmaxWide(int rows) {
-    FloatVector before0 = load(largest, 0);
-    FloatVector before1 = load(largest, BYTES);
-    FloatVector largest0 = before0;
-    FloatVector largest1 = before1;
+    FloatVector largest0 = load(scores, 0);
+    FloatVector largest1 = load(scores, BYTES);
     long at = 0;
     for (int row = 0; row < rows; row++) {
-      largest0 = load(scores, at).max(largest0);
-      largest1 = load(scores, at + BYTES).max(largest1);
+      largest0 = largest0.max(load(scores, at));
+      largest1 = largest1.max(load(scores, at + BYTES));
       at += PANEL_BYTES;
     }
     FloatVector sum0 = FloatVector.zero(FLOATS);
@@ -359,48 +337,39 @@ final class VectorAttention {
       FloatVector power1 = VectorMath.exp2(load(scores, at + BYTES).sub(largest1));
       power0.intoMemorySegment(scores, at, NATIVE);
       power1.intoMemorySegment(scores, at + BYTES, NATIVE);
-      sum0 = power0.add(sum0);
-      sum1 = power1.add(sum1);
+      sum0 = sum0.add(power0);
+      sum1 = sum1.add(power1);
       at += PANEL_BYTES;
     }
-    FloatVector factor0 = VectorMath.exp2(before0.sub(largest0));
-    FloatVector factor1 = VectorMath.exp2(before1.sub(largest1));
-    factor0.intoMemorySegment(factors, 0, NATIVE);
-    factor1.intoMemorySegment(factors, BYTES, NATIVE);
-    load(totals, 0).fma(factor0, sum0).intoMemorySegment(totals, 0, NATIVE);
-    load(totals, BYTES).fma(factor1, sum1).intoMemorySegment(totals, BYTES, NATIVE);
-    before0.max(largest0).intoMemorySegment(largest, 0, NATIVE);
-    before1.max(largest1).intoMemorySegment(largest, BYTES, NATIVE);
+    FloatVector one = FloatVector.broadcast(FLOATS, 1f);
+    one.div(sum0).intoMemorySegment(inverses, 0, NATIVE);
+    one.div(sum1).intoMemorySegment(inverses, BYTES, NATIVE);
   }
 
   private void softmaxNarrow(int rows) {
-    FloatVector before = load(largest, 0);
-    FloatVector most = before;
+    FloatVector largest = load(scores, 0);
     long at = 0;
     for (int row = 0; row < rows; row++) {
-      most = load(scores, at).max(most);
+      largest = largest.max(load(scores, at));
       at += PANEL_BYTES;
     }
     FloatVector sum = FloatVector.zero(FLOATS);
     at = 0;
     for (int row = 0; row < rows; row++) {
-      FloatVector power = VectorMath.exp2(load(scores, at).sub(most));
+      FloatVector power = VectorMath.exp2(load(scores, at).sub(largest));
       power.intoMemorySegment(scores, at, NATIVE);
-      sum = power.add(sum);
+      sum = sum.add(power);
       at += PANEL_BYTES;
     }
-    FloatVector factor = VectorMath.exp2(before.sub(most));
-    factor.intoMemorySegment(factors, 0, NATIVE);
-    load(totals, 0).fma(factor, sum).intoMemorySegment(totals, 0, NATIVE);
-    before.max(most).intoMemorySegment(largest, 0, NATIVE);
+    FloatVector.broadcast(FLOATS, 1f).div(sum).intoMemorySegment(inverses, 0, NATIVE);
   }
 
-  /**
-   * Adds the values of a block of keys to the sums, a chunk that fits the first cache at a time.
-   */
-  private void gatherValues(int count, int from, int end) {
-    for (int query = 0; query < count; query++) {
-      scaleRow(query);
+  /** Writes the panel's rows of the context: sums over the keys, a chunk of them at a time. */
+  private void gatherValues(int head, int first, int count, int from, int end) {
+    FloatVector zero = FloatVector.zero(FLOATS);
+    long used = Matrix.roundUp(count, Matrix.ROW_BLOCK) * sumStep;
+    for (long at = 0; at < used; at += BYTES) {
+      zero.intoMemorySegment(sums, at, NATIVE);
     }
     for (int key = from; key < end; key += CHUNK) {
       int depth = Math.min(CHUNK, end - key);
@@ -420,23 +389,14 @@ final class VectorAttention {
         }
       }
     }
-  }
-
-  /** Scales the sums of a query down to the largest score so far. */
-  private void scaleRow(int query) {
-    float factor = factors.get(FLOAT, query * 4L);
-    if (factor == 1) {
-      return;
-    }
-    long at = query * sumStep;
-    for (int i = 0; i < headSize; i += LANES) {
-      load(sums, at + i * 4L).mul(factor).intoMemorySegment(sums, at + i * 4L, NATIVE);
+    for (int query = 0; query < count; query++) {
+      writeRow(query, context.rowOffset(start + first + query) + 4L * head * headSize);
     }
   }
 
   /** Writes a row of the sums, divided by the sum of its powers. */
   private void writeRow(int query, long to) {
-    float inverse = 1 / totals.get(FLOAT, query * 4L);
+    float inverse = inverses.get(FLOAT, query * 4L);
     long at = query * sumStep;
     int i = 0;
     for (; i + LANES <= headSize; i += LANES) {

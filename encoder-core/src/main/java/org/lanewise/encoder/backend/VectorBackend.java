@@ -547,20 +547,20 @@ public final class VectorBackend implements TrainingBackend {
       Matrix queryKeyValue, PackedBatch batch, AttentionPattern pattern, Matrix context) {
     assert queryKeyValue.columns() == pattern.queryKeyValueSize();
     assert context.columns() == pattern.contextSize();
-    int heads = pattern.keyValueHeads();
+    int count = batch.sequences() * pattern.keyValueHeads();
+    // A task's memory serves all its heads; some tasks for each thread, as sequences differ.
+    int each = Math.max(1, count / (4 * workers.threads()));
     workers.forEach(
-        batch.sequences() * heads,
-        task -> {
-          int sequence = task / heads;
-          VectorAttention.attend(
-              scratches,
-              queryKeyValue,
-              batch.sequenceStarts()[sequence],
-              batch.length(sequence),
-              task % heads,
-              pattern,
-              context);
-        });
+        Math.ceilDiv(count, each),
+        task ->
+            VectorAttention.attend(
+                scratches,
+                queryKeyValue,
+                batch,
+                task * each,
+                Math.min(count, (task + 1) * each),
+                pattern,
+                context));
   }
 
   @Override
