@@ -11,6 +11,9 @@ import org.lanewise.encoder.head.LateInteractionPlan;
 import org.lanewise.encoder.head.LateInteractionPlan.Expansion;
 import org.lanewise.encoder.head.LateInteractionPlan.Side;
 import org.lanewise.encoder.head.SentenceModule;
+import org.lanewise.encoder.model.BiasPlan;
+import org.lanewise.encoder.model.EncoderConfig;
+import org.lanewise.encoder.model.LayerPlan;
 import org.lanewise.encoder.tokenizer.Tokenizer;
 import org.lanewise.encoder.weights.JsonFile;
 import org.lanewise.encoder.weights.Tensor;
@@ -27,10 +30,12 @@ final class LateInteractionReader {
   /** What the first ColBERT skips: the punctuation of ASCII. */
   private static final String PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
+  private final EncoderConfig config;
   private final Tokenizer tokenizer;
   private final List<String> problems;
 
-  LateInteractionReader(Tokenizer tokenizer, List<String> problems) {
+  LateInteractionReader(EncoderConfig config, Tokenizer tokenizer, List<String> problems) {
+    this.config = config;
     this.tokenizer = tokenizer;
     this.problems = problems;
   }
@@ -99,23 +104,33 @@ final class LateInteractionReader {
 
   private Optional<Expansion> expansion(
       JsonFile json, boolean attend, Optional<String> token, int length, boolean cut) {
-    if (!attend) {
+    if (!attend && !reads(length)) {
       problems.add(
           json.name()
-              + " says that no token reads the tokens that fill queries up, which is not supported;"
-              + " expected a model with [attend] or [attend_to_mask_tokens] true");
+              + " says that no token reads the tokens that fill queries up, which is not supported"
+              + " where attention depends on distances; expected [attend] to be true");
     }
     List<String> candidates =
         token.map(List::of).orElse(List.of("[MASK]", "<mask>", "<|mask|>", "</s>", "[SEP]"));
     for (String candidate : candidates) {
       OptionalInt id = tokenizer.id(candidate);
       if (id.isPresent()) {
-        return Optional.of(new Expansion(id.getAsInt(), length, cut));
+        return Optional.of(new Expansion(id.getAsInt(), length, cut, attend));
       }
     }
     problems.add(
         json.name() + ": queries are filled up, but the tokenizer has none of " + candidates);
     return Optional.empty();
+  }
+
+  /** Returns whether every token of so many reads every other one, wherever they are. */
+  private boolean reads(int tokens) {
+    return config.plans().stream()
+        .map(LayerPlan::attention)
+        .allMatch(
+            attention ->
+                attention.bias() instanceof BiasPlan.None
+                    && Math.min(attention.behind(), attention.ahead()) >= tokens - 1);
   }
 
   /** Words that are no tokens of their own are not skipped, as they would skip unknown ones. */

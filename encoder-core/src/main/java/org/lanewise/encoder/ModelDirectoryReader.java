@@ -129,12 +129,15 @@ final class ModelDirectoryReader {
           new HeadReader(configFile.orElseThrow(), config.get(), opened.get(), prefix.get())
               .read(settings.flatMap(json -> json.text("activation_fn")));
     }
+    sentenceConfig
+        .filter(json -> !sentenceModules.isEmpty())
+        .ifPresent(json -> requireText(json, "transformer_task", "feature-extraction"));
     SparsePooling sparsePooling = modules.sparsePooling().orElse(SparsePooling.MAX);
     Optional<LateInteractionPlan> lateInteraction =
         opened.isPresent() && config.isPresent() && tokenizer.isPresent()
             ? lateInteraction(
                 modules,
-                new LateInteractionReader(tokenizer.get(), problems),
+                new LateInteractionReader(config.get(), tokenizer.get(), problems),
                 configFile.orElseThrow(),
                 config.get(),
                 opened.get(),

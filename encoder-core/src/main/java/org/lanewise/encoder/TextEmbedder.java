@@ -389,8 +389,9 @@ public final class TextEmbedder implements AutoCloseable {
   private <T> T withState(Backend backend, List<EncodedText> texts, int layers, Body<T> body) {
     PackedBatch batch =
         PackedBatch.pack(
-            texts.stream().map(EncodedText::tokens).toList(),
-            texts.stream().mapToInt(EncodedText::promptTokens).toArray());
+                texts.stream().map(EncodedText::tokens).toList(),
+                texts.stream().mapToInt(EncodedText::promptTokens).toArray())
+            .withUnread(texts.stream().mapToInt(EncodedText::unread).toArray());
     Lock reading = lock.readLock();
     reading.lock();
     try {

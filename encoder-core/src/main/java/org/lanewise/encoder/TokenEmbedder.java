@@ -46,7 +46,11 @@ public final class TokenEmbedder {
    *
    * @param kept tokens that get a vector
    */
-  private record Read(Tokens tokens, int[] kept) {}
+  private record Read(EncodedText text, int[] kept) {
+    Tokens tokens() {
+      return text.tokens();
+    }
+  }
 
   private TokenEmbedder(TextEmbedder encoder) {
     this.encoder = encoder;
@@ -88,7 +92,7 @@ public final class TokenEmbedder {
     Read[] read = new Read[texts.size()];
     encoder.forEach(read.length, i -> read[i] = read(texts.get(i), role));
     List<EncodedText> encoded =
-        Arrays.stream(read).map(each -> new EncodedText(each.tokens, 0)).toList();
+        Arrays.stream(read).map(Read::text).toList();
     List<float[][]> vectors =
         encoder.answer(
             encoded,
@@ -109,7 +113,7 @@ public final class TokenEmbedder {
       float[][] all = vectors.get(i);
       float[][] kept =
           Arrays.stream(read[i].kept).mapToObj(token -> all[token]).toArray(float[][]::new);
-      Tokens tokens = read[i].tokens;
+      Tokens tokens = read[i].tokens();
       answers.add(new TokenVectors(kept, tokens.length(), tokens.truncated()));
     }
     return answers;
@@ -121,7 +125,7 @@ public final class TokenEmbedder {
       case DOCUMENT -> read(text, plan.document(), Optional.empty());
       case PLAIN -> {
         Tokens tokens = encoder.tokens(text, Optional.empty(), Truncation.to(encoder.maxLength()));
-        yield new Read(tokens, IntStream.range(0, tokens.length()).toArray());
+        yield new Read(new EncodedText(tokens, 0), IntStream.range(0, tokens.length()).toArray());
       }
     };
   }
@@ -140,16 +144,19 @@ public final class TokenEmbedder {
     if (markers > 0) {
       tokens = inserted(tokens, side.marker().getAsInt());
     }
+    int unread = 0;
     if (expansion.isPresent()) {
+      int own = tokens.length();
       int filled = Math.min(expansion.get().length(), length);
       tokens = filled(tokens, expansion.get().token(), filled);
+      unread = expansion.get().read() ? 0 : tokens.length() - own;
     }
     int[] ids = tokens.ids();
     int[] kept =
         IntStream.range(0, ids.length)
             .filter(token -> !side.skips() || !plan.skipped().contains(ids[token]))
             .toArray();
-    return new Read(tokens, kept);
+    return new Read(new EncodedText(tokens, 0, unread), kept);
   }
 
   /** The tokens with one more behind the first, which is special. */

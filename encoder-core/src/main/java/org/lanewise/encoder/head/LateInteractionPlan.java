@@ -42,6 +42,7 @@ public record LateInteractionPlan(
    * @param token id of each of them: [MASK]
    * @param length tokens of a query, filled up
    * @param cut whether longer queries are cut to that length
+   * @param read whether other tokens read them; they always read the query's own
    */
-  public record Expansion(int token, int length, boolean cut) {}
+  public record Expansion(int token, int length, boolean cut, boolean read) {}
 }
