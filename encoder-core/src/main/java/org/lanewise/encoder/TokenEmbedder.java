@@ -91,8 +91,7 @@ public final class TokenEmbedder {
   public List<TokenVectors> embed(List<String> texts, Role role) {
     Read[] read = new Read[texts.size()];
     encoder.forEach(read.length, i -> read[i] = read(texts.get(i), role));
-    List<EncodedText> encoded =
-        Arrays.stream(read).map(Read::text).toList();
+    List<EncodedText> encoded = Arrays.stream(read).map(Read::text).toList();
     List<float[][]> vectors =
         encoder.answer(
             encoded,

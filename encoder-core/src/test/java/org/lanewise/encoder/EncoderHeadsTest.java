@@ -170,10 +170,8 @@ final class EncoderHeadsTest {
       List<float[][]> logits = opened.logits(HeadKind.SEQUENCE_CLASSIFICATION, "pairs");
       opened.compare("logits", logits, TOLERANCE);
       opened.compare("predict.identity", logits, TOLERANCE);
-      List<String> texts =
-          opened.seconds("pairs").stream().map(Optional::orElseThrow).toList();
-      float[] scores =
-          TextReranker.over(opened.embedder).score(opened.firsts("pairs"), texts);
+      List<String> texts = opened.seconds("pairs").stream().map(Optional::orElseThrow).toList();
+      float[] scores = TextReranker.over(opened.embedder).score(opened.firsts("pairs"), texts);
       List<float[][]> rows = new ArrayList<>();
       for (float score : scores) {
         rows.add(new float[][] {{score}});
@@ -202,12 +200,12 @@ final class EncoderHeadsTest {
                 id -> {
                   throw new AssertionError(id);
                 })) {
-      opened.compare(
-          "logits", opened.logits(HeadKind.SEQUENCE_CLASSIFICATION, "items"), tolerance);
+      opened.compare("logits", opened.logits(HeadKind.SEQUENCE_CLASSIFICATION, "items"), tolerance);
       List<ClassScores> scores =
           classifier.classify(opened.firsts("items"), opened.seconds("items"));
       double[] expected = opened.tensors.numbers("probabilities");
-      List<String> labels = opened.golden.get("labels").valueStream().map(JsonNode::asText).toList();
+      List<String> labels =
+          opened.golden.get("labels").valueStream().map(JsonNode::asText).toList();
       for (int i = 0; i < scores.size(); i++) {
         double[] probabilities = scores.get(i).probabilities();
         for (int label = 0; label < probabilities.length; label++) {
@@ -319,8 +317,7 @@ final class EncoderHeadsTest {
       double[] scores = opened.tensors.numbers("maxsim");
       for (int i = 0; i < queries.size(); i++) {
         for (int j = 0; j < texts.size(); j++) {
-          float score =
-              TokenVectorHead.maxSim(queries.get(i).vectors(), texts.get(j).vectors());
+          float score = TokenVectorHead.maxSim(queries.get(i).vectors(), texts.get(j).vectors());
           near(scores[i * texts.size() + j], score, TOLERANCE, name + " maxsim");
         }
       }
@@ -338,7 +335,7 @@ final class EncoderHeadsTest {
     for (int i = 0; i < texts.size(); i++) {
       float[][] vectors = texts.get(i).vectors();
       assertEquals(opened.tensors.size(tensor + i, 0), vectors.length, tensor + i);
-      opened.compare(tensor + i, List.of(vectors), TOLERANCE);
+      opened.compare(tensor + i, List.<float[][]>of(vectors), TOLERANCE);
     }
   }
 

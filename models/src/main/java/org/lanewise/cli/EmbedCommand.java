@@ -54,7 +54,8 @@ final class EmbedCommand implements Callable<Integer> {
 
   @Option(
       names = "--per-token",
-      description = "Answers the last hidden state of every token: {\"token_embeddings\":[[...]]}. ColBERT"
+      description =
+          "Answers the last hidden state of every token: {\"token_embeddings\":[[...]]}. ColBERT"
               + " models answer the vectors of late interaction, as queries or documents with"
               + " --prompt query or --prompt document.")
   private boolean perToken;

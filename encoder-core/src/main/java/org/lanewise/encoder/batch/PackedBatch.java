@@ -48,7 +48,11 @@ public record PackedBatch(
     for (int i = 0; i < read.length; i++) {
       if (unread[i] < 0 || unread[i] >= read[i]) {
         throw new IllegalArgumentException(
-            "[" + unread[i] + "] of " + read[i] + " tokens are not read, expected at least 1 to be");
+            "["
+                + unread[i]
+                + "] of "
+                + read[i]
+                + " tokens are not read, expected at least 1 to be");
       }
       read[i] -= unread[i];
     }

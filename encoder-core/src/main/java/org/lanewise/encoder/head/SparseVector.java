@@ -28,7 +28,7 @@ public record SparseVector(int[] ids, float[] weights) {
     int[] order =
         IntStream.range(0, ids.length)
             .boxed()
-            .sorted(Comparator.comparing((Integer i) -> weights[i]).reversed())
+            .sorted(Comparator.comparingDouble((Integer i) -> weights[i]).reversed())
             .mapToInt(Integer::intValue)
             .toArray();
     double least =

@@ -41,7 +41,8 @@ final class UnreadTokens {
       int read = batch.readTokens()[i];
       int groups = Math.ceilDiv(length, read);
       queryRows =
-          joined(queryRows, IntStream.range(0, groups * read).map(t -> t < length ? first + t : -1));
+          joined(
+              queryRows, IntStream.range(0, groups * read).map(t -> t < length ? first + t : -1));
       keyRows = joined(keyRows, IntStream.range(0, groups * read).map(t -> first + t % read));
       int before = starts[starts.length - 1];
       starts = joined(starts, IntStream.rangeClosed(1, groups).map(g -> before + g * read));

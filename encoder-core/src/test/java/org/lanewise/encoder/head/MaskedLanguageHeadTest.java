@@ -10,9 +10,9 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.junit.jupiter.api.Test;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Backends;
 import org.lanewise.encoder.backend.Matrix;
@@ -46,7 +46,8 @@ final class MaskedLanguageHeadTest {
         backend.write(numbers(random, HIDDEN), hidden, row, 0);
       }
       PackedBatch batch = PackedBatch.of(STARTS);
-      Matrix logits = new PredictionHead(backend, arena, plan).forward(backend, arena, hidden, batch);
+      Matrix logits =
+          new PredictionHead(backend, arena, plan).forward(backend, arena, hidden, batch);
       for (SparsePooling pooling :
           List.of(SparsePooling.MAX, new SparsePooling(true, 1), new SparsePooling(false, 2))) {
         List<SparseVector> vectors =
@@ -112,7 +113,8 @@ final class MaskedLanguageHeadTest {
     SparseVector kept = vector.prune(new SparseVector.Pruning(9, 0, 0.5));
     assertArrayEquals(new int[] {2, 3, 1}, kept.ids());
     assertArrayEquals(new float[] {2, 1, 0.5f}, kept.weights());
-    assertEquals(0, new SparseVector(new int[0], new float[0]).prune(SparseVector.Pruning.NONE).size());
+    assertEquals(
+        0, new SparseVector(new int[0], new float[0]).prune(SparseVector.Pruning.NONE).size());
     assertThrows(IllegalArgumentException.class, () -> new SparseVector.Pruning(0, 0, 0));
     assertThrows(IllegalArgumentException.class, () -> new SparseVector.Pruning(1, 1.5, 0));
     assertThrows(IllegalArgumentException.class, () -> new SparseVector.Pruning(1, 0, Double.NaN));
