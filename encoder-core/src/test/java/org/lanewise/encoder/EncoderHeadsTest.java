@@ -9,12 +9,14 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -328,6 +330,30 @@ final class EncoderHeadsTest {
         assertEquals(ids.length, plain.get(i).length, name + " plain " + i);
       }
       opened.compare("plain.token_vectors", plain, TOLERANCE);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"scalar", "vector"})
+  void tokensThatFillUpQueriesMayBeUnread(String backend, @TempDir Path directory)
+      throws IOException {
+    Path golden = Goldens.path("heads/colbert_stanford");
+    for (String file : Goldens.list("heads/colbert_stanford", "")) {
+      Files.copy(golden.resolve(file), directory.resolve(file));
+    }
+    Path metadata = directory.resolve("artifact.metadata");
+    String settings = Files.readString(metadata);
+    String unread =
+        settings.replace("\"attend_to_mask_tokens\": true", "\"attend_to_mask_tokens\": false");
+    Files.writeString(metadata, unread);
+    GoldenTensors expected = GoldenTensors.open("heads/colbert_stanford/unread.safetensors");
+    try (TextEmbedder embedder =
+            TextEmbedder.open(ModelDirectory.open(directory), Opened.options(backend));
+        Opened opened = Opened.open("colbert_stanford", backend)) {
+      List<TokenVectors> queries =
+          TokenEmbedder.over(embedder).embed(opened.firsts("queries"), Role.QUERY);
+      Opened unattended = new Opened("unread", embedder, opened.golden, expected);
+      compare(unattended, "query.", queries);
     }
   }
 
