@@ -60,11 +60,12 @@ public final class AnswerFinder {
    * @throws IllegalArgumentException if the question leaves no room for the text
    */
   public Optional<Answer> answer(String question, String text, int mostTokens) {
+    String read = encoder.casedInPlace(text);
     List<Tokens> windows = new ArrayList<>();
     Tokens first =
         encoder.tokens(
             question,
-            Optional.of(text),
+            Optional.of(read),
             new Truncation(
                 encoder.maxLength(),
                 OptionalInt.empty(),
@@ -79,7 +80,7 @@ public final class AnswerFinder {
               OptionalInt.of(overlap),
               Truncation.Strategy.ONLY_SECOND,
               Truncation.Direction.RIGHT);
-      windows.addAll(encoder.tokens(question, Optional.of(text), truncation).overflow());
+      windows.addAll(encoder.tokens(question, Optional.of(read), truncation).overflow());
     }
     boolean empty =
         encoder

@@ -98,7 +98,8 @@ final class EncoderLabeller implements WordLabeller {
     return labelled;
   }
 
-  private List<Tokens> windows(String text) {
+  private List<Tokens> windows(String original) {
+    String text = encoder.casedInPlace(original);
     Truncation whole = Truncation.to(encoder.maxLength());
     Tokens tokens = encoder.tokens(text, Optional.empty(), whole);
     if (!tokens.truncated()) {

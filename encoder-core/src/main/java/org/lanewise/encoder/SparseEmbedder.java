@@ -55,7 +55,10 @@ public final class SparseEmbedder {
     return encoder.answer(encoder.encodeAll(texts, pairs, prompt), head::forward);
   }
 
-  /** Returns the weights of a vector by the tokens that they belong to, in the vector's order. */
+  /**
+   * Returns the weights of a vector by the tokens that they belong to, in the vector's order. Rows
+   * with which models fill up their vocabulary are no tokens and left out.
+   */
   public Map<String, Float> tokens(SparseVector vector) {
     Map<String, Float> tokens = new LinkedHashMap<>();
     for (int i = 0; i < vector.size(); i++) {

@@ -225,6 +225,22 @@ public final class TextEmbedder implements AutoCloseable {
     return tokens;
   }
 
+  /** Lower-cases where the model asks for it, keeping every unit in its place. */
+  String casedInPlace(String text) {
+    if (!directory.lowerCase()) {
+      return text;
+    }
+    String lower = text.toLowerCase(Locale.ROOT);
+    if (lower.length() == text.length()) {
+      return lower;
+    }
+    StringBuilder units = new StringBuilder(text);
+    for (int i = 0; i < text.length(); i++) {
+      units.setCharAt(i, Character.toLowerCase(text.charAt(i)));
+    }
+    return units.toString();
+  }
+
   private String cased(String text) {
     return directory.lowerCase() ? text.toLowerCase(Locale.ROOT) : text;
   }
