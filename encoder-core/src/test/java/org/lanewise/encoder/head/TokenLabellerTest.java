@@ -36,7 +36,8 @@ final class TokenLabellerTest {
   @Test
   void labelsThatBeginNoSpanFollowAnyOther() {
     assertArrayEquals(
-        new int[] {0, 2, 2}, new TokenLabeller(List.of("O", "B-Y", "I-X")).label(INSIDE_WINS).labels());
+        new int[] {0, 2, 2},
+        new TokenLabeller(List.of("O", "B-Y", "I-X")).label(INSIDE_WINS).labels());
   }
 
   @Test
