@@ -8,8 +8,14 @@ import org.lanewise.encoder.tokenizer.Tokens;
  * @param tokens tokens with prompt and special tokens, cut to the model's length
  * @param promptTokens leading tokens that belong to the prompt and stay out of the pooling; 0
  *     unless the model says {@code include_prompt: false}
+ * @param unread tokens at the end that attention does not read: what fills up ColBERT's queries
  */
-public record EncodedText(Tokens tokens, int promptTokens) {
+public record EncodedText(Tokens tokens, int promptTokens, int unread) {
+  /** Returns a text all of whose tokens are read. */
+  public EncodedText(Tokens tokens, int promptTokens) {
+    this(tokens, promptTokens, 0);
+  }
+
   /** Returns the number of tokens. */
   public int length() {
     return tokens.length();

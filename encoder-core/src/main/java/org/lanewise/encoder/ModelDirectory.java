@@ -1,16 +1,23 @@
 package org.lanewise.encoder;
 
 import java.lang.foreign.Arena;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.lanewise.encoder.family.Families;
+import org.lanewise.encoder.head.EncoderHeads;
+import org.lanewise.encoder.head.LateInteractionPlan;
 import org.lanewise.encoder.head.SentenceModule;
+import org.lanewise.encoder.head.SparsePooling;
 import org.lanewise.encoder.model.EncoderConfig;
 import org.lanewise.encoder.tokenizer.Tokenizer;
 import org.lanewise.encoder.weights.DataType;
+import org.lanewise.encoder.weights.JsonFile;
 import org.lanewise.encoder.weights.Weights;
 
 /**
@@ -38,7 +45,10 @@ public final class ModelDirectory implements AutoCloseable {
       Optional<String> similarity,
       int maxLength,
       boolean lowerCase,
-      String fingerprint) {}
+      String fingerprint,
+      EncoderHeads heads,
+      SparsePooling sparsePooling,
+      Optional<LateInteractionPlan> lateInteraction) {}
 
   private final Contents contents;
   private final Arena arena;
@@ -77,6 +87,16 @@ public final class ModelDirectory implements AutoCloseable {
    */
   public static Tokenizer openTokenizer(Path directory) {
     return ModelDirectoryReader.readTokenizer(directory);
+  }
+
+  /** Returns whether config.json is that of an encoder, of a family that is supported. */
+  public static boolean holdsEncoder(Path directory) {
+    Path config = directory.resolve("config.json");
+    return Files.isRegularFile(config)
+        && JsonFile.open(config, "config.json", new ArrayList<>())
+            .map(json -> json.node("model_type").asText(""))
+            .filter(Families.supported()::contains)
+            .isPresent();
   }
 
   /** Returns where the directory is. */
@@ -119,6 +139,21 @@ public final class ModelDirectory implements AutoCloseable {
    */
   public List<SentenceModule> sentenceModules() {
     return contents.sentenceModules;
+  }
+
+  /** Returns the heads that the weights have. */
+  public EncoderHeads heads() {
+    return contents.heads;
+  }
+
+  /** Returns how the logits of a masked language model are pooled; the maximum if nothing says. */
+  public SparsePooling sparsePooling() {
+    return contents.sparsePooling;
+  }
+
+  /** Returns how vectors of tokens are made; empty where the model is not one of those. */
+  public Optional<LateInteractionPlan> lateInteraction() {
+    return contents.lateInteraction;
   }
 
   /** Returns the prompts of config_sentence_transformers.json. */

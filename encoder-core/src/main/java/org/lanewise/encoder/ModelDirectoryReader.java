@@ -25,9 +25,15 @@ import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import org.lanewise.encoder.backend.Activation;
 import org.lanewise.encoder.family.Families;
+import org.lanewise.encoder.head.EncoderHeads;
+import org.lanewise.encoder.head.HeadPlan;
+import org.lanewise.encoder.head.LateInteractionPlan;
 import org.lanewise.encoder.head.SentenceModule;
+import org.lanewise.encoder.head.SparsePooling;
 import org.lanewise.encoder.model.EncoderConfig;
+import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 import org.lanewise.encoder.tokenizer.Tokenizer;
 import org.lanewise.encoder.tokenizer.Tokenizers;
 import org.lanewise.encoder.weights.DataType;
@@ -68,6 +74,9 @@ final class ModelDirectoryReader {
   private static final Set<DataType> WEIGHT_TYPES =
       EnumSet.of(DataType.F32, DataType.F16, DataType.BF16);
 
+  private static final EncoderHeads NO_HEADS =
+      new EncoderHeads(Map.of(), Map.of(), List.of(), Choice.MULTI_CLASS, Activation.IDENTITY);
+
   private static final int MAX_LISTED = 8;
   private static final int WHOLE_TENSOR = 16 << 10;
   private static final int PIECES = 16;
@@ -91,8 +100,13 @@ final class ModelDirectoryReader {
     String home = modules.transformerPath();
     Optional<JsonFile> configFile = require(home + "config.json");
     Optional<EncoderConfig> config = configFile.flatMap(json -> Families.read(json, problems));
+    Optional<Safetensors> opened = openWeights(home);
+    Optional<String> prefix =
+        opened.isPresent() && config.isPresent()
+            ? prefix(opened.get(), config.get())
+            : Optional.empty();
     Map<String, Tensor> weights =
-        openWeights(home).map(opened -> encoderWeights(opened, config)).orElse(Map.of());
+        prefix.map(each -> encoderWeights(opened.get(), config.get(), each)).orElse(Map.of());
     Optional<Tokenizer> tokenizer = tokenizer(home);
     if (config.isPresent() && tokenizer.isPresent()) {
       checkVocabulary(config.get(), tokenizer.get());
@@ -109,6 +123,27 @@ final class ModelDirectoryReader {
 
     Optional<JsonFile> settings = optional("config_sentence_transformers.json");
     Prompts prompts = settings.map(this::prompts).orElse(new Prompts(Map.of(), Optional.empty()));
+    EncoderHeads heads = NO_HEADS;
+    if (prefix.isPresent()) {
+      heads =
+          new HeadReader(configFile.orElseThrow(), config.get(), opened.get(), prefix.get())
+              .read(settings.flatMap(json -> json.text("activation_fn")));
+    }
+    sentenceConfig
+        .filter(json -> !sentenceModules.isEmpty())
+        .ifPresent(json -> requireText(json, "transformer_task", "feature-extraction"));
+    SparsePooling sparsePooling = modules.sparsePooling().orElse(SparsePooling.MAX);
+    Optional<LateInteractionPlan> lateInteraction =
+        opened.isPresent() && config.isPresent() && tokenizer.isPresent()
+            ? lateInteraction(
+                modules,
+                new LateInteractionReader(config.get(), tokenizer.get(), problems),
+                configFile.orElseThrow(),
+                config.get(),
+                opened.get(),
+                sentenceConfig,
+                prompts)
+            : Optional.empty();
     OptionalInt truncate =
         settings
             .map(json -> json.optionalInteger("truncate_dim", 1, Integer.MAX_VALUE))
@@ -119,7 +154,10 @@ final class ModelDirectoryReader {
     Optional<String> similarity = settings.flatMap(json -> json.text("similarity_fn_name"));
 
     List<Tensor> used = new ArrayList<>(weights.values());
-    for (SentenceModule module : sentenceModules) {
+    heads.plans().values().forEach(plan -> addTensors(plan, used));
+    List<SentenceModule> allModules = new ArrayList<>(sentenceModules);
+    lateInteraction.ifPresent(plan -> allModules.addAll(plan.modules()));
+    for (SentenceModule module : allModules) {
       if (module instanceof SentenceModule.Dense dense) {
         used.add(dense.weight());
         if (dense.bias() != null) {
@@ -144,7 +182,60 @@ final class ModelDirectoryReader {
         similarity,
         maxLength,
         lowerCase,
-        fingerprint);
+        fingerprint,
+        heads,
+        sparsePooling,
+        lateInteraction);
+  }
+
+  private Optional<LateInteractionPlan> lateInteraction(
+      SentenceModuleReader modules,
+      LateInteractionReader reader,
+      JsonFile configFile,
+      EncoderConfig config,
+      Safetensors opened,
+      Optional<JsonFile> sentenceConfig,
+      Prompts prompts) {
+    Optional<JsonFile> mask = modules.multiVectorMask();
+    if (mask.isPresent()) {
+      List<SentenceModule> steps = modules.tokenModules(Optional.of(config));
+      return Optional.of(reader.ofModules(mask.get(), steps, sentenceConfig, prompts));
+    }
+    if (!configFile.node("architectures").path(0).asText("").equals("HF_ColBERT")) {
+      return Optional.empty();
+    }
+    String name = "linear.weight";
+    Tensor weight = opened.tensors().get(name);
+    int before = problems.size();
+    if (weight == null && !opened.unreadable().containsKey(name)) {
+      problems.add("weight [" + name + "] is missing, the projection of ColBERT's tokens");
+    }
+    long rows = weight == null || weight.shape().length != 2 ? 0 : weight.shape()[0];
+    checkTensor(
+            name, weight, opened.unreadable().get(name), List.of(rows, (long) config.hiddenSize()))
+        .ifPresent(problems::add);
+    return problems.size() == before
+        ? Optional.of(reader.ofArtifact(optional("artifact.metadata"), weight))
+        : Optional.empty();
+  }
+
+  /** Adds the head's tensors that the encoder does not use itself. */
+  private static void addTensors(HeadPlan plan, List<Tensor> used) {
+    List<Tensor> tensors = new ArrayList<>(List.of(plan.weight()));
+    plan.bias().ifPresent(tensors::add);
+    plan.transform()
+        .ifPresent(
+            step -> {
+              tensors.add(step.weight());
+              step.bias().ifPresent(tensors::add);
+              step.norm().map(HeadPlan.Norm::weight).ifPresent(tensors::add);
+              step.norm().flatMap(HeadPlan.Norm::bias).ifPresent(tensors::add);
+            });
+    for (Tensor tensor : tensors) {
+      if (used.stream().noneMatch(each -> each.name().equals(tensor.name()))) {
+        used.add(tensor);
+      }
+    }
   }
 
   /** Returns the tokenizer of a directory that may hold nothing else. */
@@ -248,13 +339,10 @@ final class ModelDirectoryReader {
     return Optional.empty();
   }
 
-  /** Returns the tensors that the encoder uses by canonical name; without a config, none. */
-  private Map<String, Tensor> encoderWeights(Safetensors opened, Optional<EncoderConfig> config) {
-    if (config.isEmpty()) {
-      return Map.of();
-    }
-    String words = config.get().embedding().words();
-    List<String> prefixes = config.get().prefixes();
+  /** Returns what the names of the encoder's tensors begin with in the file. */
+  private Optional<String> prefix(Safetensors opened, EncoderConfig config) {
+    String words = config.embedding().words();
+    List<String> prefixes = config.prefixes();
     Optional<String> prefix =
         prefixes.stream()
             .filter(
@@ -270,21 +358,26 @@ final class ModelDirectoryReader {
               + String.join(" and ", prefixes.subList(1, prefixes.size()))
               + "; found "
               + listed(opened.tensors().keySet()));
-      return Map.of();
     }
-    Map<String, Tensor> tensors = canonical(opened.tensors(), prefix.get());
-    Map<String, String> unreadable = canonical(opened.unreadable(), prefix.get());
+    return prefix;
+  }
+
+  /** Returns the tensors that the encoder uses by canonical name. */
+  private Map<String, Tensor> encoderWeights(
+      Safetensors opened, EncoderConfig config, String prefix) {
+    Map<String, Tensor> tensors = canonical(opened.tensors(), prefix);
+    Map<String, String> unreadable = canonical(opened.unreadable(), prefix);
     Map<String, Tensor> used = new LinkedHashMap<>();
     List<String> missing = new ArrayList<>();
     List<String> wrong = new ArrayList<>();
-    Map<String, List<Long>> shapes = new LinkedHashMap<>(config.get().weightShapes());
+    Map<String, List<Long>> shapes = new LinkedHashMap<>(config.weightShapes());
     shapes.forEach(
         (name, shape) -> {
           if (!tensors.containsKey(name) && !unreadable.containsKey(name)) {
             missing.add("[" + name + "]");
           }
         });
-    shapes.putAll(config.get().optionalWeightShapes());
+    shapes.putAll(config.optionalWeightShapes());
     shapes.forEach(
         (name, shape) -> {
           Tensor tensor = tensors.get(name);
@@ -400,13 +493,21 @@ final class ModelDirectoryReader {
   }
 
   private void checkSentenceConfig(JsonFile json) {
-    requireText(json, "transformer_task", "feature-extraction");
-    requireText(json, "module_output_name", "token_embeddings");
+    String task = json.text("transformer_task").orElse("feature-extraction");
+    boolean encodes = task.equals("feature-extraction");
+    boolean scores = task.equals("sequence-classification");
+    if (!encodes && !scores && !task.equals("fill-mask")) {
+      json.wrong(
+          "transformer_task",
+          "\"feature-extraction\", \"fill-mask\" or \"sequence-classification\"");
+      return;
+    }
+    requireText(json, "module_output_name", scores ? "scores" : "token_embeddings");
     JsonNode modality = json.node("modality_config").path("text");
     if (modality.isObject()) {
       JsonFile text = JsonFile.of(modality, json.name() + ": [modality_config.text]", problems);
       requireText(text, "method", "forward");
-      requireText(text, "method_output_name", "last_hidden_state");
+      requireText(text, "method_output_name", encodes ? "last_hidden_state" : "logits");
     }
     if (!json.node("processing_kwargs").isEmpty()) {
       json.wrong("processing_kwargs", "none: other ways to run the tokenizer are not supported");

@@ -11,6 +11,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import org.lanewise.encoder.backend.PoolingMode;
 import org.lanewise.encoder.head.SentenceModule;
+import org.lanewise.encoder.head.SparsePooling;
 import org.lanewise.encoder.model.EncoderConfig;
 import org.lanewise.encoder.weights.JsonFile;
 import org.lanewise.encoder.weights.Safetensors;
@@ -47,6 +48,12 @@ final class SentenceModuleReader {
               "Sigmoid", "sigmoid"));
 
   private static final String SENTENCE_EMBEDDING = "sentence_embedding";
+  private static final String TOKEN_EMBEDDINGS = "token_embeddings";
+  private static final String SPLADE = "SpladePooling";
+  private static final String MASK = "MultiVectorMask";
+
+  private static final List<String> SUPPORTED =
+      List.of("Transformer", "Pooling", "Dense", "Normalize", "Dropout", SPLADE, MASK);
   private static final int MAX_FEATURES = 1 << 20;
 
   /**
@@ -92,12 +99,85 @@ final class SentenceModuleReader {
         .orElse("");
   }
 
+  private List<Module> behindTransformer() {
+    return modules.subList(Math.min(1, modules.size()), modules.size());
+  }
+
+  private Optional<Module> behindTransformer(String kind) {
+    return behindTransformer().stream().filter(module -> module.kind.equals(kind)).findFirst();
+  }
+
+  /** Returns how logits are pooled, where the directory says so. */
+  Optional<SparsePooling> sparsePooling() {
+    Optional<Module> splade = behindTransformer(SPLADE);
+    if (splade.isPresent() && behindTransformer().size() > 1) {
+      problems.add(
+          MODULES + " has more than [SpladePooling] after the Transformer, expected it alone");
+    }
+    return splade
+        .flatMap(module -> directory.require(module.folder + "config.json"))
+        .map(
+            json -> {
+              String strategy = json.text("pooling_strategy").orElse("max");
+              String activation = json.text("activation_function").orElse("relu");
+              if (!strategy.equals("max") && !strategy.equals("sum")) {
+                json.wrong("pooling_strategy", "max or sum");
+              }
+              if (!activation.equals("relu") && !activation.equals("log1p_relu")) {
+                json.wrong("activation_function", "relu or log1p_relu");
+              }
+              return new SparsePooling(
+                  strategy.equals("sum"), activation.equals("log1p_relu") ? 2 : 1);
+            });
+  }
+
+  /** Returns the configuration of the module that makes a model one of vectors of tokens. */
+  Optional<JsonFile> multiVectorMask() {
+    return behindTransformer(MASK)
+        .flatMap(module -> directory.require(module.folder + "config.json"));
+  }
+
+  /** Returns what happens to the state of each token, in a model of vectors of tokens. */
+  List<SentenceModule> tokenModules(Optional<EncoderConfig> config) {
+    List<SentenceModule> steps = new ArrayList<>();
+    int width = config.map(EncoderConfig::hiddenSize).orElse(-1);
+    for (Module module : behindTransformer()) {
+      switch (module.kind) {
+        case "Dense" -> {
+          Optional<SentenceModule.Dense> dense = dense(module.folder, width, TOKEN_EMBEDDINGS);
+          dense.ifPresent(steps::add);
+          width = dense.map(step -> (int) step.weight().shape()[0]).orElse(-1);
+        }
+        case "Normalize" -> {
+          directory
+              .optional(module.folder + "config.json")
+              .ifPresent(json -> checkWorksOn(json, TOKEN_EMBEDDINGS));
+          steps.add(new SentenceModule.Normalize());
+        }
+        case MASK, "Dropout" -> {
+          // The mask is read by itself; Dropout does nothing outside training.
+        }
+        default ->
+            problems.add(
+                MODULES
+                    + " has ["
+                    + module.kind
+                    + "] beside a MultiVectorMask, expected Transformer, Dense, MultiVectorMask and"
+                    + " Normalize");
+      }
+    }
+    return steps;
+  }
+
   /** Returns the steps after the encoder; problems go to the directory's. */
   List<SentenceModule> read(Optional<EncoderConfig> config) {
     List<SentenceModule> steps = new ArrayList<>();
+    if (behindTransformer(SPLADE).isPresent() || behindTransformer(MASK).isPresent()) {
+      return steps;
+    }
     int width = config.map(EncoderConfig::hiddenSize).orElse(-1);
     boolean pooled = false;
-    for (Module module : modules.subList(Math.min(1, modules.size()), modules.size())) {
+    for (Module module : behindTransformer()) {
       boolean isPooling = module.kind.equals("Pooling");
       if (isPooling == pooled && !module.kind.equals("Dropout")) {
         problems.add(
@@ -118,14 +198,14 @@ final class SentenceModuleReader {
           width = width < 0 || parts < 0 ? -1 : width * parts;
         }
         case "Dense" -> {
-          Optional<SentenceModule.Dense> dense = dense(module.folder, width);
+          Optional<SentenceModule.Dense> dense = dense(module.folder, width, SENTENCE_EMBEDDING);
           dense.ifPresent(steps::add);
           width = dense.map(step -> (int) step.weight().shape()[0]).orElse(-1);
         }
         case "Normalize" -> {
           directory
               .optional(module.folder + "config.json")
-              .ifPresent(this::checkWorksOnTheSentence);
+              .ifPresent(json -> checkWorksOn(json, SENTENCE_EMBEDDING));
           steps.add(new SentenceModule.Normalize());
         }
         case "Dropout" -> {
@@ -157,14 +237,16 @@ final class SentenceModuleReader {
       return Optional.empty();
     }
     String kind = type.get().substring(type.get().lastIndexOf('.') + 1);
-    List<String> supported = List.of("Transformer", "Pooling", "Dense", "Normalize", "Dropout");
-    if (!type.get().startsWith("sentence_transformers.") || !supported.contains(kind)) {
+    if (kind.equals("MLMTransformer")) {
+      kind = "Transformer";
+    }
+    if (!type.get().startsWith("sentence_transformers.") || !SUPPORTED.contains(kind)) {
       problems.add(
           name
               + ": type ["
               + type.get()
               + "] is not supported; supported: "
-              + String.join(", ", supported)
+              + String.join(", ", SUPPORTED)
               + " of sentence_transformers");
       return Optional.empty();
     }
@@ -255,7 +337,7 @@ final class SentenceModuleReader {
     return modes;
   }
 
-  private Optional<SentenceModule.Dense> dense(String folder, int width) {
+  private Optional<SentenceModule.Dense> dense(String folder, int width, String what) {
     Optional<JsonFile> file = directory.require(folder + "config.json");
     Optional<Safetensors> weights = directory.openWeights(folder);
     if (file.isEmpty() || weights.isEmpty()) {
@@ -267,7 +349,7 @@ final class SentenceModuleReader {
     int out = json.integer("out_features", 1, MAX_FEATURES);
     boolean hasBias = json.flag("bias", true);
     String activation = activation(json);
-    checkWorksOnTheSentence(json);
+    checkWorksOn(json, what);
     if (json.flag("use_residual", false)) {
       json.wrong("use_residual", "false: residual Dense modules are not supported");
     }
@@ -319,10 +401,10 @@ final class SentenceModuleReader {
     return activation;
   }
 
-  private void checkWorksOnTheSentence(JsonFile json) {
+  private static void checkWorksOn(JsonFile json, String what) {
     for (String key : List.of("module_input_name", "module_output_name")) {
-      if (!json.text(key).orElse(SENTENCE_EMBEDDING).equals(SENTENCE_EMBEDDING)) {
-        json.wrong(key, "\"" + SENTENCE_EMBEDDING + "\"");
+      if (!json.text(key).orElse(what).equals(what)) {
+        json.wrong(key, "\"" + what + "\"");
       }
     }
   }

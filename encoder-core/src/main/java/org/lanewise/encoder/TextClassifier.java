@@ -1,65 +1,27 @@
 package org.lanewise.encoder;
 
-import java.lang.foreign.Arena;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Function;
 import org.lanewise.encoder.backend.Backend;
-import org.lanewise.encoder.backend.PoolingMode;
 import org.lanewise.encoder.backend.Precision;
-import org.lanewise.encoder.batch.PackedBatch;
-import org.lanewise.encoder.head.AttentionPooling;
 import org.lanewise.encoder.head.ClassScores;
-import org.lanewise.encoder.head.SequenceClassifier;
-import org.lanewise.encoder.head.SequencePooling;
 import org.lanewise.encoder.model.SequenceModelConfig;
-import org.lanewise.encoder.model.SequenceModelDirectory;
-import org.lanewise.encoder.tokenizer.SegmentedText;
-import org.lanewise.encoder.tokenizer.WordSegmenter;
 
 /**
  * Says to which class, or to which of many, each text belongs. Thread-safe until it is closed.
  *
- * <p>A text is read whole: as words of {@link WordSegmenter} or as code points, as the model says.
- * Of more than 512 words or 2048 code points, parts of equal length are classified, whose scores
- * are averaged as {@link ClassScores#mean} says, weighted by length. A text without words is
- * classified by the head's bias alone: what the model believes before it reads.
+ * <p>Recurrent classifiers read a text whole, in parts where it is long. Encoders that were trained
+ * to classify read as much of a text, or of a pair of texts, as their length allows, as
+ * transformers does.
  */
 public final class TextClassifier implements AutoCloseable {
-  private static final int MOST_WORDS = 512;
-  private static final int MOST_CHARACTERS = 2048;
+  private final ClassReader reader;
 
-  private final SequenceRunner runner;
-  private final SequenceClassifier head;
-
-  private TextClassifier(SequenceRunner runner) {
-    this.runner = runner;
-    SequenceModelConfig config = runner.config();
-    head =
-        new SequenceClassifier(
-            runner.weights().in("head"),
-            pooling(runner),
-            config.choice(),
-            config.labels(),
-            config.recurrent().outputSize());
-  }
-
-  private static SequencePooling pooling(SequenceRunner runner) {
-    SequenceModelConfig config = runner.config();
-    int states = config.recurrent().outputSize();
-    return switch (config.head()) {
-      case CLASS_LAST -> new SequencePooling.LastStates(config.recurrent().directions());
-      case CLASS_MEAN -> new SequencePooling.Reduction(PoolingMode.MEAN);
-      case CLASS_MAX -> new SequencePooling.Reduction(PoolingMode.MAX);
-      case CLASS_ADDITIVE_ATTENTION ->
-          AttentionPooling.additive(
-              runner.alone(), runner.arena(), runner.weights().in("pooling"), states);
-      case CLASS_DOT_ATTENTION -> AttentionPooling.dot(runner.weights().in("pooling"), states);
-      case TAG_SOFTMAX, TAG_CRF ->
-          throw new IllegalStateException("a tagger was opened as a classifier");
-    };
+  private TextClassifier(ClassReader reader) {
+    this.reader = reader;
   }
 
   /**
@@ -70,105 +32,55 @@ public final class TextClassifier implements AutoCloseable {
    */
   public static TextClassifier open(
       Path directory, EmbedderOptions options, Function<String, TextEmbedder> encoders) {
-    SequenceRunner runner =
-        SequenceRunner.open(directory, SequenceModelDirectory.Kind.CLASSIFIER, options, encoders);
-    try {
-      return new TextClassifier(runner);
-    } catch (IllegalArgumentException e) {
-      runner.close();
-      throw new ModelException(directory, List.of(String.valueOf(e.getMessage())));
-    } catch (RuntimeException | Error e) {
-      runner.close();
-      throw e;
-    }
+    return new TextClassifier(
+        ModelDirectory.holdsEncoder(directory)
+            ? EncoderClassifier.open(directory, options)
+            : RecurrentClassifier.open(directory, options, encoders));
   }
 
   /** Returns the probabilities of all classes for each text. */
   public List<ClassScores> classify(List<String> texts) {
-    List<List<SegmentedText>> cut = new ArrayList<>(Collections.nCopies(texts.size(), List.of()));
-    runner.forEach(texts.size(), i -> cut.set(i, parts(texts.get(i))));
-    List<SegmentedText> parts = cut.stream().flatMap(List::stream).toList();
-    ClassScores[] read = read(parts);
-    List<ClassScores> answers = new ArrayList<>();
-    int part = 0;
-    for (List<SegmentedText> text : cut) {
-      List<ClassScores> scores = List.of(read).subList(part, part + text.size());
-      part += text.size();
-      answers.add(
-          switch (scores.size()) {
-            case 0 -> head.prior();
-            case 1 -> scores.getFirst();
-            default ->
-                ClassScores.mean(scores, text.stream().mapToDouble(SegmentedText::words).toArray());
-          });
-    }
-    return answers;
+    return classify(texts, Collections.nCopies(texts.size(), Optional.empty()));
   }
 
-  private List<SegmentedText> parts(String text) {
-    SegmentedText read = segmented(text);
-    int count = Math.ceilDiv(read.words(), readsWords() ? MOST_WORDS : MOST_CHARACTERS);
-    List<SegmentedText> parts = new ArrayList<>();
-    for (long i = 0; i < count; i++) {
-      parts.add(
-          read.part((int) (i * read.words() / count), (int) ((i + 1) * read.words() / count)));
-    }
-    return parts;
-  }
-
-  private boolean readsWords() {
-    return runner.config().unit() == SequenceModelConfig.Unit.WORD;
-  }
-
-  private SegmentedText segmented(String text) {
-    return readsWords() ? WordSegmenter.words(text) : SegmentedText.characters(text);
-  }
-
-  /** Classifies texts of at least one word, as they are. */
-  private ClassScores[] read(List<SegmentedText> texts) {
-    ClassScores[] read = new ClassScores[texts.size()];
-    runner.run(
-        texts,
-        (positions, starts, states) -> {
-          try (Arena call = Arena.ofConfined()) {
-            List<ClassScores> scores =
-                head.forward(runner.alone(), call, states, PackedBatch.of(starts));
-            for (int i = 0; i < positions.size(); i++) {
-              read[positions.get(i)] = scores.get(i);
-            }
-          }
-        });
-    return read;
+  /**
+   * Like {@link #classify(List)}, for texts of which some have a second text.
+   *
+   * @param pairs the second text of each text; as many as texts
+   * @throws IllegalArgumentException if there is a pair and the model reads none
+   */
+  public List<ClassScores> classify(List<String> texts, List<Optional<String>> pairs) {
+    return reader.classify(texts, pairs);
   }
 
   /** Returns the names of the classes. */
   public List<String> labels() {
-    return runner.config().labels();
+    return reader.labels();
   }
 
   /** Returns how many classes a text has. */
   public SequenceModelConfig.Choice choice() {
-    return runner.config().choice();
+    return reader.choice();
   }
 
-  /** Returns the length of a text in words or code points, whichever the model reads. */
+  /** Returns the length of a text in words, code points or tokens, whichever the model reads. */
   public int length(String text) {
-    return segmented(text).words();
+    return reader.length(text);
   }
 
   /** Returns the name of the backend that runs: {@code vector} or {@code scalar}. */
   public String backend() {
-    return runner.alone().name();
+    return reader.backend().name();
   }
 
   /** Returns the precision of the network that runs, not of an encoder that it reads. */
   public Precision precision() {
-    return runner.alone().precision();
+    return reader.backend().precision();
   }
 
   /** Returns what multiplies matrices: {@link Backend#kernels()}. */
   public String kernels() {
-    return runner.alone().kernels();
+    return reader.backend().kernels();
   }
 
   /**
@@ -176,11 +88,11 @@ public final class TextClassifier implements AutoCloseable {
    * seconds in a fresh JVM.
    */
   public void warmUp() {
-    runner.warmUp(this::classify);
+    reader.warmUp(this::classify);
   }
 
   @Override
   public void close() {
-    runner.close();
+    reader.close();
   }
 }

@@ -11,6 +11,8 @@ import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.BiFunction;
+import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Backends;
@@ -156,6 +158,11 @@ public final class TextEmbedder implements AutoCloseable {
     return directory.prompts();
   }
 
+  /** Returns what computes on one thread. */
+  Backend alone() {
+    return alone;
+  }
+
   /** Returns the most tokens of one packed batch. */
   int batchTokens() {
     return options.batchTokens();
@@ -194,11 +201,16 @@ public final class TextEmbedder implements AutoCloseable {
    * @throws IllegalArgumentException if there is a pair and the model has no token type for it
    */
   public EncodedText encode(String text, Optional<String> pair, String prompt) {
-    Truncation truncation = Truncation.to(maxLength());
+    Tokens tokens = tokens(prompt + text, pair, Truncation.to(maxLength()));
+    return new EncodedText(tokens, promptTokens(prompt));
+  }
+
+  /** Returns the tokens of text and pair, cut as is said. */
+  Tokens tokens(String text, Optional<String> pair, Truncation truncation) {
     Tokens tokens =
         directory
             .tokenizer()
-            .encode(cased(prompt + text), pair.map(this::cased), true, Optional.of(truncation));
+            .encode(cased(text), pair.map(this::cased), true, Optional.of(truncation));
     int types = directory.config().typeVocabularySize();
     for (int typeId : tokens.typeIds()) {
       if (types > 0 && typeId >= types) {
@@ -210,7 +222,23 @@ public final class TextEmbedder implements AutoCloseable {
                 + ": this model takes no pairs of texts");
       }
     }
-    return new EncodedText(tokens, promptTokens(prompt));
+    return tokens;
+  }
+
+  /** Lower-cases where the model asks for it, keeping every unit in its place. */
+  String casedInPlace(String text) {
+    if (!directory.lowerCase()) {
+      return text;
+    }
+    String lower = text.toLowerCase(Locale.ROOT);
+    if (lower.length() == text.length()) {
+      return lower;
+    }
+    StringBuilder units = new StringBuilder(text);
+    for (int i = 0; i < text.length(); i++) {
+      units.setCharAt(i, Character.toLowerCase(text.charAt(i)));
+    }
+    return units.toString();
   }
 
   private String cased(String text) {
@@ -272,6 +300,74 @@ public final class TextEmbedder implements AutoCloseable {
         });
   }
 
+  /** What a head makes of the hidden states of a batch. */
+  @FunctionalInterface
+  interface HeadPass<T> {
+    /**
+     * Returns an answer for each sequence.
+     *
+     * @param call memory for the time of the call, of this thread alone
+     * @param hidden (tokens, hiddenSize), which may be changed
+     */
+    List<T> apply(Backend backend, Arena call, Matrix hidden, PackedBatch batch);
+  }
+
+  /**
+   * Returns a head, its weights prepared in memory that lives as long as the embedder.
+   *
+   * @throws ModelException if the directory has no such head
+   */
+  <T> T prepare(BiFunction<Backend, Arena, T> head) {
+    Lock reading = lock.readLock();
+    reading.lock();
+    try {
+      requireOpen();
+      return head.apply(alone, arena);
+    } catch (IllegalArgumentException e) {
+      throw new ModelException(directory.path(), List.of(String.valueOf(e.getMessage())));
+    } finally {
+      reading.unlock();
+    }
+  }
+
+  /** Runs the body for 0 to {@code count - 1} on all threads. */
+  void forEach(int count, IntConsumer body) {
+    workers.forEach(count, body);
+  }
+
+  /** Returns a head's answers to encoded texts, in order, using all of the embedder's threads. */
+  <T> List<T> answer(List<EncodedText> texts, HeadPass<T> head) {
+    List<T> answers = new ArrayList<>(Collections.nCopies(texts.size(), null));
+    List<List<Integer>> batches = batches(texts);
+    if (batches.size() == 1) {
+      answer(shared, texts, batches.getFirst(), head, answers);
+    } else {
+      workers.forEach(batches.size(), i -> answer(alone, texts, batches.get(i), head, answers));
+    }
+    return answers;
+  }
+
+  private <T> void answer(
+      Backend backend,
+      List<EncodedText> texts,
+      List<Integer> positions,
+      HeadPass<T> head,
+      List<T> answers) {
+    List<T> answered =
+        withState(
+            backend,
+            positions.stream().map(texts::get).toList(),
+            directory.config().layers(),
+            (batch, hidden) -> {
+              try (Arena call = Arena.ofConfined()) {
+                return head.apply(alone, call, hidden, batch);
+              }
+            });
+    for (int i = 0; i < answered.size(); i++) {
+      answers.set(positions.get(i), answered.get(i));
+    }
+  }
+
   /** Returns the last hidden state of every token of every text: [text][token][hiddenSize]. */
   public float[][][] forwardTokens(List<EncodedText> texts) {
     return forwardTokens(texts, directory.config().layers(), true);
@@ -309,14 +405,13 @@ public final class TextEmbedder implements AutoCloseable {
   private <T> T withState(Backend backend, List<EncodedText> texts, int layers, Body<T> body) {
     PackedBatch batch =
         PackedBatch.pack(
-            texts.stream().map(EncodedText::tokens).toList(),
-            texts.stream().mapToInt(EncodedText::promptTokens).toArray());
+                texts.stream().map(EncodedText::tokens).toList(),
+                texts.stream().mapToInt(EncodedText::promptTokens).toArray())
+            .withUnread(texts.stream().mapToInt(EncodedText::unread).toArray());
     Lock reading = lock.readLock();
     reading.lock();
     try {
-      if (closed) {
-        throw new IllegalStateException("the embedder of [" + directory.path() + "] is closed");
-      }
+      requireOpen();
       Activations state = borrow(batch.tokens());
       try {
         Matrix hidden = encoder.forward(backend, batch, state.forTokens(batch.tokens()), layers);
@@ -326,6 +421,12 @@ public final class TextEmbedder implements AutoCloseable {
       }
     } finally {
       reading.unlock();
+    }
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("the embedder of [" + directory.path() + "] is closed");
     }
   }
 
@@ -375,19 +476,25 @@ public final class TextEmbedder implements AutoCloseable {
    * @param pairs the second text of each text; as many as texts
    */
   public List<Embedding> embed(List<String> texts, List<Optional<String>> pairs, String prompt) {
+    List<EncodedText> encoded = encodeAll(texts, pairs, prompt);
+    float[][] vectors = embedEncoded(encoded);
+    List<Embedding> embeddings = new ArrayList<>(encoded.size());
+    for (int i = 0; i < vectors.length; i++) {
+      Tokens tokens = encoded.get(i).tokens();
+      embeddings.add(new Embedding(vectors[i], tokens.length(), tokens.truncated()));
+    }
+    return embeddings;
+  }
+
+  /** Returns the tokens of all texts, on all threads. */
+  List<EncodedText> encodeAll(List<String> texts, List<Optional<String>> pairs, String prompt) {
     if (pairs.size() != texts.size()) {
       throw new IllegalArgumentException(
           "there are " + pairs.size() + " pairs, expected one for each of " + texts.size());
     }
     EncodedText[] encoded = new EncodedText[texts.size()];
     workers.forEach(encoded.length, i -> encoded[i] = encode(texts.get(i), pairs.get(i), prompt));
-    float[][] vectors = embedEncoded(Arrays.asList(encoded));
-    List<Embedding> embeddings = new ArrayList<>(encoded.length);
-    for (int i = 0; i < encoded.length; i++) {
-      Tokens tokens = encoded[i].tokens();
-      embeddings.add(new Embedding(vectors[i], tokens.length(), tokens.truncated()));
-    }
-    return embeddings;
+    return Arrays.asList(encoded);
   }
 
   /** Returns the vectors of encoded texts, in order, using all of the embedder's threads. */

@@ -3,7 +3,6 @@ package org.lanewise.encoder;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import org.lanewise.encoder.model.SequenceInputs;
@@ -112,7 +111,7 @@ public final class WordEmbedder implements SequenceInputs.WordEncoder {
         embedder
             .directory()
             .tokenizer()
-            .encode(cased(read), Optional.empty(), true, Optional.empty());
+            .encode(embedder.casedInPlace(read), Optional.empty(), true, Optional.empty());
     int leading = 0;
     while (leading < tokens.length() && tokens.special()[leading]) {
       leading++;
@@ -168,21 +167,5 @@ public final class WordEmbedder implements SequenceInputs.WordEncoder {
 
   private static int[] select(int[] numbers, int[] kept) {
     return Arrays.stream(kept).map(i -> numbers[i]).toArray();
-  }
-
-  /** Lower-cases where the encoder asks for it, keeping every unit in its place. */
-  private String cased(String text) {
-    if (!embedder.directory().lowerCase()) {
-      return text;
-    }
-    String lower = text.toLowerCase(Locale.ROOT);
-    if (lower.length() == text.length()) {
-      return lower;
-    }
-    StringBuilder units = new StringBuilder(text);
-    for (int i = 0; i < text.length(); i++) {
-      units.setCharAt(i, Character.toLowerCase(text.charAt(i)));
-    }
-    return units.toString();
   }
 }

@@ -21,7 +21,8 @@ public final class Goldens {
               "goldens.zip",
               "goldens-training.zip",
               "goldens-encoders.zip",
-              "goldens-tokenizers.zip")
+              "goldens-tokenizers.zip",
+              "goldens-heads.zip")
           .map(Goldens::open)
           .toList();
 

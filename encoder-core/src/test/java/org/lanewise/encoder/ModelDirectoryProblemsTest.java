@@ -479,8 +479,15 @@ final class ModelDirectoryProblemsTest {
         bad(
             "another task",
             PLAIN,
-            edit(sentence, "feature-extraction", "fill-mask"),
-            "[transformer_task] is \"fill-mask\""));
+            edit(sentence, "feature-extraction", "text-generation"),
+            "[transformer_task] is \"text-generation\""));
+    bad.add(
+        bad(
+            "a pooling of logits",
+            PLAIN,
+            edit(sentence, "feature-extraction", "fill-mask")
+                .then(edit(sentence, "last_hidden_state", "logits")),
+            "[transformer_task] is \"fill-mask\", expected \"feature-extraction\""));
     bad.add(
         bad(
             "another output",

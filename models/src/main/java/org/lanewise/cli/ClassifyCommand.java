@@ -48,8 +48,11 @@ final class ClassifyCommand implements Callable<Integer> {
           streams,
           json,
           chunk -> {
-            List<String> texts = chunk.stream().map(InputLines.Input::single).toList();
-            for (ClassScores scores : classifier.classify(texts)) {
+            List<ClassScores> answers =
+                classifier.classify(
+                    chunk.stream().map(InputLines.Input::text).toList(),
+                    chunk.stream().map(InputLines.Input::pair).toList());
+            for (ClassScores scores : answers) {
               write(json, scores);
             }
           });

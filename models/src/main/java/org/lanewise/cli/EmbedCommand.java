@@ -10,9 +10,9 @@ import org.lanewise.encoder.EmbedderOptions;
 import org.lanewise.encoder.Embedding;
 import org.lanewise.encoder.EncodedText;
 import org.lanewise.encoder.TextEmbedder;
+import org.lanewise.encoder.TokenEmbedder;
 import org.lanewise.encoder.backend.PoolingMode;
 import org.lanewise.encoder.tokenizer.Tokens;
-import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -30,8 +30,7 @@ final class EmbedCommand implements Callable<Integer> {
   @Mixin private EmbedderArguments arguments;
   @Mixin private InputLines.Options input;
 
-  @ArgGroup(exclusive = true)
-  private PromptChoice promptChoice;
+  @Mixin private PromptChoice promptChoice;
 
   @Option(
       names = "--pooling",
@@ -55,20 +54,11 @@ final class EmbedCommand implements Callable<Integer> {
 
   @Option(
       names = "--per-token",
-      description = "Answers the last hidden state of every token: {\"token_embeddings\":[[...]]}")
+      description =
+          "Answers the last hidden state of every token: {\"token_embeddings\":[[...]]}. ColBERT"
+              + " models answer the vectors of late interaction, as queries or documents with"
+              + " --prompt query or --prompt document.")
   private boolean perToken;
-
-  /** Which prompt goes in front; the model's default where none of the two is given. */
-  private static final class PromptChoice {
-    @Option(
-        names = "--prompt",
-        paramLabel = "NAME",
-        description = "Puts this prompt of the model in front of each text.")
-    private String name;
-
-    @Option(names = "--no-prompt", description = "Puts none there, not even the default.")
-    private boolean none;
-  }
 
   EmbedCommand(Streams streams) {
     this.streams = streams;
@@ -79,25 +69,42 @@ final class EmbedCommand implements Callable<Integer> {
     try (InputLines lines = input.open(streams);
         TextEmbedder embedder = arguments.open(options());
         JsonGenerator json = streams.json()) {
-      String prompt = prompt(embedder);
-      if (!perToken) {
-        // Fails at once, without input, where the model states no pooling.
-        embedder.dimensions();
-      }
-      lines.answer(
-          streams,
-          json,
-          chunk -> {
-            if (perToken) {
-              answerTokens(embedder, chunk, prompt, json);
-            } else {
-              answer(embedder, chunk, prompt, json);
-            }
-          });
+      lines.answer(streams, json, answerer(embedder, json));
       return 0;
     } finally {
       streams.progress("");
     }
+  }
+
+  /** Fails at once, without input, where the model cannot answer. */
+  private InputLines.Answerer answerer(TextEmbedder embedder, JsonGenerator json) {
+    if (perToken && embedder.directory().lateInteraction().isPresent()) {
+      TokenEmbedder tokens = TokenEmbedder.over(embedder);
+      TokenEmbedder.Role role = role();
+      return chunk -> answerTokens(tokens, chunk, role, json);
+    }
+    String prompt = promptChoice.text(embedder.prompts());
+    if (perToken) {
+      return chunk -> answerTokens(embedder, chunk, prompt, json);
+    }
+    embedder.dimensions();
+    return chunk -> answer(embedder, chunk, prompt, json);
+  }
+
+  /** Returns what the texts are to a ColBERT model. */
+  private TokenEmbedder.Role role() {
+    String name = promptChoice.name().orElse("");
+    return switch (name) {
+      case "query" -> TokenEmbedder.Role.QUERY;
+      case "document" -> TokenEmbedder.Role.DOCUMENT;
+      case "" -> TokenEmbedder.Role.PLAIN;
+      default ->
+          throw new IllegalArgumentException(
+              "--prompt is ["
+                  + name
+                  + "], expected query or document: the model makes vectors of tokens for late"
+                  + " interaction");
+    };
   }
 
   private EmbedderOptions options() {
@@ -145,13 +152,6 @@ final class EmbedCommand implements Callable<Integer> {
     return number;
   }
 
-  private String prompt(TextEmbedder embedder) {
-    if (promptChoice == null) {
-      return embedder.prompts().byDefault();
-    }
-    return promptChoice.none ? "" : embedder.prompts().named(promptChoice.name);
-  }
-
   private static void answer(
       TextEmbedder embedder, List<InputLines.Input> inputs, String prompt, JsonGenerator json)
       throws IOException {
@@ -188,18 +188,35 @@ final class EmbedCommand implements Callable<Integer> {
   }
 
   private static void answerTokens(
+      TokenEmbedder embedder,
+      List<InputLines.Input> inputs,
+      TokenEmbedder.Role role,
+      JsonGenerator json)
+      throws IOException {
+    List<String> texts = inputs.stream().map(InputLines.Input::single).toList();
+    for (TokenEmbedder.TokenVectors text : embedder.embed(texts, role)) {
+      write(json, text.vectors(), text.tokens(), text.truncated());
+    }
+  }
+
+  private static void answerTokens(
       TextEmbedder embedder, List<EncodedText> batch, JsonGenerator json) throws IOException {
     float[][][] states = embedder.forwardTokens(batch);
     for (int i = 0; i < states.length; i++) {
-      json.writeStartObject();
-      json.writeArrayFieldStart("token_embeddings");
-      for (float[] state : states[i]) {
-        write(json, state);
-      }
-      json.writeEndArray();
       Tokens tokens = batch.get(i).tokens();
-      end(json, tokens.length(), tokens.truncated());
+      write(json, states[i], tokens.length(), tokens.truncated());
     }
+  }
+
+  private static void write(JsonGenerator json, float[][] vectors, int tokens, boolean truncated)
+      throws IOException {
+    json.writeStartObject();
+    json.writeArrayFieldStart("token_embeddings");
+    for (float[] vector : vectors) {
+      write(json, vector);
+    }
+    json.writeEndArray();
+    end(json, tokens, truncated);
   }
 
   private static void write(JsonGenerator json, float[] vector) throws IOException {

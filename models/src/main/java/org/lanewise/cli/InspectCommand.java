@@ -77,6 +77,7 @@ final class InspectCommand implements Callable<Integer> {
         describeEncoder(report, directory);
         describeText(report, directory);
         describeVector(report, directory, notes);
+        describeHeads(report, directory);
         describeRun(report, directory, EmbedderOptions.defaults());
         report.set("notes", notes);
         report.set("problems", MAPPER.createArrayNode());
@@ -156,6 +157,13 @@ final class InspectCommand implements Callable<Integer> {
                   .map(PoolingMode::label)
                   .collect(Collectors.joining(", ")));
     }
+  }
+
+  private static void describeHeads(ObjectNode report, ModelDirectory directory) {
+    ArrayNode heads = report.putArray("heads");
+    directory.heads().plans().keySet().forEach(kind -> heads.add(kind.label()));
+    directory.lateInteraction().ifPresent(plan -> heads.add("late_interaction"));
+    report.set("labels", texts(directory.heads().labels().stream()));
   }
 
   private static void describeRun(

@@ -62,6 +62,8 @@ public final class Main implements Runnable {
             .addSubcommand(new BenchCommand(streams))
             .addSubcommand(new TagCommand(streams))
             .addSubcommand(new ClassifyCommand(streams))
+            .addSubcommand(new SparseCommand(streams))
+            .addSubcommand(new RerankCommand(streams))
             .addSubcommand(new EvaluateCommand(streams))
             .addSubcommand(TrainCommand.line(streams))
             .setCaseInsensitiveEnumValuesAllowed(true)
@@ -114,7 +116,16 @@ public final class Main implements Runnable {
   private static boolean computes(String[] args) {
     return args.length > 0
         && switch (args[0]) {
-          case "embed", "tag", "classify", "evaluate", "train", "bench", "inspect" -> true;
+          case "embed",
+              "tag",
+              "classify",
+              "sparse",
+              "rerank",
+              "evaluate",
+              "train",
+              "bench",
+              "inspect" ->
+              true;
           default -> false;
         };
   }

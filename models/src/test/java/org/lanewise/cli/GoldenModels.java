@@ -24,6 +24,11 @@ final class GoldenModels {
     return unpack("/goldens-encoders.zip", directory, to);
   }
 
+  /** Unpacks a directory of goldens-heads.zip, and returns where to. */
+  static Path unpackHeads(String directory, Path to) {
+    return unpack("/goldens-heads.zip", directory, to);
+  }
+
   private static Path unpack(String name, String directory, Path to) {
     try (FileSystem archive =
         FileSystems.newFileSystem(Path.of(GoldenModels.class.getResource(name).toURI()))) {

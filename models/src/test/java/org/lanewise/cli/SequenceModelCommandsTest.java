@@ -224,7 +224,7 @@ class SequenceModelCommandsTest {
         model(),
         "--data",
         write("deu\tx\n").toString());
-    assertComplaint("[model_type] is \"bert\"", "tag", "--model", "lanewise-mini-en");
+    assertComplaint("no [token_classification] head", "tag", "--model", "lanewise-mini-en");
   }
 
   @Test

@@ -49,6 +49,15 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride) {
     return new Matrix(data, rows, columns, stride);
   }
 
+  /** Returns {@code count} rows from {@code first} on, in the same memory, to be read. */
+  public Matrix rows(int first, int count) {
+    if (first < 0 || count < 0 || first + count > rows) {
+      throw new IllegalArgumentException(
+          "asked for rows " + first + " to " + (first + count) + " of " + rows);
+    }
+    return new Matrix(data.asSlice(rowOffset(first)), count, columns, stride);
+  }
+
   /** Returns the first {@code columns} columns, in the same memory. */
   public Matrix firstColumns(int columns) {
     if (columns > this.columns) {

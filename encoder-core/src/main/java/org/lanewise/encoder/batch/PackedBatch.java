@@ -15,9 +15,54 @@ import org.lanewise.encoder.tokenizer.Tokens;
  * @param positions position of each token within its sequence, from 0
  * @param sequenceStarts n + 1 ascending offsets, the first 0, the last the number of tokens
  * @param pooledStarts first token of each sequence that enters the pooling
+ * @param readTokens tokens of each sequence that attention reads, from its first on
  */
 public record PackedBatch(
-    int[] ids, int[] typeIds, int[] positions, int[] sequenceStarts, int[] pooledStarts) {
+    int[] ids,
+    int[] typeIds,
+    int[] positions,
+    int[] sequenceStarts,
+    int[] pooledStarts,
+    int[] readTokens) {
+
+  /** Returns a batch in which all tokens are read. */
+  public PackedBatch(
+      int[] ids, int[] typeIds, int[] positions, int[] sequenceStarts, int[] pooledStarts) {
+    this(ids, typeIds, positions, sequenceStarts, pooledStarts, lengths(sequenceStarts));
+  }
+
+  private static int[] lengths(int[] starts) {
+    int[] lengths = new int[starts.length - 1];
+    Arrays.setAll(lengths, i -> starts[i + 1] - starts[i]);
+    return lengths;
+  }
+
+  /**
+   * Returns the batch with tokens at the end of sequences that read the others, and that none
+   * reads.
+   *
+   * @param unread how many of each sequence, fewer than it has
+   */
+  public PackedBatch withUnread(int[] unread) {
+    int[] read = lengths(sequenceStarts);
+    for (int i = 0; i < read.length; i++) {
+      if (unread[i] < 0 || unread[i] >= read[i]) {
+        throw new IllegalArgumentException(
+            "["
+                + unread[i]
+                + "] of "
+                + read[i]
+                + " tokens are not read, expected at least 1 to be");
+      }
+      read[i] -= unread[i];
+    }
+    return new PackedBatch(ids, typeIds, positions, sequenceStarts, pooledStarts, read);
+  }
+
+  /** Returns whether attention reads all tokens. */
+  public boolean allRead() {
+    return Arrays.equals(readTokens, lengths(sequenceStarts));
+  }
 
   /**
    * Returns the sequences packed in the given order.
@@ -91,7 +136,7 @@ public record PackedBatch(
         counted[token] = ids[token] == paddingId ? paddingId : ++position;
       }
     }
-    return new PackedBatch(ids, typeIds, counted, sequenceStarts, pooledStarts);
+    return new PackedBatch(ids, typeIds, counted, sequenceStarts, pooledStarts, readTokens);
   }
 
   /** Returns the number of tokens of all sequences. */

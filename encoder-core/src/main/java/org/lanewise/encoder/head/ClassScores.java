@@ -46,7 +46,7 @@ public record ClassScores(
   }
 
   /** Returns the probabilities that the logits stand for. */
-  static ClassScores of(List<String> classes, Choice choice, double[] logits) {
+  public static ClassScores of(List<String> classes, Choice choice, double[] logits) {
     double[] probabilities =
         switch (choice) {
           case MULTI_CLASS -> LogSpace.softmax(logits);

@@ -57,7 +57,11 @@ final class SelfAttention {
       int heads = pattern.heads() + pattern.keyValueHeads();
       backend.rotate(projected, batch, heads, pattern.headSize(), rotary.get());
     }
-    backend.attention(projected, batch, pattern, context);
+    if (batch.allRead()) {
+      backend.attention(projected, batch, pattern, context);
+    } else {
+      UnreadTokens.attention(backend, projected, batch, pattern, context);
+    }
     backend.linear(context, output, Activation.IDENTITY, state.projected());
     residual.leave(backend, state);
   }

@@ -1,0 +1,72 @@
+package org.lanewise.encoder;
+
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.lanewise.encoder.head.HeadKind;
+import org.lanewise.encoder.head.MaskedLanguageHead;
+import org.lanewise.encoder.head.SparseVector;
+
+/**
+ * Turns texts into sparse vectors over the vocabulary, as {@code SparseEncoder.encode} does:
+ * SPLADE. Thread-safe; lives as long as the embedder under it.
+ */
+public final class SparseEmbedder {
+  private final TextEmbedder encoder;
+  private final MaskedLanguageHead head;
+
+  private SparseEmbedder(TextEmbedder encoder) {
+    this.encoder = encoder;
+    ModelDirectory directory = encoder.directory();
+    head =
+        encoder.prepare(
+            (backend, arena) ->
+                new MaskedLanguageHead(
+                    backend,
+                    arena,
+                    directory.heads().require(HeadKind.MASKED_LM),
+                    directory.sparsePooling()));
+  }
+
+  /**
+   * Returns the sparse embedder of a model that is open.
+   *
+   * @throws ModelException if the model has no masked-language head
+   */
+  public static SparseEmbedder over(TextEmbedder encoder) {
+    return new SparseEmbedder(encoder);
+  }
+
+  /** Returns the sparse vectors of the texts, in order, with the model's default prompt. */
+  public List<SparseVector> embed(List<String> texts) {
+    return embed(
+        texts, Collections.nCopies(texts.size(), Optional.empty()), encoder.prompts().byDefault());
+  }
+
+  /**
+   * Returns the sparse vectors of texts of which some have a second text.
+   *
+   * @param pairs the second text of each text; as many as texts
+   * @param prompt goes in front of every text; empty for none
+   */
+  public List<SparseVector> embed(List<String> texts, List<Optional<String>> pairs, String prompt) {
+    return encoder.answer(encoder.encodeAll(texts, pairs, prompt), head::forward);
+  }
+
+  /**
+   * Returns the weights of a vector by the tokens that they belong to, in the vector's order. Rows
+   * with which models fill up their vocabulary are no tokens and left out.
+   */
+  public Map<String, Float> tokens(SparseVector vector) {
+    Map<String, Float> tokens = new LinkedHashMap<>();
+    for (int i = 0; i < vector.size(); i++) {
+      if (vector.ids()[i] < encoder.directory().tokenizer().vocabularySize()) {
+        String token = encoder.directory().tokenizer().token(vector.ids()[i]);
+        tokens.merge(token, vector.weights()[i], Math::max);
+      }
+    }
+    return tokens;
+  }
+}
