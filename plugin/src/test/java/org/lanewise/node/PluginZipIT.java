@@ -102,12 +102,13 @@ final class PluginZipIT {
   }
 
   @Test
-  void policyAsksForModelDirectoriesOnly() throws IOException {
+  void policyAsksForModelDirectoriesAndNativeCallsOnly() throws IOException {
     Policy policy = PolicyUtils.parsePolicyIfExists("lanewise", unzipped, true);
     assertEquals(
         List.of("ALL-UNNAMED"), policy.scopes().stream().map(scope -> scope.moduleName()).toList());
     assertEquals(
-        Set.of("files [READ] <CONFIG>/lanewise"), PolicyUtils.getEntitlementsDescriptions(policy));
+        Set.of("files [READ] <CONFIG>/lanewise", "load_native_libraries"),
+        PolicyUtils.getEntitlementsDescriptions(policy));
   }
 
   @Test
