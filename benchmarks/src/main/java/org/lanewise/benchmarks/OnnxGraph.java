@@ -83,11 +83,13 @@ final class OnnxGraph {
       throw new IllegalArgumentException(
           "["
               + directory.path()
-              + "] has the activation ["
+              + "] is a ["
+              + directory.config().family()
+              + "] with the activation ["
               + directory.config().sizes().activation()
               + "] and the modules "
               + directory.sentenceModules()
-              + ", expected [gelu] and "
+              + ", expected a [bert] with [gelu] and "
               + expected
               + ": give a graph with --onnx");
     }

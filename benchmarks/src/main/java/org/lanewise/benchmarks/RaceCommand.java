@@ -36,7 +36,7 @@ final class RaceCommand implements Callable<Integer> {
   @Option(
       names = "--shape",
       split = ",",
-      paramLabel = "minilm|base|DIR",
+      paramLabel = "minilm|base|modernbert|DIR",
       description = "Random models of these sizes, or model directories; minilm unless given.")
   private List<String> shapes = List.of("minilm");
 

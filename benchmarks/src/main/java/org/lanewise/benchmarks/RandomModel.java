@@ -40,7 +40,9 @@ final class RandomModel {
   /** The sizes that are raced. */
   enum Shape {
     MINILM(6, 384, 12, 1536),
-    BASE(12, 768, 12, 3072);
+    BASE(12, 768, 12, 3072),
+    /** A ModernBERT whose three matrices of the feed-forward block are as large as MiniLM's two. */
+    MODERNBERT(6, 384, 12, 1024);
 
     private final int layers;
     private final int hidden;
@@ -63,21 +65,25 @@ final class RandomModel {
       return switch (name) {
         case "minilm" -> MINILM;
         case "base" -> BASE;
+        case "modernbert" -> MODERNBERT;
         default ->
             throw new IllegalArgumentException(
-                "shape [" + name + "] is unknown; expected minilm, base or a model directory");
+                "shape ["
+                    + name
+                    + "] is unknown; expected minilm, base, modernbert or a model directory");
       };
     }
 
     /** Returns the sizes with the vocabulary of {@code like}. */
     EncoderSizes sizes(EncoderSizes like, int positions) {
+      int types = this == MODERNBERT ? 0 : 2;
       return new EncoderSizes(
-          like.vocabularySize(), hidden, layers, heads, intermediate, positions, 2, "gelu");
+          like.vocabularySize(), hidden, layers, heads, intermediate, positions, types, "gelu");
     }
   }
 
   /**
-   * Writes the directory.
+   * Writes the directory: a BERT, or a ModernBERT where there are no token types.
    *
    * @param tokenizer a directory whose tokenizer is copied
    */
@@ -110,7 +116,36 @@ final class RandomModel {
     }
   }
 
+  private static boolean isModern(EncoderSizes sizes) {
+    return sizes.typeVocabularySize() == 0;
+  }
+
   private static Map<String, List<Long>> weightShapes(EncoderSizes sizes) {
+    return isModern(sizes) ? modernShapes(sizes) : bertShapes(sizes);
+  }
+
+  private static Map<String, List<Long>> modernShapes(EncoderSizes sizes) {
+    long hidden = sizes.hiddenSize();
+    long between = sizes.intermediateSize();
+    Map<String, List<Long>> shapes = new LinkedHashMap<>();
+    shapes.put("embeddings.tok_embeddings.weight", List.of((long) sizes.vocabularySize(), hidden));
+    shapes.put("embeddings.norm.weight", List.of(hidden));
+    for (int i = 0; i < sizes.layers(); i++) {
+      String layer = "layers." + i + ".";
+      if (i > 0) {
+        shapes.put(layer + "attn_norm.weight", List.of(hidden));
+      }
+      shapes.put(layer + "attn.Wqkv.weight", List.of(3 * hidden, hidden));
+      shapes.put(layer + "attn.Wo.weight", List.of(hidden, hidden));
+      shapes.put(layer + "mlp_norm.weight", List.of(hidden));
+      shapes.put(layer + "mlp.Wi.weight", List.of(2 * between, hidden));
+      shapes.put(layer + "mlp.Wo.weight", List.of(hidden, between));
+    }
+    shapes.put("final_norm.weight", List.of(hidden));
+    return shapes;
+  }
+
+  private static Map<String, List<Long>> bertShapes(EncoderSizes sizes) {
     long hidden = sizes.hiddenSize();
     long between = sizes.intermediateSize();
     Map<String, List<Long>> shapes = new LinkedHashMap<>();
@@ -152,7 +187,7 @@ final class RandomModel {
     for (long size : shape) {
       elements *= size;
     }
-    double mean = name.endsWith("LayerNorm.weight") ? 1 : 0;
+    double mean = name.endsWith("orm.weight") ? 1 : 0;
     double deviation = deviation(name, shape);
     MemorySegment data = arena.allocate(ValueLayout.JAVA_FLOAT, elements);
     for (long i = 0; i < elements; i++) {
@@ -163,14 +198,14 @@ final class RandomModel {
   }
 
   private static double deviation(String name, long[] shape) {
-    if (name.contains("LayerNorm")) {
+    if (name.endsWith("orm.weight") || name.endsWith("orm.bias")) {
       return NORM;
     }
     if (name.endsWith("bias")) {
       return BIAS;
     }
     if (name.startsWith("embeddings.")) {
-      return name.contains("word") ? WORD : POSITION;
+      return name.contains("position") || name.contains("type") ? POSITION : WORD;
     }
     double gain = name.contains("query") || name.contains("key") ? QUERY_AND_KEY : 1;
     return gain / Math.sqrt((double) shape[1]);
@@ -178,18 +213,25 @@ final class RandomModel {
 
   private static void writeConfig(Path to, EncoderSizes sizes) throws IOException {
     ObjectNode json = MAPPER.createObjectNode();
-    json.putArray("architectures").add("BertModel");
-    json.put("model_type", "bert");
+    json.put("model_type", isModern(sizes) ? "modernbert" : "bert");
     json.put("vocab_size", sizes.vocabularySize());
     json.put(HIDDEN, sizes.hiddenSize());
     json.put("num_hidden_layers", sizes.layers());
     json.put("num_attention_heads", sizes.heads());
     json.put("intermediate_size", sizes.intermediateSize());
-    json.put("hidden_act", sizes.activation());
+    json.put(isModern(sizes) ? "hidden_activation" : "hidden_act", sizes.activation());
     json.put("max_position_embeddings", sizes.maxPositions());
-    json.put("type_vocab_size", sizes.typeVocabularySize());
-    json.put("layer_norm_eps", 1e-12);
     json.put("pad_token_id", 0);
+    if (isModern(sizes)) {
+      json.put("norm_eps", 1e-5);
+      json.put("local_attention", 128);
+      json.put("global_attn_every_n_layers", 3);
+      json.put("global_rope_theta", 160_000);
+      json.put("local_rope_theta", 10_000);
+    } else {
+      json.put("type_vocab_size", sizes.typeVocabularySize());
+      json.put("layer_norm_eps", 1e-12);
+    }
     MAPPER.writeValue(to.resolve("config.json").toFile(), json);
   }
 

@@ -19,7 +19,7 @@ final class RandomModelCommand implements Callable<Integer> {
 
   @Option(
       names = "--shape",
-      paramLabel = "minilm|base",
+      paramLabel = "minilm|base|modernbert",
       description = "Its sizes; minilm unless given.")
   private String shape = "minilm";
 
