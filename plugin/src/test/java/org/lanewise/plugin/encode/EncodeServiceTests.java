@@ -154,6 +154,8 @@ public class EncodeServiceTests extends ESTestCase {
     for (String text : List.of("a b c d e f g h", "a b c d e f g h", "a b c d", "a b c d")) {
       calls.add(test.start("other", Side.INGEST, text));
     }
+    // The model is opened by another thread, which queues the texts.
+    assertBusy(() -> assertEquals(4, test.service.stats().bulk().queue()));
     TestEncoder.GATE.release();
     blocked.actionGet(10, TimeUnit.SECONDS);
     calls.forEach(call -> call.actionGet(10, TimeUnit.SECONDS));
