@@ -150,13 +150,14 @@ final class EvaluateRetrievalCommand implements Callable<Integer> {
           qualities.put(run.name(), Quality.of(run, collection));
           if (runs != null) {
             Files.createDirectories(runs);
-            String name = (collection.name() + "-" + run.name()).replaceAll("[^\\w-]+", "-");
-            run.write(runs.resolve(name + ".trec"), collection);
+            String name = (collection.name() + "-" + run.name()).replaceAll("\\W+$", "");
+            run.write(runs.resolve(name.replaceAll("\\W+", "-") + ".trec"), collection);
           }
         }
         evaluations.add(new Evaluation(collection, qualities));
+        // Whoever ends a long evaluation early keeps what it found.
+        write(evaluations, models);
       }
-      write(evaluations, models);
       System.out.print(Evaluation.table(evaluations));
     }
     return 0;
@@ -172,12 +173,18 @@ final class EvaluateRetrievalCommand implements Callable<Integer> {
               + "], expected 1 or more");
     }
     List<String> found = new ArrayList<>(searches());
-    for (String search : weights.keySet()) {
-      if (!found.contains(search)) {
-        throw new IllegalArgumentException(
-            "--weights names [" + search + "], expected some of " + found);
-      }
-    }
+    weights.forEach(
+        (search, weight) -> {
+          if (!found.contains(search) || !(weight >= 0) || weight.isInfinite()) {
+            throw new IllegalArgumentException(
+                "--weights has ["
+                    + search
+                    + "="
+                    + weight
+                    + "], expected numbers of at least 0 for some of "
+                    + found);
+          }
+        });
     for (List<String> fused : fusions()) {
       for (Fusion fusion : fusionMethods()) {
         found.add(fusion.name(fused));
@@ -265,11 +272,11 @@ final class EvaluateRetrievalCommand implements Callable<Integer> {
     String how =
         String.format(
             Locale.ROOT,
-            "BM25 reads words as Lucene's %s analyzer cuts them. Every search keeps %d hits;"
-                + " weighted sums have the weights %s, 1 where none is named.",
+            "BM25 reads words as Lucene's %s analyzer cuts them. Every search keeps %d hits."
+                + " Weighted sums weigh %s.",
             analyzer,
             depth,
-            weights);
+            weights.isEmpty() ? "all searches alike" : "searches by " + weights + ", others by 1");
     if (rerank != null) {
       how += " The cross-encoder orders the first " + rerankDepth + " of " + firstStage + ".";
     }
