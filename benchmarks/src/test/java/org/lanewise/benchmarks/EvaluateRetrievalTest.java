@@ -117,10 +117,9 @@ class EvaluateRetrievalTest {
     Path model = TinyModel.write(scratch.resolve("model"));
     Files.writeString(
         model.resolve("config_sentence_transformers.json"),
-        """
-        {"similarity_fn_name": "%s", "prompts": {"query": "ask: ", "passage": "tell: "}}
-        """
-            .formatted(similarity));
+        "{\"similarity_fn_name\": \""
+            + similarity
+            + "\", \"prompts\": {\"query\": \"ask: \", \"passage\": \"tell: \"}}");
     try (TextEmbedder embedder =
         TextEmbedder.open(ModelDirectory.open(model), OPTIONS.withNormalize(false))) {
       DenseModel dense = new DenseModel(embedder);
