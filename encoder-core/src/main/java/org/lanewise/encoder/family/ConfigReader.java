@@ -132,6 +132,21 @@ final class ConfigReader {
     return Activation.named(name);
   }
 
+  /** Returns which layers see a window only, from the list {@code layer_types}. */
+  boolean[] slidingLayers(int count) {
+    boolean[] sliding = new boolean[count];
+    JsonNode types = json.node("layer_types");
+    boolean right = types.isArray() && types.size() == count;
+    for (int i = 0; right && i < count; i++) {
+      sliding[i] = types.get(i).asText("").equals("sliding_attention");
+      right = sliding[i] || types.get(i).asText("").equals("full_attention");
+    }
+    if (!right) {
+      json.wrong("layer_types", "[full_attention] or [sliding_attention] for each of the layers");
+    }
+    return sliding;
+  }
+
   /** Refuses a flag that says what we do not do. */
   void expectFlag(String key, boolean only, String why) {
     if (json.flag(key, only) != only) {
