@@ -6,6 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.TreeMap;
 import org.lanewise.encoder.backend.Activation;
 import org.lanewise.encoder.backend.NormKind;
@@ -220,6 +221,22 @@ final class ConfigReader {
   void optionalLinear(String name, int out, int in) {
     optionalShapes.put(name + ".weight", List.of((long) out, (long) in));
     optionalShapes.put(name + ".bias", List.of((long) out));
+  }
+
+  /** Notes and returns embeddings of words and, if there are any, of types, under a LayerNorm. */
+  EmbeddingPlan wordEmbedding(int vocabulary, int size, int types, String norm, float epsilon) {
+    return new EmbeddingPlan(
+        table("embeddings.word_embeddings.weight", vocabulary, size),
+        size,
+        1,
+        Optional.empty(),
+        OptionalInt.empty(),
+        types == 0
+            ? Optional.empty()
+            : Optional.of(table("embeddings.token_type_embeddings.weight", types, size)),
+        Optional.of(layerNorm(norm, size, epsilon)),
+        Optional.empty(),
+        false);
   }
 
   /** Notes and returns a LayerNorm with a bias. */

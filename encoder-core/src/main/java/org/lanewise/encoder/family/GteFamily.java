@@ -3,7 +3,6 @@ package org.lanewise.encoder.family;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
 import org.lanewise.encoder.backend.AttentionPattern;
 import org.lanewise.encoder.model.BiasPlan;
 import org.lanewise.encoder.model.EmbeddingPlan;
@@ -42,19 +41,7 @@ final class GteFamily {
     RotaryPlan rotary =
         RotaryReader.read(config, headSize, "full_attention", "rope_theta", theta, true);
     EmbeddingPlan embedding =
-        new EmbeddingPlan(
-            config.table("embeddings.word_embeddings.weight", vocabulary, hidden),
-            hidden,
-            1,
-            Optional.empty(),
-            OptionalInt.empty(),
-            types == 0
-                ? Optional.empty()
-                : Optional.of(
-                    config.table("embeddings.token_type_embeddings.weight", types, hidden)),
-            Optional.of(config.layerNorm("embeddings.LayerNorm", hidden, epsilon)),
-            Optional.empty(),
-            false);
+        config.wordEmbedding(vocabulary, hidden, types, "embeddings.LayerNorm", epsilon);
     int count = config.layers("num_hidden_layers");
     List<LayerPlan> layers = new ArrayList<>();
     for (int i = 0; i < count; i++) {

@@ -3,7 +3,6 @@ package org.lanewise.encoder.family;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
 import org.lanewise.encoder.backend.AttentionPattern;
 import org.lanewise.encoder.model.BiasPlan;
 import org.lanewise.encoder.model.EmbeddingPlan;
@@ -54,20 +53,7 @@ final class NomicBertFamily {
             own ? "rotary_emb_base" : "rope_theta",
             own ? 10_000 : 1000,
             !own);
-    EmbeddingPlan embedding =
-        new EmbeddingPlan(
-            config.table("embeddings.word_embeddings.weight", vocabulary, hidden),
-            hidden,
-            1,
-            Optional.empty(),
-            OptionalInt.empty(),
-            types == 0
-                ? Optional.empty()
-                : Optional.of(
-                    config.table("embeddings.token_type_embeddings.weight", types, hidden)),
-            Optional.of(config.layerNorm("emb_ln", hidden, epsilon)),
-            Optional.empty(),
-            false);
+    EmbeddingPlan embedding = config.wordEmbedding(vocabulary, hidden, types, "emb_ln", epsilon);
     int count = config.layers(own ? "n_layer" : "num_hidden_layers");
     List<LayerPlan> layers = new ArrayList<>();
     for (int i = 0; i < count; i++) {
