@@ -31,9 +31,7 @@ final class GteFamily {
     int headSize = config.headSize("hidden_size", hidden, "num_attention_heads", heads);
     int intermediate = config.size("intermediate_size");
     int vocabulary = config.vocabulary();
-    int absentTypes = config.family().equals("new") ? 0 : 1;
-    int types =
-        json.optionalInteger("type_vocab_size", 0, ConfigReader.MAX_SIZE).orElse(absentTypes);
+    int types = json.optionalInteger("type_vocab_size", 0, ConfigReader.MAX_SIZE).orElse(1);
     float epsilon = config.epsilon("layer_norm_eps", 1e-12);
     String activation = config.activation("hidden_act", "gelu");
     boolean packed = json.flag("pack_qkv", true);

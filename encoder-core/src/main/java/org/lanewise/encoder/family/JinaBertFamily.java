@@ -14,8 +14,9 @@ import org.lanewise.encoder.model.NormPlan;
 import org.lanewise.encoder.model.ResidualPlan;
 
 /**
- * Jina's v2 models: BERT with ALiBi and a gated feed-forward block. Those for code (jina-bert-v2-
- * qk-post-norm) normalise queries and keys as well, and call the block's weights otherwise.
+ * Jina's v2 models: BERT with ALiBi and a gated feed-forward block. Those for code ({@code
+ * jina-bert-v2-qk-post-norm}) normalise queries and keys as well, and call the block's weights
+ * otherwise.
  */
 final class JinaBertFamily {
   private JinaBertFamily() {}

@@ -33,7 +33,8 @@ final class NomicBertFamily {
     }
     int vocabulary = config.vocabulary();
     int types = json.optionalInteger("type_vocab_size", 0, ConfigReader.MAX_SIZE).orElse(2);
-    float epsilon = config.epsilon(own ? "layer_norm_epsilon" : "layer_norm_eps", 1e-12);
+    float epsilon =
+        own ? config.epsilon("layer_norm_epsilon", 1e-5) : config.epsilon("layer_norm_eps", 1e-12);
     int intermediate =
         own ? config.optionalSize("n_inner", 4 * hidden) : config.size("intermediate_size");
     int positions = config.positions(own ? "n_positions" : "max_position_embeddings");
@@ -122,7 +123,9 @@ final class NomicBertFamily {
     config.expectFlag("rotary_emb_interleaved", false, "pairs that lie half a head apart");
     config.expectFlag("scale_attn_weights", true, "scores divided by the root of the head size");
     config.expectFlag("scale_attn_by_inverse_layer_idx", false, "the same scale in every layer");
-    config.expectNumber("rotary_emb_fraction", 1, "heads are rotated whole");
+    if (json.node("rotary_emb_fraction").doubleValue() != 1) {
+      json.wrong("rotary_emb_fraction", "1: heads are rotated whole; where it is missing none is");
+    }
     config.expectAbsent("rotary_emb_scale_base", "rotation without decay");
     if (!json.has("rotary_scaling_factor")) {
       return positions;
