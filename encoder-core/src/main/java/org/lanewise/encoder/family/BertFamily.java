@@ -143,12 +143,7 @@ final class BertFamily {
     }
     String prefix = shifted ? "roberta." : config.family() + ".";
     return config.config(
-        shape.sizes(maxPositions(config, shape, paddingId)),
-        embedding,
-        layers,
-        Optional.empty(),
-        Optional.empty(),
-        prefix);
+        shape.sizes(maxPositions(config, shape, paddingId)), embedding, layers, prefix);
   }
 
   /** Jina's v2 models say that they are BERT with ALiBi. */
@@ -250,13 +245,7 @@ final class BertFamily {
         embedding(config, shape, hidden, OptionalInt.empty(), Optional.empty());
     List<LayerPlan> layers =
         layers(config, shape, new BiasPlan.None(), DISTILBERT, i -> "transformer.layer." + i + ".");
-    return config.config(
-        shape.sizes(shape.positionRows),
-        embedding,
-        layers,
-        Optional.empty(),
-        Optional.empty(),
-        "distilbert.");
+    return config.config(shape.sizes(shape.positionRows), embedding, layers, "distilbert.");
   }
 
   /** MPNet has 32 buckets up to a distance of 128 and padding id 1 in its code, not its file. */
@@ -272,12 +261,7 @@ final class BertFamily {
     List<LayerPlan> layers = layers(config, shape, bias, MPNET, i -> "encoder.layer." + i + ".");
     config.optionalLinear("pooler.dense", hidden, hidden);
     return config.config(
-        shape.sizes(maxPositions(config, shape, paddingId)),
-        embedding,
-        layers,
-        Optional.empty(),
-        Optional.empty(),
-        "mpnet.");
+        shape.sizes(maxPositions(config, shape, paddingId)), embedding, layers, "mpnet.");
   }
 
   static EncoderConfig readAlbert(ConfigReader config) {
@@ -300,12 +284,6 @@ final class BertFamily {
             ALBERT,
             i -> "encoder.albert_layer_groups." + (int) (i / layersOfGroup) + ".albert_layers.0.");
     config.optionalLinear("pooler", hidden, hidden);
-    return config.config(
-        shape.sizes(shape.positionRows),
-        embedding,
-        layers,
-        Optional.empty(),
-        Optional.empty(),
-        "albert.");
+    return config.config(shape.sizes(shape.positionRows), embedding, layers, "albert.");
   }
 }

@@ -253,6 +253,12 @@ final class ConfigReader {
     return new NormPlan(name, kind, bias, epsilon);
   }
 
+  /** Returns the configuration of layers that nothing joins or follows. */
+  EncoderConfig config(
+      EncoderSizes sizes, EmbeddingPlan embedding, List<LayerPlan> layers, String... prefixes) {
+    return config(sizes, embedding, layers, Optional.empty(), Optional.empty(), prefixes);
+  }
+
   /** Returns the configuration with all shapes that were noted. */
   EncoderConfig config(
       EncoderSizes sizes,

@@ -85,7 +85,6 @@ final class GteFamily {
             config.positions("max_position_embeddings"),
             types,
             activation);
-    return config.config(
-        sizes, embedding, layers, Optional.empty(), Optional.empty(), "new.", "gte.");
+    return config.config(sizes, embedding, layers, "new.", "gte.");
   }
 }

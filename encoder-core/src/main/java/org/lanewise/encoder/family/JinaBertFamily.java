@@ -92,7 +92,7 @@ final class JinaBertFamily {
             config.positions("max_position_embeddings"),
             types,
             activation);
-    return config.config(sizes, embedding, layers, Optional.empty(), Optional.empty(), "bert.");
+    return config.config(sizes, embedding, layers, "bert.");
   }
 
   private static String gateActivation(ConfigReader config) {

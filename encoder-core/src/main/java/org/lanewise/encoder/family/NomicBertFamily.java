@@ -87,8 +87,7 @@ final class NomicBertFamily {
     EncoderSizes sizes =
         new EncoderSizes(
             vocabulary, hidden, count, heads, intermediate, positions, types, activation);
-    return config.config(
-        sizes, embedding, layers, Optional.empty(), Optional.empty(), "bert.", "nomic_bert.");
+    return config.config(sizes, embedding, layers, "bert.", "nomic_bert.");
   }
 
   private static String gate(ConfigReader config) {
