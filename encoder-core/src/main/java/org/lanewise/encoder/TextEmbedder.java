@@ -230,6 +230,14 @@ public final class TextEmbedder implements AutoCloseable {
     return tokens;
   }
 
+  /** Returns the ids of a text's tokens without special ones, cut to the model's length. */
+  int[] queryTokens(String text) {
+    return directory
+        .tokenizer()
+        .encode(cased(text), Optional.empty(), false, Optional.of(Truncation.to(maxLength())))
+        .ids();
+  }
+
   /** Lower-cases where the model asks for it, keeping every unit in its place. */
   String casedInPlace(String text) {
     if (!directory.lowerCase()) {
