@@ -78,6 +78,9 @@ public final class Chunker {
 
   List<Chunk> chunks(CutPlaces places) {
     List<Chunk> chunks = new ArrayList<>();
+    if (places.end() == 0) {
+      return chunks;
+    }
     int from = 0;
     Piece piece = cut(places, from);
     while (true) {
@@ -90,11 +93,11 @@ public final class Chunker {
       if (end == places.end()) {
         return chunks;
       }
-      int before = from;
       for (int overlap = options.overlap(); ; overlap /= 2) {
-        from = overlap(places, before, end, overlap);
+        from = overlap(places, start, end, overlap);
         piece = cut(places, from);
-        if (piece.end > end || from == end) {
+        boolean addsWords = places.firstOfWord(end, piece.end) < piece.end;
+        if (addsWords || from == end) {
           break;
         }
       }

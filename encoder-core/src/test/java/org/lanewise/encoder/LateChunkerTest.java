@@ -1,0 +1,213 @@
+package org.lanewise.encoder;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.lanewise.encoder.ChunkOptions.Strategy;
+import org.lanewise.encoder.LateChunker.ChunkVector;
+import org.lanewise.encoder.LateChunker.Window;
+import org.lanewise.encoder.backend.PoolingMode;
+import org.lanewise.encoder.backend.Precision;
+import org.lanewise.encoder.tokenizer.Tokens;
+
+/** Vectors of chunks against a plain mean of token vectors, and against themselves in company. */
+@Tag("backend")
+final class LateChunkerTest {
+  private static final Path BUNDLED = Path.of("..", "models", "lanewise-mini-en");
+  private static final EmbedderOptions FP32 =
+      EmbedderOptions.defaults()
+          .withBackend(System.getProperty("lanewise.backend", "auto"))
+          .withPrecision(Precision.FP32)
+          .withThreads(2);
+
+  private static final String TEXT =
+      "Berlin is the capital of Germany. It has 3.8 million people, more than any other city of"
+          + " the European Union. The city lies on the river Spree. Its climate is mild.";
+
+  private static TextEmbedder open(Path directory, EmbedderOptions options) {
+    return TextEmbedder.open(ModelDirectory.open(directory), options);
+  }
+
+  private static LateChunker late(TextEmbedder model, int most, String prompt) {
+    return LateChunker.over(
+        Chunker.over(model, new ChunkOptions(Strategy.SENTENCE, OptionalInt.of(most), 1), prompt));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "title: none | text: "})
+  void aChunkIsTheMeanOfItsTokensInTheWholeText(String prompt) {
+    try (TextEmbedder model = open(BUNDLED, FP32)) {
+      EncodedText read = model.encode(TEXT, prompt);
+      float[][] hidden = model.forwardTokens(List.of(read))[0];
+      List<ChunkVector> chunks = late(model, 30, prompt).embed(TEXT);
+      assertTrue(chunks.size() > 2, chunks.toString());
+      for (ChunkVector each : chunks) {
+        int start = each.chunk().start() + prompt.length();
+        int end = each.chunk().end() + prompt.length();
+        assertArrayEquals(mean(read.tokens(), hidden, start, end), each.vector(), 1e-5f);
+      }
+    }
+  }
+
+  /** The bundled model's modules: the mean, scaled to length 1. */
+  private static float[] mean(Tokens tokens, float[][] hidden, int start, int end) {
+    double[] sum = new double[hidden[0].length];
+    for (int i = 0; i < hidden.length; i++) {
+      if (!tokens.special()[i] && tokens.starts()[i] >= start && tokens.ends()[i] <= end) {
+        for (int j = 0; j < sum.length; j++) {
+          sum[j] += hidden[i][j];
+        }
+      }
+    }
+    double length = 0;
+    for (double value : sum) {
+      length += value * value;
+    }
+    float[] mean = new float[sum.length];
+    for (int j = 0; j < sum.length; j++) {
+      mean[j] = (float) (sum[j] / Math.sqrt(length));
+    }
+    return mean;
+  }
+
+  @Test
+  void whatStandsAroundAChunkMatters() {
+    try (TextEmbedder model = open(BUNDLED, FP32)) {
+      List<ChunkVector> chunks = late(model, 30, "").embed(TEXT);
+      ChunkVector second = chunks.get(1);
+      float[] alone = model.embed(List.of(second.chunk().of(TEXT))).getFirst().vector();
+      double cosine = 0;
+      for (int i = 0; i < alone.length; i++) {
+        cosine += alone[i] * second.vector()[i];
+      }
+      assertTrue(cosine < 0.999, "cosine " + cosine);
+    }
+  }
+
+  @Test
+  void vectorsAreTheSameInAnyBatch() {
+    List<String> texts = List.of(TEXT, "Short.", TEXT.repeat(2), "Fog. Rain. Snow.", longText());
+    try (TextEmbedder model = open(BUNDLED, FP32)) {
+      LateChunker late = late(model, 40, "");
+      List<Window> windows = new ArrayList<>();
+      texts.forEach(text -> windows.addAll(late.windows(text)));
+      List<float[][]> together = late.forward(windows);
+      int next = 0;
+      for (String text : texts) {
+        List<ChunkVector> alone = late.embed(text);
+        int chunk = 0;
+        while (chunk < alone.size()) {
+          for (float[] vector : together.get(next++)) {
+            assertArrayEquals(alone.get(chunk++).vector(), vector, 1e-6f);
+          }
+        }
+      }
+      assertEquals(together.size(), next);
+    }
+  }
+
+  private static String longText() {
+    StringBuilder text = new StringBuilder();
+    for (int i = 0; i < 200; i++) {
+      text.append("House number ").append(i).append(" has a red door and a garden. ");
+    }
+    return text.toString();
+  }
+
+  @Test
+  void aTextThatIsTooLongIsReadInWindowsThatOverlap() {
+    String text = longText();
+    try (TextEmbedder model = open(BUNDLED, FP32)) {
+      Chunker chunker =
+          Chunker.over(
+              model, new ChunkOptions(Strategy.SENTENCE, OptionalInt.of(64), 0), "passage: ");
+      List<Chunk> chunks = chunker.chunks(text);
+      List<Window> windows = LateChunker.over(chunker).windows(text);
+      List<Chunk> held = new ArrayList<>();
+      for (int i = 0; i < windows.size(); i++) {
+        Window window = windows.get(i);
+        held.addAll(window.chunks());
+        assertTrue(window.text().length() <= model.maxLength(), "tokens of window " + i);
+        assertEquals(window.chunks().size(), window.ranges().size());
+        if (i > 0) {
+          int context = window.ranges().getFirst().first() - 1;
+          assertTrue(context > 100 && context <= 132, "context of " + context + " tokens");
+        }
+      }
+      assertEquals(chunks, held);
+      assertTrue(windows.size() > 4 && windows.size() < 12, "windows: " + windows.size());
+      assertEquals(chunks.size(), LateChunker.over(chunker).embed(text).size());
+    }
+  }
+
+  /** Chunks as long as the model's input leave no room for what stands around them. */
+  @Test
+  void chunksAsLongAsTheWindowAreReadWhole() {
+    String text = longText();
+    try (TextEmbedder model = open(BUNDLED, FP32)) {
+      Chunker chunker = Chunker.over(model, ChunkOptions.sentences(), "");
+      List<Window> windows = LateChunker.over(chunker).windows(text);
+      assertEquals(
+          chunker.chunks(text), windows.stream().flatMap(w -> w.chunks().stream()).toList());
+      for (Window window : windows) {
+        assertTrue(window.text().length() <= model.maxLength());
+        window
+            .ranges()
+            .forEach(range -> assertTrue(range.end() - range.first() > 1, range.toString()));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"roberta", "xlm_roberta", "modernbert", "gemma3_embedding", "mpnet"})
+  void otherTokenizersFindTheirTokens(String name) {
+    EmbedderOptions options = FP32.withPooling(PoolingMode.MEAN);
+    try (TextEmbedder model = open(Goldens.path("encoders/" + name), options)) {
+      String text = "naïve 👍🏽 cafés. Ｆｕｌｌ width! Two \ud835\udd04 letters? " + TEXT;
+      Chunker chunker = Chunker.over(model, ChunkOptions.sentences(), "");
+      LateChunker late = LateChunker.over(chunker);
+      for (Window window : late.windows(text)) {
+        for (var range : window.ranges()) {
+          assertTrue(range.first() >= 0 && range.first() < range.end());
+          assertTrue(range.end() <= window.text().length());
+        }
+      }
+      List<ChunkVector> vectors = late.embed(text);
+      assertEquals(chunker.chunks(text), vectors.stream().map(ChunkVector::chunk).toList());
+      assertEquals(model.dimensions(), vectors.getFirst().vector().length);
+    }
+  }
+
+  @Test
+  void aTextWithoutTokensHasNoVectors() {
+    try (TextEmbedder model = open(BUNDLED, FP32)) {
+      assertEquals(List.of(), late(model, 30, "").embed(" \n "));
+    }
+  }
+
+  @Test
+  void otherPoolingsAreRefusedByName() {
+    for (PoolingMode mode : PoolingMode.values()) {
+      try (TextEmbedder model = open(BUNDLED, FP32.withPooling(mode))) {
+        if (mode == PoolingMode.MEAN) {
+          late(model, 30, "");
+        } else {
+          String message =
+              assertThrows(ModelException.class, () -> late(model, 30, "")).getMessage();
+          assertTrue(message.contains("[" + mode.label() + "]"), message);
+          assertTrue(message.contains("late chunking"), message);
+        }
+      }
+    }
+  }
+}
