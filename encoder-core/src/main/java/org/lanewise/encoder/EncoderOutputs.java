@@ -10,6 +10,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.function.Supplier;
 import org.lanewise.encoder.head.HeadKind;
+import org.lanewise.encoder.head.SentenceHead.Range;
 import org.lanewise.encoder.head.SparseVector;
 
 /**
@@ -39,11 +40,18 @@ public final class EncoderOutputs {
    * A text as the model reads it: once, or more than once where outputs want other tokens of it.
    *
    * @param parts at least one; no output is in two of them
+   * @param chunks the pieces of a longer text that this is read for; none of a text as a whole
    */
-  public record Reading(List<Part> parts) {
-    /** Copies the list. */
+  public record Reading(List<Part> parts, List<Chunk> chunks) {
+    /** Copies the lists. */
     public Reading {
       parts = List.copyOf(parts);
+      chunks = List.copyOf(chunks);
+    }
+
+    /** Returns the reading of a whole text. */
+    public Reading(List<Part> parts) {
+      this(parts, List.of());
     }
 
     /** Returns how many tokens the model reads. */
@@ -63,48 +71,62 @@ public final class EncoderOutputs {
    * @param text the tokens
    * @param outputs what they are read for, at least one
    * @param kept the tokens that have a vector in {@link Output#MULTI_VECTOR}
+   * @param ranges the tokens that have a vector in {@link Output#DENSE} together; all where empty
    */
-  public record Part(EncodedText text, Set<Output> outputs, int[] kept) {
-    /** Copies the set. */
+  public record Part(EncodedText text, Set<Output> outputs, int[] kept, List<Range> ranges) {
+    /** Copies the set and the list. */
     public Part {
       outputs = Set.copyOf(outputs);
+      ranges = List.copyOf(ranges);
+    }
+
+    private Part(EncodedText text, Set<Output> outputs, int[] kept) {
+      this(text, outputs, kept, List.of());
     }
   }
 
   /**
    * What was made of a text; everything that was not asked for is empty.
    *
-   * @param dense the vector
+   * @param dense the vector; those of all chunks where it was read for more than one
    * @param sparse the weights of tokens
    * @param multiVector a vector for each token, [token][dimensions]
    * @param tokens tokens that entered the model, special tokens and prompt included
    * @param truncated whether the text was longer than the model takes and was cut
    */
   public record Answer(
-      Optional<float[]> dense,
+      List<float[]> dense,
       Optional<SparseVector> sparse,
       Optional<float[][]> multiVector,
       int tokens,
       boolean truncated) {
+    /** Copies the list. */
+    public Answer {
+      dense = List.copyOf(dense);
+    }
+
     /** Returns the vector, which was asked for. */
     public float[] vector() {
-      return dense.orElseThrow();
+      return dense.getFirst();
     }
 
     private static Answer empty(Reading text) {
       return new Answer(
-          Optional.empty(), Optional.empty(), Optional.empty(), text.tokens(), text.truncated());
+          List.of(), Optional.empty(), Optional.empty(), text.tokens(), text.truncated());
     }
 
     private Answer with(Answer part) {
       return new Answer(
-          dense.or(part::dense),
+          dense.isEmpty() ? part.dense : dense,
           sparse.or(part::sparse),
           multiVector.or(part::multiVector),
           tokens,
           truncated);
     }
   }
+
+  /** What is read together: the same outputs, of chunks of longer texts or of texts as a whole. */
+  private record Pass(Set<Output> outputs, boolean late) {}
 
   /** A part of one of the texts. */
   private record Place(int text, Part part) {}
@@ -182,19 +204,58 @@ public final class EncoderOutputs {
     return new Reading(parts);
   }
 
+  /**
+   * Returns what the model reads of a long text, in order; nothing of a text without tokens. All of
+   * it is read: nothing is cut off.
+   *
+   * @param prompt goes in front of every piece as it is; empty for none
+   * @param outputs what is wanted of each chunk, at least one
+   * @param late whether vectors of chunks come from a pass over the whole text: {@link LateChunker}
+   * @throws IllegalArgumentException if the options do not fit the model, or each other
+   * @throws ModelException saying why the model has not got one of the outputs
+   */
+  public List<Reading> readChunks(
+      String text, String prompt, Set<Output> outputs, ChunkOptions options, boolean late) {
+    if (outputs.contains(Output.MULTI_VECTOR) || (late && outputs.contains(Output.SPARSE))) {
+      throw new IllegalArgumentException(
+          "chunks have [dense] and [sparse] outputs, late ones only [dense], but "
+              + outputs.stream().map(Output::label).sorted().toList()
+              + " was asked for");
+    }
+    prepare(outputs);
+    Chunker chunker = Chunker.over(encoder, options, prompt);
+    if (late) {
+      return LateChunker.over(chunker).windows(text).stream()
+          .map(
+              window ->
+                  new Reading(
+                      List.of(new Part(window.text(), outputs, new int[0], window.ranges())),
+                      window.chunks()))
+          .toList();
+    }
+    return chunker.chunks(text).stream()
+        .map(
+            chunk ->
+                new Reading(
+                    List.of(new Part(encoder.encode(chunk.of(text), prompt), outputs, new int[0])),
+                    List.of(chunk)))
+        .toList();
+  }
+
   /** Returns what is made of each text, in order. Tokens are read once for all their outputs. */
   public List<Answer> forward(List<Reading> texts) {
-    Map<Set<Output>, List<Place>> batches = new LinkedHashMap<>();
+    Map<Pass, List<Place>> batches = new LinkedHashMap<>();
     for (int i = 0; i < texts.size(); i++) {
       for (Part part : texts.get(i).parts()) {
-        batches.computeIfAbsent(part.outputs(), _ -> new ArrayList<>()).add(new Place(i, part));
+        Pass pass = new Pass(part.outputs(), !part.ranges().isEmpty());
+        batches.computeIfAbsent(pass, _ -> new ArrayList<>()).add(new Place(i, part));
       }
     }
     List<Answer> answers = new ArrayList<>();
     texts.forEach(text -> answers.add(Answer.empty(text)));
     batches.forEach(
-        (outputs, places) -> {
-          List<Answer> made = forward(outputs, places);
+        (pass, places) -> {
+          List<Answer> made = forward(pass, places);
           for (int i = 0; i < made.size(); i++) {
             int text = places.get(i).text;
             answers.set(text, answers.get(text).with(made.get(i)));
@@ -203,14 +264,18 @@ public final class EncoderOutputs {
     return answers;
   }
 
-  private List<Answer> forward(Set<Output> outputs, List<Place> places) {
+  private List<Answer> forward(Pass pass, List<Place> places) {
+    Set<Output> outputs = pass.outputs;
     return encoder.answerAlone(
         places.stream().map(place -> place.part.text()).toList(),
         (backend, call, hidden, batch) -> {
-          List<float[]> dense =
-              outputs.contains(Output.DENSE)
-                  ? encoder.vectors(backend, call, hidden, batch)
-                  : List.of();
+          List<List<float[]>> dense = List.of();
+          if (pass.late) {
+            List<List<Range>> ranges = places.stream().map(place -> place.part.ranges()).toList();
+            dense = LateChunker.vectors(encoder, ranges, backend, call, hidden, batch);
+          } else if (outputs.contains(Output.DENSE)) {
+            dense = encoder.vectors(backend, call, hidden, batch).stream().map(List::of).toList();
+          }
           List<SparseVector> weights =
               outputs.contains(Output.SPARSE)
                   ? sparse.get().forward(backend, call, hidden, batch)
@@ -225,7 +290,7 @@ public final class EncoderOutputs {
             Part part = places.get(i).part;
             answers.add(
                 new Answer(
-                    at(dense, i),
+                    at(dense, i).orElse(List.of()),
                     at(weights, i),
                     at(vectors, i).map(all -> TokenEmbedder.kept(all, part.kept())),
                     part.text().length(),

@@ -69,43 +69,41 @@ public final class LateChunker {
   public List<ChunkVector> embed(String text) {
     List<ChunkVector> answers = new ArrayList<>();
     for (Window window : windows(text)) {
-      List<Window> one = List.of(window);
-      float[][] vectors =
+      List<float[]> vectors =
           encoder
               .answer(
                   List.of(window.text()),
-                  (backend, call, hidden, batch) -> vectors(one, backend, call, hidden, batch))
+                  (backend, call, hidden, batch) ->
+                      vectors(encoder, List.of(window.ranges()), backend, call, hidden, batch))
               .getFirst();
-      for (int i = 0; i < vectors.length; i++) {
-        answers.add(new ChunkVector(window.chunks().get(i), vectors[i]));
+      for (int i = 0; i < vectors.size(); i++) {
+        answers.add(new ChunkVector(window.chunks().get(i), vectors.get(i)));
       }
     }
     return answers;
   }
 
   /**
-   * Returns the vectors of the chunks of each window, [window][chunk], computed as one batch on the
-   * calling thread alone.
+   * Returns the vectors of ranges of tokens, one for each, by sequence.
+   *
+   * @param ranges those of each sequence of the batch, counted from its first token
    */
-  public List<float[][]> forward(List<Window> windows) {
-    return encoder.answerAlone(
-        windows.stream().map(Window::text).toList(),
-        (backend, call, hidden, batch) -> vectors(windows, backend, call, hidden, batch));
-  }
-
-  private List<float[][]> vectors(
-      List<Window> windows, Backend backend, Arena call, Matrix hidden, PackedBatch batch) {
-    List<Range> ranges = new ArrayList<>();
-    for (int i = 0; i < windows.size(); i++) {
+  static List<List<float[]>> vectors(
+      TextEmbedder encoder,
+      List<List<Range>> ranges,
+      Backend backend,
+      Arena call,
+      Matrix hidden,
+      PackedBatch batch) {
+    List<Range> all = new ArrayList<>();
+    for (int i = 0; i < ranges.size(); i++) {
       int first = batch.sequenceStarts()[i];
-      windows.get(i).ranges().stream()
-          .map(range -> new Range(first + range.first(), first + range.end()))
-          .forEach(ranges::add);
+      for (Range range : ranges.get(i)) {
+        all.add(new Range(first + range.first(), first + range.end()));
+      }
     }
-    Iterator<float[]> vectors = encoder.vectors(backend, call, hidden, ranges).iterator();
-    return windows.stream()
-        .map(window -> window.chunks().stream().map(_ -> vectors.next()).toArray(float[][]::new))
-        .toList();
+    Iterator<float[]> vectors = encoder.vectors(backend, call, hidden, all).iterator();
+    return ranges.stream().map(each -> each.stream().map(_ -> vectors.next()).toList()).toList();
   }
 
   /**

@@ -1,5 +1,6 @@
 package org.lanewise.encoder;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -9,11 +10,15 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Random;
+import java.util.Set;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.lanewise.encoder.ChunkOptions.Strategy;
+import org.lanewise.encoder.EncoderOutputs.Answer;
+import org.lanewise.encoder.EncoderOutputs.Output;
+import org.lanewise.encoder.EncoderOutputs.Reading;
 import org.lanewise.encoder.tokenizer.RandomTexts;
 import org.lanewise.encoder.tokenizer.SegmentedText;
 import org.lanewise.encoder.tokenizer.Tokens;
@@ -255,6 +260,38 @@ final class ChunkerTest {
       String text = STORY.concat(" ").repeat(2000) + "x".repeat(20_000) + "\u00e9 ".repeat(20_000);
       List<Chunk> chunks = Chunker.over(model, sentences(64, 1), "").chunks(text);
       assertTrue(chunks.size() > 1000, "chunks: " + chunks.size());
+    }
+  }
+
+  @Test
+  void chunksAreReadAsTheTextsTheyAre() {
+    try (TextEmbedder model = open(BUNDLED)) {
+      EncoderOutputs outputs = EncoderOutputs.over(model);
+      List<Reading> readings =
+          outputs.readChunks(STORY, "passage: ", Set.of(Output.DENSE), sentences(24, 1), false);
+      assertEquals(
+          Chunker.over(model, sentences(24, 1), "passage: ").chunks(STORY),
+          readings.stream().flatMap(reading -> reading.chunks().stream()).toList());
+      List<Answer> answers = outputs.forward(readings);
+      for (int i = 0; i < answers.size(); i++) {
+        String text = readings.get(i).chunks().getFirst().of(STORY);
+        float[] alone = model.embed(List.of(text), "passage: ").getFirst().vector();
+        assertArrayEquals(alone, answers.get(i).vector(), 1e-6f);
+        assertFalse(answers.get(i).truncated());
+      }
+    }
+  }
+
+  @Test
+  void outputsThatChunksHaveNotAreRefused() {
+    try (TextEmbedder model = open(BUNDLED)) {
+      EncoderOutputs outputs = EncoderOutputs.over(model);
+      assertRefused(
+          "[multi_vector]",
+          () -> outputs.readChunks("x", "", Set.of(Output.MULTI_VECTOR), sentences(9, 0), false));
+      assertRefused(
+          "[sparse]",
+          () -> outputs.readChunks("x", "", Set.of(Output.SPARSE), sentences(9, 0), true));
     }
   }
 

@@ -9,13 +9,18 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.Set;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.lanewise.encoder.ChunkOptions.Strategy;
+import org.lanewise.encoder.EncoderOutputs.Answer;
+import org.lanewise.encoder.EncoderOutputs.Output;
+import org.lanewise.encoder.EncoderOutputs.Reading;
 import org.lanewise.encoder.LateChunker.ChunkVector;
 import org.lanewise.encoder.LateChunker.Window;
+import org.lanewise.encoder.TokenEmbedder.Role;
 import org.lanewise.encoder.backend.PoolingMode;
 import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.tokenizer.Tokens;
@@ -97,22 +102,32 @@ final class LateChunkerTest {
   @Test
   void vectorsAreTheSameInAnyBatch() {
     List<String> texts = List.of(TEXT, "Short.", TEXT.repeat(2), "Fog. Rain. Snow.", longText());
+    ChunkOptions options = new ChunkOptions(Strategy.SENTENCE, OptionalInt.of(40), 1);
     try (TextEmbedder model = open(BUNDLED, FP32)) {
+      EncoderOutputs outputs = EncoderOutputs.over(model);
       LateChunker late = late(model, 40, "");
-      List<Window> windows = new ArrayList<>();
-      texts.forEach(text -> windows.addAll(late.windows(text)));
-      List<float[][]> together = late.forward(windows);
+      List<Reading> readings = new ArrayList<>();
+      for (String text : texts) {
+        readings.addAll(outputs.readChunks(text, "", Set.of(Output.DENSE), options, true));
+        // Whole texts share the batch.
+        readings.add(outputs.read(text, "", Role.DOCUMENT, Set.of(Output.DENSE)));
+      }
+      List<Answer> answers = outputs.forward(readings);
       int next = 0;
       for (String text : texts) {
         List<ChunkVector> alone = late.embed(text);
         int chunk = 0;
         while (chunk < alone.size()) {
-          for (float[] vector : together.get(next++)) {
+          assertEquals(
+              alone.get(chunk).chunk(), readings.get(next).chunks().getFirst(), "chunk " + chunk);
+          for (float[] vector : answers.get(next++).dense()) {
             assertArrayEquals(alone.get(chunk++).vector(), vector, 1e-6f);
           }
         }
+        float[] whole = model.embed(List.of(text), "").getFirst().vector();
+        assertArrayEquals(whole, answers.get(next++).vector(), 1e-6f);
       }
-      assertEquals(together.size(), next);
+      assertEquals(answers.size(), next);
     }
   }
 
