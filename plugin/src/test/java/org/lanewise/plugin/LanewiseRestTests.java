@@ -1,5 +1,6 @@
 package org.lanewise.plugin;
 
+import static java.util.Map.entry;
 import static org.hamcrest.Matchers.aMapWithSize;
 import static org.hamcrest.Matchers.containsString;
 import static org.hamcrest.Matchers.equalTo;
@@ -187,17 +188,18 @@ public class LanewiseRestTests extends ESIntegTestCase {
             1,
             "models",
             List.of(
-                Map.of(
-                    "model_id", MODEL,
-                    "source", "config",
-                    "state", "open",
-                    "kind", "encoder",
-                    "family", "test",
-                    "dimensions", 64,
-                    "max_length", 8,
-                    "backend", "scalar",
-                    "precision", "fp32",
-                    "prompts", List.of("query")))),
+                Map.ofEntries(
+                    entry("model_id", MODEL),
+                    entry("source", "config"),
+                    entry("state", "open"),
+                    entry("kind", "encoder"),
+                    entry("family", "test"),
+                    entry("outputs", List.of("dense", "sparse", "multi_vector")),
+                    entry("dimensions", 64),
+                    entry("max_length", 8),
+                    entry("backend", "scalar"),
+                    entry("precision", "fp32"),
+                    entry("prompts", List.of("query"))))),
         one);
     Map<String, Object> broken = call("GET", "/_lanewise/models/broken", null);
     assertThat(at(broken, "models.state"), equalTo(List.of("failed")));

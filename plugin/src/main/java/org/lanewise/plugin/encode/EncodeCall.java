@@ -7,7 +7,7 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.function.Function;
+import java.util.function.IntFunction;
 import org.elasticsearch.ElasticsearchException;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.logging.LogManager;
@@ -23,8 +23,8 @@ import org.elasticsearch.logging.Logger;
 final class EncodeCall<T, R> {
   private static final Logger logger = LogManager.getLogger(EncodeCall.class);
 
-  private final List<String> texts;
-  private final Function<String, T> reader;
+  private final int size;
+  private final IntFunction<T> reader;
   private final Executor replies;
   private final ActionListener<List<R>> listener;
   private final List<R> answers;
@@ -34,27 +34,23 @@ final class EncodeCall<T, R> {
   /**
    * Creates a call of at least one text.
    *
-   * @param reader what the model reads of a text; throws where it is refused
+   * @param reader what the model reads of the text at a place; throws where it is refused
    */
-  EncodeCall(
-      List<String> texts,
-      Function<String, T> reader,
-      Executor replies,
-      ActionListener<List<R>> listener) {
-    this.texts = texts;
+  EncodeCall(int size, IntFunction<T> reader, Executor replies, ActionListener<List<R>> listener) {
+    this.size = size;
     this.reader = reader;
     this.replies = replies;
     this.listener = listener;
-    this.answers = new ArrayList<>(Collections.nCopies(texts.size(), null));
-    this.unfinished = new AtomicInteger(texts.size());
+    this.answers = new ArrayList<>(Collections.nCopies(size, null));
+    this.unfinished = new AtomicInteger(size);
   }
 
   int size() {
-    return texts.size();
+    return size;
   }
 
   T read(int index) {
-    return reader.apply(texts.get(index));
+    return reader.apply(index);
   }
 
   void succeed(int index, R answer) {

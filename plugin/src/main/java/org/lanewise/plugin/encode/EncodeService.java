@@ -6,9 +6,9 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.threadpool.ThreadPool;
-import org.lanewise.encoder.Embedding;
-import org.lanewise.encoder.EncodedText;
+import org.lanewise.encoder.EncoderOutputs.Reading;
 import org.lanewise.plugin.LanewiseSettings;
+import org.lanewise.plugin.models.Encoded;
 import org.lanewise.plugin.models.Encoder;
 import org.lanewise.plugin.models.Model;
 import org.lanewise.plugin.models.ModelRegistry;
@@ -30,7 +30,7 @@ public final class EncodeService implements Closeable {
   private final LanewiseSettings settings;
   private final Lane bulk;
   private final Lane search;
-  private final WorkQueues<Encoder, EncodedText, Embedding> embedding;
+  private final WorkQueues<Encoder, Reading, Encoded> embedding;
   private final WorkQueues<Tagger, Tagger.Text, Tags> tagging;
 
   /** Creates a service that owns the registry and closes it with itself. */
@@ -68,35 +68,35 @@ public final class EncodeService implements Closeable {
   }
 
   /**
-   * Hands over one embedding for each text, in order. Never blocks; the listener is called exactly
-   * once, in the caller's thread context, with the embeddings or with the first error of any text:
-   * 404 for an unknown model, 429 where the queue is full, 400 for a text that is refused or a
-   * model that is no encoder.
+   * Hands over what was made of each text, in order. Never blocks; the listener is called exactly
+   * once, in the caller's thread context, with the answers or with the first error of any text: 404
+   * for an unknown model, 429 where the queue is full, 400 for a text that is refused, a model that
+   * is no encoder, or one that has not got what is wanted.
    */
-  public void embed(EncodeRequest request, ActionListener<List<Embedding>> listener) {
+  public void embed(EncodeRequest request, ActionListener<List<Encoded>> listener) {
     embedding.submit(
         request.modelId(),
         request.texts(),
         request.isQuery() ? search : bulk,
         encoder -> {
           String prompt = request.prompt(encoder.prompts());
-          return text -> encode(encoder, text, prompt, request.truncate());
+          return text -> read(encoder, text, prompt, request);
         },
         listener);
   }
 
-  private static EncodedText encode(
-      Encoder encoder, String text, String prompt, EncodeRequest.Truncate truncate) {
-    EncodedText encoded = encoder.encode(text, prompt);
-    if (encoder.truncated(encoded) && truncate == EncodeRequest.Truncate.NONE) {
+  private static Reading read(
+      Encoder encoder, EncodeRequest.Text text, String prompt, EncodeRequest request) {
+    Reading reading = encoder.read(text.text(), prompt, request.side().role(), text.outputs());
+    if (reading.truncated() && request.truncate() == EncodeRequest.Truncate.NONE) {
       throw new IllegalArgumentException(
           "Input too large. The tokenized input length ["
-              + encoder.countTokens(text, prompt)
+              + encoder.countTokens(text.text(), prompt)
               + "] exceeds the maximum sequence length ["
               + encoder.maxLength()
               + "]");
     }
-    return encoded;
+    return reading;
   }
 
   /**

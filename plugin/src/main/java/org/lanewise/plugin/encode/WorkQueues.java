@@ -56,12 +56,13 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
    * Queues texts, and answers once with one answer for each or with the first error.
    *
    * @param reader makes of the open model what makes of a text what the model reads
+   * @param <S> a text as the caller has it
    */
-  void submit(
+  <S> void submit(
       String modelId,
-      List<String> texts,
+      List<S> texts,
       Lane lane,
-      Function<M, Function<String, T>> reader,
+      Function<M, Function<S, T>> reader,
       ActionListener<List<R>> listener) {
     ActionListener<List<R>> answer =
         ContextPreservingActionListener.wrapPreservingContext(listener, threadContext);
@@ -84,7 +85,10 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
             M model;
             try {
               model = cast(open);
-              call = new EncodeCall<>(texts, reader.apply(model), lane.replies(), answer);
+              Function<S, T> read = reader.apply(model);
+              call =
+                  new EncodeCall<>(
+                      texts.size(), i -> read.apply(texts.get(i)), lane.replies(), answer);
             } catch (RuntimeException e) {
               onFailure(e);
               return;

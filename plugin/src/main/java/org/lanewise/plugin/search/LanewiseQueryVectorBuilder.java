@@ -5,6 +5,7 @@ import static org.elasticsearch.xcontent.ConstructingObjectParser.optionalConstr
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import org.elasticsearch.TransportVersion;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.action.support.ContextPreservingActionListener;
@@ -19,6 +20,7 @@ import org.elasticsearch.xcontent.XContentBuilder;
 import org.elasticsearch.xcontent.XContentLocation;
 import org.elasticsearch.xcontent.XContentParseException;
 import org.elasticsearch.xcontent.XContentParser;
+import org.lanewise.encoder.EncoderOutputs.Output;
 import org.lanewise.plugin.action.EmbedAction;
 import org.lanewise.plugin.encode.EncodeRequest;
 import org.lanewise.plugin.encode.EncodeRequest.Side;
@@ -89,12 +91,13 @@ public record LanewiseQueryVectorBuilder(
     ThreadContext threadContext = client.threadPool().getThreadContext();
     ActionListener<EmbedAction.Response> answer =
         ContextPreservingActionListener.wrapPreservingContext(
-            listener.map(response -> response.embeddings().getFirst().vector()), threadContext);
+            listener.map(response -> response.answers().getFirst().vector()), threadContext);
     // As the node itself: who may search an index need not be allowed to monitor the cluster.
     try (ThreadContext.StoredContext _ = threadContext.stashContext()) {
       client.execute(
           EmbedAction.TYPE,
-          new EmbedAction.Request(modelId, List.of(modelText), Side.SEARCH, promptName),
+          new EmbedAction.Request(
+              modelId, List.of(modelText), Side.SEARCH, promptName, Set.of(Output.DENSE)),
           answer);
     }
   }
