@@ -80,7 +80,8 @@ public final class EncoderOutputs {
       ranges = List.copyOf(ranges);
     }
 
-    private Part(EncodedText text, Set<Output> outputs, int[] kept) {
+    /** Returns a part all of whose tokens have one vector together. */
+    public Part(EncodedText text, Set<Output> outputs, int[] kept) {
       this(text, outputs, kept, List.of());
     }
   }
