@@ -16,6 +16,9 @@ import org.lanewise.encoder.ChunkOptions.Strategy;
  * Thread-safe and deterministic; lives as long as the embedder under it.
  */
 public final class Chunker {
+  /** Characters of a token that are tried where nothing but characters can be counted. */
+  private static final int MOST_CHARACTERS = 4;
+
   private final TextEmbedder encoder;
   private final ChunkOptions options;
   private final String prompt;
@@ -135,6 +138,9 @@ public final class Chunker {
     int room = tokens - added;
     for (int tries = 0; ; tries++) {
       int end = places.furthest(from, room, sentences);
+      if (end == places.next(from) && places.tokens(from, end) > tokens - added) {
+        return cutCharacters(places, from, end, tokens);
+      }
       int count = count(places, from, end);
       if (count <= tokens) {
         return new Piece(end, count);
@@ -151,14 +157,15 @@ public final class Chunker {
   /** Cuts between characters, where tokens leave no place. */
   private Piece cutCharacters(CutPlaces places, int from, int to, int tokens) {
     String text = places.text();
-    int end = to;
-    while (true) {
-      int one = text.offsetByCodePoints(from, 1);
-      int half = from + (end - from) / 2;
-      if (half > 0 && Character.isSurrogatePair(text.charAt(half - 1), text.charAt(half))) {
-        half--;
+    int one = text.offsetByCodePoints(from, 1);
+    // Not all of it: tokens may leave no place in a whole book.
+    int length = Math.min(to - from, MOST_CHARACTERS * tokens);
+    for (; ; length /= 2) {
+      int end = from + length;
+      if (end < to && Character.isSurrogatePair(text.charAt(end - 1), text.charAt(end))) {
+        end--;
       }
-      end = Math.max(one, half);
+      end = Math.max(one, end);
       int count = count(places, from, end);
       if (count <= tokens) {
         return new Piece(end, count);

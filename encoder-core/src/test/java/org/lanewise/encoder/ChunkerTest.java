@@ -6,15 +6,20 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Random;
 import java.util.Set;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.lanewise.encoder.ChunkOptions.Strategy;
 import org.lanewise.encoder.EncoderOutputs.Answer;
 import org.lanewise.encoder.EncoderOutputs.Output;
@@ -132,6 +137,59 @@ final class ChunkerTest {
     try (TextEmbedder model = open(BUNDLED)) {
       for (String nothing : List.of("", " \n\t ", "\u200b\u0000", "\ufffd")) {
         assertEquals(List.of(), pieces(model, sentences(8, 0), nothing));
+      }
+    }
+  }
+
+  @Test
+  void aCharacterOfTooManyTokensIsNamed() {
+    try (TextEmbedder model = open(Goldens.path("encoders/roberta"))) {
+      String eyes = "\ud83e\uddff\ud83e\uddff\ud83e\uddff";
+      int one = model.countTokens("\ud83e\uddff", "");
+      assertTrue(one > 4, "tokens: " + one);
+      assertEquals(
+          List.of("\ud83e\uddff", "\ud83e\uddff", "\ud83e\uddff"),
+          pieces(model, sentences(one, 0), eyes));
+      assertRefused(
+          "the character [U+1F9FF] at [2] has " + one + " tokens by itself",
+          () -> pieces(model, sentences(one - 1, 0), "a " + eyes));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void lowerCasedTextsKeepTheirPlaces(boolean late, @TempDir Path directory) throws IOException {
+    Path source = Goldens.path("encoders/xlm_roberta");
+    try (Stream<Path> files = Files.walk(source)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        Path copy = directory.resolve(source.relativize(file).toString());
+        Files.createDirectories(copy.getParent());
+        Files.copy(file, copy);
+      }
+    }
+    Files.writeString(
+        directory.resolve("sentence_bert_config.json"),
+        "{\"max_seq_length\": 14, \"do_lower_case\": true}");
+    String text =
+        "\u0130\u0130\u0130 HELLO \u0130 World. \u0130stanbul \u0130\u0130 Is BIG! The END";
+    try (TextEmbedder model = open(directory)) {
+      Chunker chunker = Chunker.over(model, sentences(12, 0), "");
+      List<Chunk> chunks = chunker.chunks(text);
+      assertEquals(text.length(), chunks.getLast().end());
+      assertTrue(chunks.size() > 2, chunks.toString());
+      int covered = 0;
+      for (Chunk chunk : chunks) {
+        assertTrue(text.substring(covered, chunk.start()).isBlank(), chunks.toString());
+        assertFalse(model.encode(chunk.of(text), "").tokens().truncated());
+        covered = chunk.end();
+      }
+      if (late) {
+        LateChunker over = LateChunker.over(chunker);
+        assertEquals(
+            chunks,
+            over.windows(text).stream().flatMap(window -> window.chunks().stream()).toList());
+        over.windows(text).forEach(window -> assertTrue(window.text().length() <= 14));
+        assertEquals(chunks.size(), over.embed(text).size());
       }
     }
   }
