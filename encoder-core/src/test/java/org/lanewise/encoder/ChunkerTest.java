@@ -247,6 +247,9 @@ final class ChunkerTest {
       for (int i = chunk.start(); i < chunk.end(); i++) {
         covered[i] = true;
       }
+      if (most - model.countTokens("", prompt) > 20) {
+        assertFalse(splitsToken(text, tokens, chunk), chunk + ": " + context);
+      }
       if (before != null) {
         String both = before + " and " + chunk + ": " + context;
         assertTrue(chunk.start() > before.start() && chunk.end() > before.end(), both);
@@ -277,6 +280,23 @@ final class ChunkerTest {
               .filter(start -> start >= from && start < chunk.end())
               .count();
     };
+  }
+
+  /** Whether an end of the chunk lies inside a token, other than between blanks and the rest. */
+  private static boolean splitsToken(String text, Tokens tokens, Chunk chunk) {
+    for (int i = 0; i < tokens.length(); i++) {
+      int from = tokens.starts()[i];
+      int to = tokens.ends()[i];
+      if ((from < chunk.start() && chunk.start() < to && !blank(text, from, chunk.start()))
+          || (from < chunk.end() && chunk.end() < to && !blank(text, chunk.end(), to))) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static boolean blank(String text, int from, int to) {
+    return text.substring(from, to).codePoints().allMatch(ChunkerTest::blank);
   }
 
   private static boolean splitsPair(String text, int unit) {
