@@ -55,7 +55,7 @@ final class CutPlacesTest {
   void placesBeforeWordsTakeTheBlanksAlong() {
     CutPlaces places =
         new CutPlaces(
-            "ab cd. ef",
+            "ab cd. Ef",
             new Tokens(
                 new int[4],
                 new int[4],

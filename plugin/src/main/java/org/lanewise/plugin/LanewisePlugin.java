@@ -3,6 +3,7 @@ package org.lanewise.plugin;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.elasticsearch.cluster.node.DiscoveryNodes;
@@ -25,6 +26,7 @@ import org.elasticsearch.threadpool.ExecutorBuilder;
 import org.elasticsearch.threadpool.FixedExecutorBuilder;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Backends;
+import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.backend.Workers;
 import org.lanewise.plugin.action.EmbedAction;
 import org.lanewise.plugin.action.ModelsAction;
@@ -40,11 +42,14 @@ import org.lanewise.plugin.models.ModelOpener;
 import org.lanewise.plugin.models.ModelRegistry;
 import org.lanewise.plugin.rest.RestEmbed;
 import org.lanewise.plugin.rest.RestModels;
+import org.lanewise.plugin.rest.RestSparse;
 import org.lanewise.plugin.rest.RestStats;
 import org.lanewise.plugin.rest.RestTag;
 import org.lanewise.plugin.search.HybridRankDoc;
 import org.lanewise.plugin.search.HybridRetrieverBuilder;
 import org.lanewise.plugin.search.LanewiseQueryVectorBuilder;
+import org.lanewise.plugin.search.MaxSimRescorerBuilder;
+import org.lanewise.plugin.search.SparseQueryBuilder;
 
 /** What Elasticsearch loads: registers everything that the plugin adds and owns its service. */
 public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin, ActionPlugin {
@@ -55,6 +60,7 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
 
   private volatile EncodeService service;
   private volatile MappedDimensions mappings;
+  private volatile Backend exact;
 
   /** Called by Elasticsearch. */
   public LanewisePlugin() {}
@@ -84,6 +90,7 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
     LanewiseSettings settings = LanewiseSettings.of(services.environment().settings());
     checkVectorModule(Backends.vectorApiPresent(), settings.backend());
     checkBackend(settings);
+    exact = exact(settings);
     ModelRegistry registry =
         new ModelRegistry(
             services.environment().configDir().resolve(NAME).resolve("models"),
@@ -136,6 +143,13 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
     }
   }
 
+  /** Returns what compares vectors in fp32 on the calling thread. */
+  private static Backend exact(LanewiseSettings settings) {
+    boolean scalar = settings.backend().equals("scalar") || !Backends.vectorApiPresent();
+    return Backends.create(
+        scalar ? "scalar" : "vector", Optional.of(Precision.FP32), new Workers(1));
+  }
+
   @Override
   public Map<String, Processor.Factory> getProcessors(Processor.Parameters parameters) {
     return Map.of(
@@ -153,6 +167,22 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
             LanewiseQueryVectorBuilder.NAME,
             LanewiseQueryVectorBuilder::new,
             (parser, ignored) -> LanewiseQueryVectorBuilder.parse(parser)));
+  }
+
+  @Override
+  public List<QuerySpec<?>> getQueries() {
+    return List.of(
+        new QuerySpec<>(
+            SparseQueryBuilder.NAME, SparseQueryBuilder::new, SparseQueryBuilder::parse));
+  }
+
+  @Override
+  public List<RescorerSpec<?>> getRescorers() {
+    return List.of(
+        new RescorerSpec<>(
+            MaxSimRescorerBuilder.NAME,
+            in -> new MaxSimRescorerBuilder(in, () -> exact),
+            parser -> MaxSimRescorerBuilder.parse(parser, () -> exact)));
   }
 
   @Override
@@ -180,7 +210,8 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
       RestHandlersServices services,
       Supplier<DiscoveryNodes> nodesInCluster,
       Predicate<NodeFeature> clusterSupportsFeature) {
-    return List.of(new RestEmbed(), new RestModels(), new RestStats(), new RestTag());
+    return List.of(
+        new RestEmbed(), new RestModels(), new RestSparse(), new RestStats(), new RestTag());
   }
 
   /** Rejects what waits and closes the models. */

@@ -3,8 +3,11 @@ package org.lanewise.plugin.encode;
 import java.io.Closeable;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.elasticsearch.action.ActionListener;
+import org.elasticsearch.action.support.ContextPreservingActionListener;
+import org.elasticsearch.common.util.concurrent.ThreadContext;
 import org.elasticsearch.threadpool.ThreadPool;
 import org.lanewise.encoder.EncoderOutputs.Reading;
 import org.lanewise.plugin.LanewiseSettings;
@@ -31,6 +34,8 @@ public final class EncodeService implements Closeable {
   private final LanewiseSettings settings;
   private final Lane bulk;
   private final Lane search;
+  private final ThreadContext threadContext;
+  private final QueryCache queries;
   private final WorkQueues<Encoder, Reading, Encoded> embedding;
   private final WorkQueues<Tagger, Tagger.Text, Tags> tagging;
 
@@ -38,6 +43,8 @@ public final class EncodeService implements Closeable {
   public EncodeService(ModelRegistry registry, LanewiseSettings settings, ThreadPool threadPool) {
     this.registry = registry;
     this.settings = settings;
+    threadContext = threadPool.getThreadContext();
+    queries = new QueryCache(settings.queryCacheBytes());
     bulk =
         new Lane(
             "bulk",
@@ -52,20 +59,13 @@ public final class EncodeService implements Closeable {
             threadPool.info(SEARCH_POOL).getMax(),
             threadPool.executor(SEARCH_POOL),
             threadPool.executor(ThreadPool.Names.SEARCH_COORDINATION));
-    embedding = queues(Encoder.class, "an encoder", threadPool);
-    tagging = queues(Tagger.class, "a tagger or a classifier", threadPool);
+    embedding = queues(Encoder.class, "an encoder");
+    tagging = queues(Tagger.class, "a tagger or a classifier");
   }
 
-  private <M extends Model<T, R>, T, R> WorkQueues<M, T, R> queues(
-      Class<M> type, String expected, ThreadPool threadPool) {
+  private <M extends Model<T, R>, T, R> WorkQueues<M, T, R> queues(Class<M> type, String expected) {
     return new WorkQueues<>(
-        type,
-        expected,
-        registry,
-        bulk,
-        search,
-        settings.batchTokens(),
-        threadPool.getThreadContext());
+        type, expected, registry, bulk, search, settings.batchTokens(), threadContext);
   }
 
   /**
@@ -75,10 +75,41 @@ public final class EncodeService implements Closeable {
    * is no encoder, or one that has not got what is wanted.
    */
   public void embed(EncodeRequest request, ActionListener<List<Encoded>> listener) {
+    if (!request.isQuery()) {
+      compute(request, bulk, listener);
+      return;
+    }
+    ActionListener<List<Encoded>> answer =
+        ContextPreservingActionListener.wrapPreservingContext(listener, threadContext);
+    registry.open(
+        request.modelId(),
+        answer.delegateFailureAndWrap(
+            (asker, open) -> {
+              if (!(open.model() instanceof Encoder encoder)) {
+                compute(request, search, asker);
+                return;
+              }
+              Optional<Encoded> known = queries.get(encoder, request);
+              if (known.isPresent()) {
+                asker.onResponse(List.of(known.get()));
+                return;
+              }
+              compute(
+                  request,
+                  search,
+                  asker.map(
+                      made -> {
+                        queries.put(encoder, request, made);
+                        return made;
+                      }));
+            }));
+  }
+
+  private void compute(EncodeRequest request, Lane lane, ActionListener<List<Encoded>> listener) {
     embedding.submit(
         request.modelId(),
         request.texts(),
-        request.isQuery() ? search : bulk,
+        lane,
         encoder -> {
           String prompt = request.prompt(encoder.prompts());
           return text -> read(encoder, text, prompt, request);
@@ -136,6 +167,7 @@ public final class EncodeService implements Closeable {
         settings.queueCapacity(),
         bulk.stats(),
         search.stats(),
+        queries.stats(),
         models);
   }
 

@@ -87,7 +87,7 @@ public final class RestEmbed extends BaseRestHandler {
     return parser.text();
   }
 
-  private static Side readSide(XContentParser parser) throws IOException {
+  static Side readSide(XContentParser parser) throws IOException {
     return switch (parser.text()) {
       case "ingest" -> Side.INGEST;
       case "search" -> Side.SEARCH;
