@@ -154,7 +154,9 @@ final class BatchQueue<T, R> {
     }
   }
 
-  /** Returns false where the queue was closed meanwhile, so that nobody would come for the texts. */
+  /**
+   * Returns false where the queue was closed meanwhile, so that nobody would come for the texts.
+   */
   private boolean putBack(List<WaitingText<T, R>> texts) {
     synchronized (lock) {
       if (!closed) {
