@@ -10,6 +10,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.function.Supplier;
 import org.lanewise.encoder.head.HeadKind;
+import org.lanewise.encoder.head.SentenceHead.Range;
 import org.lanewise.encoder.head.SparseVector;
 
 /**
@@ -38,12 +39,20 @@ public final class EncoderOutputs {
   /**
    * A text as the model reads it: once, or more than once where outputs want other tokens of it.
    *
-   * @param parts at least one; no output is in two of them
+   * @param parts no output is in two of them
+   * @param chunks the pieces of a longer text that this is read for; none of a text as a whole
+   * @param weighed the sparse vector, where a table gives it and no part is needed for it
    */
-  public record Reading(List<Part> parts) {
-    /** Copies the list. */
+  public record Reading(List<Part> parts, List<Chunk> chunks, Optional<SparseVector> weighed) {
+    /** Copies the lists. */
     public Reading {
       parts = List.copyOf(parts);
+      chunks = List.copyOf(chunks);
+    }
+
+    /** Returns the reading of a whole text. */
+    public Reading(List<Part> parts) {
+      this(parts, List.of(), Optional.empty());
     }
 
     /** Returns how many tokens the model reads. */
@@ -63,48 +72,62 @@ public final class EncoderOutputs {
    * @param text the tokens
    * @param outputs what they are read for, at least one
    * @param kept the tokens that have a vector in {@link Output#MULTI_VECTOR}
+   * @param ranges the tokens that have a vector in {@link Output#DENSE} together; all where empty
    */
-  public record Part(EncodedText text, Set<Output> outputs, int[] kept) {
-    /** Copies the set. */
+  public record Part(EncodedText text, Set<Output> outputs, int[] kept, List<Range> ranges) {
+    /** Copies the set and the list. */
     public Part {
       outputs = Set.copyOf(outputs);
+      ranges = List.copyOf(ranges);
+    }
+
+    /** Returns a part all of whose tokens have one vector together. */
+    public Part(EncodedText text, Set<Output> outputs, int[] kept) {
+      this(text, outputs, kept, List.of());
     }
   }
 
   /**
    * What was made of a text; everything that was not asked for is empty.
    *
-   * @param dense the vector
+   * @param dense the vector; those of all chunks where it was read for more than one
    * @param sparse the weights of tokens
    * @param multiVector a vector for each token, [token][dimensions]
    * @param tokens tokens that entered the model, special tokens and prompt included
    * @param truncated whether the text was longer than the model takes and was cut
    */
   public record Answer(
-      Optional<float[]> dense,
+      List<float[]> dense,
       Optional<SparseVector> sparse,
       Optional<float[][]> multiVector,
       int tokens,
       boolean truncated) {
+    /** Copies the list. */
+    public Answer {
+      dense = List.copyOf(dense);
+    }
+
     /** Returns the vector, which was asked for. */
     public float[] vector() {
-      return dense.orElseThrow();
+      return dense.getFirst();
     }
 
     private static Answer empty(Reading text) {
-      return new Answer(
-          Optional.empty(), Optional.empty(), Optional.empty(), text.tokens(), text.truncated());
+      return new Answer(List.of(), text.weighed, Optional.empty(), text.tokens(), text.truncated());
     }
 
     private Answer with(Answer part) {
       return new Answer(
-          dense.or(part::dense),
+          dense.isEmpty() ? part.dense : dense,
           sparse.or(part::sparse),
           multiVector.or(part::multiVector),
           tokens,
           truncated);
     }
   }
+
+  /** What is read together: the same outputs, of chunks of longer texts or of texts as a whole. */
+  private record Pass(Set<Output> outputs, boolean late) {}
 
   /** A part of one of the texts. */
   private record Place(int text, Part part) {}
@@ -156,17 +179,25 @@ public final class EncoderOutputs {
   }
 
   /**
-   * Returns what the model reads of a text.
+   * Returns what the model reads of a text. What a table says of a question is known at once.
    *
    * @param prompt goes in front of the text as it is; empty for none; late interaction has its own
-   * @param role what the text is to late interaction
+   * @param role what the text is to late interaction and to inference-free models
    * @param outputs what is wanted, at least one
    * @throws ModelException saying why the model has not got one of the outputs
    */
   public Reading read(String text, String prompt, TokenEmbedder.Role role, Set<Output> outputs) {
     prepare(outputs);
     List<Part> parts = new ArrayList<>();
-    Set<Output> plain = EnumSet.copyOf(outputs);
+    Set<Output> computed = EnumSet.copyOf(outputs);
+    Optional<SparseVector> weighed =
+        role == TokenEmbedder.Role.QUERY && outputs.contains(Output.SPARSE)
+            ? SparseEmbedder.queryWeights(encoder, text, prompt)
+            : Optional.empty();
+    if (weighed.isPresent()) {
+      computed.remove(Output.SPARSE);
+    }
+    Set<Output> plain = EnumSet.copyOf(computed);
     plain.remove(Output.MULTI_VECTOR);
     if (!plain.isEmpty()) {
       parts.add(new Part(encoder.encode(text, prompt), plain, new int[0]));
@@ -174,27 +205,68 @@ public final class EncoderOutputs {
     if (outputs.contains(Output.MULTI_VECTOR)) {
       TokenEmbedder.Read read = multiVector.get().read(text, role);
       if (!plain.isEmpty() && read.text().readsAs(parts.getFirst().text())) {
-        parts.set(0, new Part(parts.getFirst().text(), outputs, read.kept()));
+        parts.set(0, new Part(parts.getFirst().text(), computed, read.kept()));
       } else {
         parts.add(new Part(read.text(), Set.of(Output.MULTI_VECTOR), read.kept()));
       }
     }
-    return new Reading(parts);
+    return new Reading(parts, List.of(), weighed);
+  }
+
+  /**
+   * Returns what the model reads of a long text, in order; nothing of a text without tokens. All of
+   * it is read: nothing is cut off.
+   *
+   * @param prompt goes in front of every piece as it is; empty for none
+   * @param outputs what is wanted of each chunk, at least one
+   * @param late whether vectors of chunks come from a pass over the whole text: {@link LateChunker}
+   * @throws IllegalArgumentException if the options do not fit the model, or each other
+   * @throws ModelException saying why the model has not got one of the outputs
+   */
+  public List<Reading> readChunks(
+      String text, String prompt, Set<Output> outputs, ChunkOptions options, boolean late) {
+    if (outputs.contains(Output.MULTI_VECTOR) || (late && outputs.contains(Output.SPARSE))) {
+      throw new IllegalArgumentException(
+          "chunks have [dense] and [sparse] outputs, late ones only [dense], but "
+              + outputs.stream().map(Output::label).sorted().toList()
+              + " was asked for");
+    }
+    prepare(outputs);
+    Chunker chunker = Chunker.over(encoder, options, prompt);
+    if (late) {
+      return LateChunker.over(chunker).windows(text).stream()
+          .map(
+              window ->
+                  new Reading(
+                      List.of(new Part(window.text(), outputs, new int[0], window.ranges())),
+                      window.chunks(),
+                      Optional.empty()))
+          .toList();
+    }
+    return chunker.chunks(text).stream()
+        .map(
+            chunk ->
+                new Reading(
+                    List.of(new Part(encoder.encode(chunk.of(text), prompt), outputs, new int[0])),
+                    List.of(chunk),
+                    Optional.empty()))
+        .toList();
   }
 
   /** Returns what is made of each text, in order. Tokens are read once for all their outputs. */
   public List<Answer> forward(List<Reading> texts) {
-    Map<Set<Output>, List<Place>> batches = new LinkedHashMap<>();
+    Map<Pass, List<Place>> batches = new LinkedHashMap<>();
     for (int i = 0; i < texts.size(); i++) {
       for (Part part : texts.get(i).parts()) {
-        batches.computeIfAbsent(part.outputs(), _ -> new ArrayList<>()).add(new Place(i, part));
+        Pass pass = new Pass(part.outputs(), !part.ranges().isEmpty());
+        batches.computeIfAbsent(pass, _ -> new ArrayList<>()).add(new Place(i, part));
       }
     }
     List<Answer> answers = new ArrayList<>();
     texts.forEach(text -> answers.add(Answer.empty(text)));
     batches.forEach(
-        (outputs, places) -> {
-          List<Answer> made = forward(outputs, places);
+        (pass, places) -> {
+          List<Answer> made = forward(pass, places);
           for (int i = 0; i < made.size(); i++) {
             int text = places.get(i).text;
             answers.set(text, answers.get(text).with(made.get(i)));
@@ -203,14 +275,18 @@ public final class EncoderOutputs {
     return answers;
   }
 
-  private List<Answer> forward(Set<Output> outputs, List<Place> places) {
+  private List<Answer> forward(Pass pass, List<Place> places) {
+    Set<Output> outputs = pass.outputs;
     return encoder.answerAlone(
         places.stream().map(place -> place.part.text()).toList(),
         (backend, call, hidden, batch) -> {
-          List<float[]> dense =
-              outputs.contains(Output.DENSE)
-                  ? encoder.vectors(backend, call, hidden, batch)
-                  : List.of();
+          List<List<float[]>> dense = List.of();
+          if (pass.late) {
+            List<List<Range>> ranges = places.stream().map(place -> place.part.ranges()).toList();
+            dense = LateChunker.vectors(encoder, ranges, backend, call, hidden, batch);
+          } else if (outputs.contains(Output.DENSE)) {
+            dense = encoder.vectors(backend, call, hidden, batch).stream().map(List::of).toList();
+          }
           List<SparseVector> weights =
               outputs.contains(Output.SPARSE)
                   ? sparse.get().forward(backend, call, hidden, batch)
@@ -225,7 +301,7 @@ public final class EncoderOutputs {
             Part part = places.get(i).part;
             answers.add(
                 new Answer(
-                    at(dense, i),
+                    at(dense, i).orElse(List.of()),
                     at(weights, i),
                     at(vectors, i).map(all -> TokenEmbedder.kept(all, part.kept())),
                     part.text().length(),

@@ -148,6 +148,23 @@ public final class TextEmbedder implements AutoCloseable {
                         + Arrays.stream(PoolingMode.values()).map(PoolingMode::label).toList())));
   }
 
+  /**
+   * Refuses a model whose vectors are not means of token vectors.
+   *
+   * @throws ModelException if that is so
+   */
+  void requireMean() {
+    List<PoolingMode> modes = head().pooling();
+    if (!modes.equals(List.of(PoolingMode.MEAN))) {
+      throw new ModelException(
+          directory.path(),
+          List.of(
+              "late chunking takes the mean of a chunk's tokens, but this model's pooling is "
+                  + modes.stream().map(PoolingMode::label).toList()
+                  + ", expected [mean]; cut texts without late chunking, or take another model"));
+    }
+  }
+
   /** Returns the directory that was opened. */
   public ModelDirectory directory() {
     return directory;
@@ -238,6 +255,20 @@ public final class TextEmbedder implements AutoCloseable {
         .ids();
   }
 
+  /** Returns the tokens of a text uncut, special tokens included. */
+  Tokens allTokens(String text) {
+    return directory.tokenizer().encode(cased(text));
+  }
+
+  /**
+   * Returns how many tokens prompt and text have uncut, special tokens included.
+   *
+   * @param prompt goes in front of the text as it is; empty for none
+   */
+  public int countTokens(String text, String prompt) {
+    return allTokens(prompt + text).length();
+  }
+
   /** Lower-cases where the model asks for it, keeping every unit in its place. */
   String casedInPlace(String text) {
     if (!directory.lowerCase()) {
@@ -269,7 +300,7 @@ public final class TextEmbedder implements AutoCloseable {
     if (included || prompt.isEmpty()) {
       return 0;
     }
-    Tokens tokens = directory.tokenizer().encode(cased(prompt));
+    Tokens tokens = allTokens(prompt);
     int last = tokens.length() - 1;
     return last >= 0 && tokens.special()[last] ? last : tokens.length();
   }
@@ -295,14 +326,24 @@ public final class TextEmbedder implements AutoCloseable {
 
   /** Returns the vectors of a batch. */
   List<float[]> vectors(Backend backend, Arena call, Matrix hidden, PackedBatch batch) {
-    Matrix vectors = head().forward(backend, call, hidden, batch);
+    return vectors(backend, head().forward(backend, call, hidden, batch));
+  }
+
+  /** Returns the vectors of ranges of tokens of a batch, which {@link #requireMean} allows. */
+  List<float[]> vectors(
+      Backend backend, Arena call, Matrix hidden, List<SentenceHead.Range> ranges) {
+    return vectors(backend, head().forward(backend, call, hidden, ranges));
+  }
+
+  private List<float[]> vectors(Backend backend, Matrix pooled) {
+    Matrix vectors = pooled;
     if (options.normalize().orElse(false)) {
       // After the cut, as encode(normalize_embeddings=True) does.
-      vectors = new Matrix(vectors.data(), vectors.rows(), dimensions, vectors.stride());
+      vectors = vectors.firstColumns(dimensions);
       backend.normalize(vectors);
     }
     List<float[]> answers = new ArrayList<>();
-    for (int i = 0; i < batch.sequences(); i++) {
+    for (int i = 0; i < vectors.rows(); i++) {
       answers.add(backend.read(vectors, i, dimensions));
     }
     return answers;

@@ -20,7 +20,7 @@ import org.lanewise.plugin.TinyModels;
  */
 final class ReadmeIT {
   private static final Path README = Path.of("..", "README.md");
-  private static final int REQUESTS = 17;
+  private static final int REQUESTS = 21;
 
   /**
    * A block of one curl command: method, path, content type and body, all but the path optional.
@@ -60,12 +60,22 @@ final class ReadmeIT {
     assertEquals(REQUESTS, requests, "requests that could be read");
     List<String> best =
         searches.stream()
-            .filter(answer -> answer.has("hits"))
+            .filter(answer -> answer.at("/hits/hits/0/_source").has("body"))
             .map(answer -> answer.at("/hits/hits/0/_source/body").asText())
             .map(body -> body.substring(0, body.indexOf(' ')))
             .toList();
     assertEquals(List.of("Hypertension", "Solar", "Hypertension", "Solar"), best);
-    JsonNode explained = searches.get(3).at("/hits/hits/0/_explanation/details/1/description");
+    JsonNode passage =
+        searches.stream()
+            .map(answer -> answer.at("/hits/hits/0/inner_hits/passages/hits/hits/0/_source"))
+            .filter(JsonNode::isObject)
+            .findFirst()
+            .orElseThrow();
+    assertTrue(passage.path("text").asText().contains("Yeast eats"), passage::toString);
+    assertTrue(readme.contains(passage.path("text").asText()), passage::toString);
+    assertTrue(readme.contains("\"start_pos\": " + passage.path("start_pos")), passage::toString);
+    assertTrue(readme.contains("\"end_pos\": " + passage.path("end_pos")), passage::toString);
+    JsonNode explained = searches.get(4).at("/hits/hits/0/_explanation/details/1/description");
     assertTrue(explained.asText().startsWith("2.0 * ("), explained::toString);
     assertTrue(explained.asText().endsWith("of retriever 2 [knn]"), explained::toString);
     JsonNode places = searches.getLast().at("/aggregations/places/buckets");

@@ -30,6 +30,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.stream.Collectors;
@@ -39,8 +40,13 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.lanewise.encoder.ChunkOptions;
+import org.lanewise.encoder.ChunkOptions.Strategy;
+import org.lanewise.encoder.Chunker;
 import org.lanewise.encoder.EmbedderOptions;
 import org.lanewise.encoder.Embedding;
+import org.lanewise.encoder.LateChunker;
+import org.lanewise.encoder.LateChunker.ChunkVector;
 import org.lanewise.encoder.ModelDirectory;
 import org.lanewise.encoder.TextEmbedder;
 import org.lanewise.encoder.TextTagger;
@@ -326,6 +332,109 @@ final class RealNodeIT {
       document.withArrayProperty("passages").add(body(TEXTS.get(id)));
     }
     return document;
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void theBestPassageOfALongDocumentIsFoundWithItsRange(boolean late) {
+    String index = late ? "late-documents" : "documents";
+    putPassages(index, late ? "\"late\": true," : "", "\"type\": \"nested\",");
+    String text =
+        "\ud83d\ude80 "
+            + String.join(" ", TEXTS.values())
+            + " It rained again in the valley, and nobody minded.".repeat(60);
+    assertIndexed(bulk(http, index, index, Map.of("1", body(text), "2", body("Short."))));
+    JsonNode passages = source(index, "1").path("passages");
+    assertTrue(passages.size() > 20, passages::toString);
+    int covered = 0;
+    for (JsonNode passage : passages) {
+      int start = passage.path("start_pos").asInt();
+      int end = passage.path("end_pos").asInt();
+      assertTrue(text.substring(covered, Math.max(covered, start)).isBlank(), passage::toString);
+      covered = end;
+      String piece = text.substring(start, end);
+      assertEquals(piece, passage.path("text").asText());
+      assertTrue(library.countTokens(piece, "") <= 32, passage::toString);
+      if (!late) {
+        assertVector(embed(piece).vector(), passage.path("vector"));
+      }
+    }
+    assertEquals(text.length(), covered);
+    if (late) {
+      List<ChunkVector> expected =
+          LateChunker.over(
+                  Chunker.over(
+                      library,
+                      new ChunkOptions(Strategy.SENTENCE, OptionalInt.of(32), 0),
+                      library.prompts().byDefault()))
+              .embed(text);
+      assertEquals(expected.size(), passages.size());
+      for (int i = 0; i < expected.size(); i++) {
+        assertVector(expected.get(i).vector(), passages.path(i).path("vector"));
+      }
+    }
+    JsonNode hit =
+        search(
+                index,
+                String.format(
+                    Locale.ROOT,
+                    """
+                    {"knn": {
+                      "field": "passages.vector", "k": 2, "num_candidates": 100,
+                      "query_vector_builder": {"lanewise": {"model_text": "%s"}},
+                      "inner_hits": {"size": 1}
+                    }}
+                    """,
+                    QUESTION))
+            .at("/hits/hits/0");
+    assertEquals("1", hit.path("_id").asText(), hit::toPrettyString);
+    JsonNode passage = hit.at("/inner_hits/passages/hits/hits/0/_source");
+    String found =
+        text.substring(passage.path("start_pos").asInt(), passage.path("end_pos").asInt());
+    assertTrue(found.contains(TEXTS.get("yeast")), hit::toPrettyString);
+    assertEquals(found, passage.path("text").asText());
+  }
+
+  private static void putPassages(String index, String options, String type) {
+    putPipeline(
+        index,
+        "\"field\": \"body\", \"target_field\": \"passages\", \"chunking\": {"
+            + options
+            + " \"max_chunk_size\": 32, \"sentence_overlap\": 0}");
+    http.put(
+            "/" + index,
+            String.format(
+                Locale.ROOT,
+                """
+                {"mappings": {"properties": {"passages": {%s "properties": {
+                  "vector": {"type": "dense_vector", "dims": 256, "similarity": "cosine"}
+                }}}}}
+                """,
+                type))
+        .orThrow();
+  }
+
+  @Test
+  void passagesThatDoNotFitAreErrorsOfTheirDocuments() {
+    putPassages("flat-documents", "", "");
+    String text = String.join(" ", TEXTS.values());
+    assertItemError(
+        400,
+        bulk(http, "flat-documents", "flat-documents", Map.of("1", body(text))).getFirst(),
+        "field [passages] of index [flat-documents] must hold [",
+        "map it as [nested]");
+    putPipeline("too-large", "\"field\": \"body\", \"chunking\": {\"max_chunk_size\": 1000}");
+    assertItemError(
+        400,
+        bulk(http, "flat-documents", "too-large", Map.of("1", body(text))).getFirst(),
+        "[max_chunk_size] is [1000] tokens, expected at most the 512 that the model takes");
+    assertError(
+        400,
+        http.put(
+            "/_ingest/pipeline/bad",
+            "{\"processors\": [{\"lanewise_embed\": {\"field\": \"body\","
+                + " \"chunking\": {\"strategy\": \"word\"}}}]}"),
+        "[strategy] must be one of [sentence, token] but was [word]");
   }
 
   @Test

@@ -18,6 +18,10 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
+import org.lanewise.encoder.Chunk;
+import org.lanewise.encoder.ChunkOptions;
 import org.lanewise.encoder.EncodedText;
 import org.lanewise.encoder.EncoderOutputs.Output;
 import org.lanewise.encoder.EncoderOutputs.Part;
@@ -28,6 +32,7 @@ import org.lanewise.encoder.TokenEmbedder.Role;
 import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.tokenizer.Tokens;
 import org.lanewise.plugin.models.Encoded;
+import org.lanewise.plugin.models.Encoded.Piece;
 import org.lanewise.plugin.models.Encoder;
 
 /**
@@ -35,7 +40,7 @@ import org.lanewise.plugin.models.Encoder;
  * a word is how often it is there, and the vector of a word is an axis. Words with a meaning of
  * their own: {@code untokenizable} and {@code poison} throw in {@code encode} and {@code forward},
  * {@code unlimited} gives a vector with an infinite number, {@code nothing} one of zeros, {@code
- * blocked} waits for a permit of {@link #GATE}.
+ * blocked} waits for a permit of {@link #GATE}; the text {@code tokenless} has no chunks.
  */
 public final class TestEncoder implements Encoder {
   /** Texts with the word {@code blocked} take a permit each. */
@@ -128,6 +133,31 @@ public final class TestEncoder implements Encoder {
     return new Reading(List.of(new Part(new EncodedText(tokens, 0), wanted, new int[0])));
   }
 
+  @Override
+  public List<Reading> readChunks(
+      String text, String prompt, Set<Output> wanted, ChunkOptions options, boolean late) {
+    int most = options.maxChunkSize().orElse(maxLength) - words("", prompt).length - 2;
+    List<MatchResult> words =
+        Pattern.compile("\\S+").matcher(text.replace("tokenless", "")).results().toList();
+    List<Chunk> chunks = new ArrayList<>();
+    for (int first = 0; first < words.size(); first += most) {
+      MatchResult last = words.get(Math.min(first + most, words.size()) - 1);
+      chunks.add(new Chunk(words.get(first).start(), last.end(), 0));
+    }
+    if (late) {
+      Part whole = read(text, prompt, Role.DOCUMENT, wanted).parts().getFirst();
+      return List.of(new Reading(List.of(whole), chunks, Optional.empty()));
+    }
+    return chunks.stream()
+        .map(
+            chunk ->
+                new Reading(
+                    read(chunk.of(text), prompt, Role.DOCUMENT, wanted).parts(),
+                    List.of(chunk),
+                    Optional.empty()))
+        .toList();
+  }
+
   private static String[] words(String text, String prompt) {
     return (prompt + text).trim().split("\\s+");
   }
@@ -142,7 +172,15 @@ public final class TestEncoder implements Encoder {
     if (closed) {
       throw new IllegalStateException("closed");
     }
-    return texts.stream().map(this::encoded).toList();
+    return texts.stream().map(this::answer).toList();
+  }
+
+  private Encoded answer(Reading text) {
+    Encoded encoded = encoded(text);
+    return text.chunks().isEmpty()
+        ? encoded
+        : Encoded.ofPieces(
+            text.chunks().stream().map(chunk -> new Piece(chunk, encoded)).toList(), text.tokens());
   }
 
   private Encoded encoded(Reading text) {

@@ -27,6 +27,19 @@ public final class SentenceHead {
     steps = new DenseSteps(backend, arena, rest, hiddenSize * pooling.size());
   }
 
+  /**
+   * Some tokens of a batch.
+   *
+   * @param first the first of them
+   * @param end one past the last; more than {@code first}
+   */
+  public record Range(int first, int end) {}
+
+  /** Returns how hidden states are pooled; several modes are concatenated. */
+  public List<PoolingMode> pooling() {
+    return pooling;
+  }
+
   /** Returns the length of the vectors. */
   public int dimensions() {
     return steps.dimensions();
@@ -37,6 +50,25 @@ public final class SentenceHead {
     Matrix vectors = backend.allocate(arena, batch.sequences(), hidden.columns() * pooling.size());
     for (int i = 0; i < pooling.size(); i++) {
       backend.pool(hidden, batch, pooling.get(i), vectors, i * hidden.columns());
+    }
+    return steps.forward(backend, arena, vectors);
+  }
+
+  /** Returns the vectors of ranges of tokens, each pooled as if it were a sequence by itself. */
+  public Matrix forward(Backend backend, Arena arena, Matrix hidden, List<Range> ranges) {
+    Matrix vectors = backend.allocate(arena, ranges.size(), hidden.columns() * pooling.size());
+    for (int row = 0; row < ranges.size(); row++) {
+      Range range = ranges.get(row);
+      int length = range.end - range.first;
+      PackedBatch one = PackedBatch.of(new int[] {0, length});
+      for (int i = 0; i < pooling.size(); i++) {
+        backend.pool(
+            hidden.rows(range.first, length),
+            one,
+            pooling.get(i),
+            vectors.rows(row, 1),
+            i * hidden.columns());
+      }
     }
     return steps.forward(backend, arena, vectors);
   }

@@ -4,7 +4,7 @@ import java.util.List;
 import java.util.Random;
 
 /** Makes texts that mix scripts, marks, emoji, controls and what tokenizers treat specially. */
-final class RandomTexts {
+public final class RandomTexts {
   private static final String[] WORDS = {
     "the",
     " of",
@@ -79,13 +79,13 @@ final class RandomTexts {
   private final List<String> special;
 
   /** Returns a source of texts that now and then hold the special tokens. */
-  RandomTexts(Random random, List<String> special) {
+  public RandomTexts(Random random, List<String> special) {
     this.random = random;
     this.special = special;
   }
 
   /** Returns the next text of up to about {@code most} UTF-16 units, no surrogate unpaired. */
-  String next(int most) {
+  public String next(int most) {
     int length = random.nextInt(most + 1);
     StringBuilder text = new StringBuilder();
     while (text.length() < length) {

@@ -55,7 +55,7 @@ final class BatchQueue<T, R> {
   void add(EncodeCall<T, R> call) {
     List<WaitingText<T, R>> added = new ArrayList<>(call.size());
     for (int i = 0; i < call.size(); i++) {
-      added.add(new WaitingText<>(call, i));
+      added.add(new WaitingText<>(call, i, 0));
     }
     boolean open;
     synchronized (lock) {
@@ -143,42 +143,64 @@ final class BatchQueue<T, R> {
         return;
       }
       if (text.read == null && !read(text)) {
-        lane.leave(1);
         continue;
       }
       int length = model.tokens(text.read);
-      if (!batch.isEmpty() && size + length > batchTokens && putBack(text)) {
+      if (!batch.isEmpty() && size + length > batchTokens && putBack(List.of(text))) {
         return;
       }
-      lane.leave(1);
       batch.add(text);
       size += length;
     }
   }
 
-  /** Returns false where the queue was closed meanwhile, so that nobody would come for the text. */
-  private boolean putBack(WaitingText<T, R> text) {
+  /**
+   * Returns false where the queue was closed meanwhile, so that nobody would come for the texts.
+   */
+  private boolean putBack(List<WaitingText<T, R>> texts) {
     synchronized (lock) {
       if (!closed) {
-        waiting.addFirst(text);
+        texts.reversed().forEach(waiting::addFirst);
       }
       return !closed;
     }
   }
 
-  /** Returns whether the model can have the text now; otherwise it has its error. */
+  /**
+   * Returns whether the model can have the text now; otherwise it is finished. Of a text that is
+   * read in parts this is the first one, and the others wait before all other texts. They hold no
+   * places: a document of any length takes one, and only as many wait as there are workers.
+   */
   private boolean read(WaitingText<T, R> text) {
+    lane.leave(1);
+    List<T> parts;
     try {
-      text.read = text.call.read(text.index);
-      return true;
+      parts = text.call.read(text.index);
     } catch (Throwable e) {
       fail(text, e);
       if (e instanceof VirtualMachineError fatal) {
-        lane.leave(1);
         throw fatal;
       }
       return false;
     }
+    if (parts.isEmpty()) {
+      text.finished = true;
+      return false;
+    }
+    text.read = parts.getFirst();
+    List<WaitingText<T, R>> others = new ArrayList<>(parts.size() - 1);
+    for (int i = 1; i < parts.size(); i++) {
+      others.add(new WaitingText<>(text.call, text.index, i));
+      others.getLast().read = parts.get(i);
+    }
+    if (!others.isEmpty()) {
+      if (putBack(others)) {
+        startWorker();
+      } else {
+        reject(others);
+      }
+    }
+    return true;
   }
 
   /** A batch that fails is tried text by text, so that a bad text hurts only its own call. */
@@ -229,7 +251,7 @@ final class BatchQueue<T, R> {
       truncated.increment();
     }
     text.finished = true;
-    text.call.succeed(text.index, answer);
+    text.call.succeed(text.index, text.part, answer);
   }
 
   private void fail(WaitingText<T, R> text, Throwable error) {
@@ -247,20 +269,25 @@ final class BatchQueue<T, R> {
   }
 
   private void reject(List<WaitingText<T, R>> refused) {
-    lane.leave(refused.size());
+    lane.leave((int) refused.stream().filter(text -> text.read == null).count());
     failAll(refused, new EsRejectedExecutionException("the node is closing", true));
   }
 
-  /** A text with its place in its call; after it is taken from the queue only one thread has it. */
+  /**
+   * A text, or a part of one that was read in parts, with its place in its call; after it is taken
+   * from the queue only one thread has it.
+   */
   private static final class WaitingText<T, R> {
     private final EncodeCall<T, R> call;
     private final int index;
+    private final int part;
     private T read;
     private boolean finished;
 
-    WaitingText(EncodeCall<T, R> call, int index) {
+    WaitingText(EncodeCall<T, R> call, int index, int part) {
       this.call = call;
       this.index = index;
+      this.part = part;
     }
   }
 }

@@ -7,6 +7,7 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Function;
 import java.util.function.IntFunction;
 import org.elasticsearch.ElasticsearchException;
 import org.elasticsearch.action.ActionListener;
@@ -14,8 +15,8 @@ import org.elasticsearch.logging.LogManager;
 import org.elasticsearch.logging.Logger;
 
 /**
- * One request on its way: answered exactly once, when each of its texts has got an answer or an
- * error. Each text is finished by one thread, once.
+ * One request on its way: answered exactly once, when each of its texts, and each part of those
+ * that are read in parts, has got an answer or an error. Each part is finished by one thread, once.
  *
  * @param <T> a text as the model reads it
  * @param <R> the answer for a text
@@ -24,24 +25,38 @@ final class EncodeCall<T, R> {
   private static final Logger logger = LogManager.getLogger(EncodeCall.class);
 
   private final int size;
-  private final IntFunction<T> reader;
+  private final IntFunction<List<T>> reader;
+  private final Function<List<R>, R> joiner;
   private final Executor replies;
   private final ActionListener<List<R>> listener;
-  private final List<R> answers;
+
+  /** Of each text, of each part. */
+  private final List<List<R>> answers;
+
+  /** Parts; a text that is not read yet counts as one. */
   private final AtomicInteger unfinished;
+
   private final AtomicReference<Exception> failure = new AtomicReference<>();
 
   /**
    * Creates a call of at least one text.
    *
-   * @param reader what the model reads of the text at a place; throws where it is refused
+   * @param reader the parts that the model reads of the text at a place, most often one; throws
+   *     where it is refused
+   * @param joiner the answer for a text from those for its parts
    */
-  EncodeCall(int size, IntFunction<T> reader, Executor replies, ActionListener<List<R>> listener) {
+  EncodeCall(
+      int size,
+      IntFunction<List<T>> reader,
+      Function<List<R>, R> joiner,
+      Executor replies,
+      ActionListener<List<R>> listener) {
     this.size = size;
     this.reader = reader;
+    this.joiner = joiner;
     this.replies = replies;
     this.listener = listener;
-    this.answers = new ArrayList<>(Collections.nCopies(size, null));
+    this.answers = new ArrayList<>(Collections.nCopies(size, List.of()));
     this.unfinished = new AtomicInteger(size);
   }
 
@@ -49,12 +64,20 @@ final class EncodeCall<T, R> {
     return size;
   }
 
-  T read(int index) {
-    return reader.apply(index);
+  /** Returns the parts of a text, each of which is to be finished; without any, the text is. */
+  List<T> read(int index) {
+    List<T> parts = reader.apply(index);
+    if (parts.isEmpty()) {
+      finish();
+    } else {
+      answers.set(index, new ArrayList<>(Collections.nCopies(parts.size(), null)));
+      unfinished.addAndGet(parts.size() - 1);
+    }
+    return parts;
   }
 
-  void succeed(int index, R answer) {
-    answers.set(index, answer);
+  void succeed(int index, int part, R answer) {
+    answers.get(index).set(part, answer);
     finish();
   }
 
@@ -82,7 +105,7 @@ final class EncodeCall<T, R> {
       if (failure.get() != null) {
         listener.onFailure(failure.get());
       } else {
-        listener.onResponse(answers);
+        listener.onResponse(answers.stream().map(joiner).toList());
       }
     } catch (RuntimeException e) {
       logger.warn("the receiver of an answer failed", e);

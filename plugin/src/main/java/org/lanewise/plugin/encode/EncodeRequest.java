@@ -3,6 +3,7 @@ package org.lanewise.plugin.encode;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import org.lanewise.encoder.ChunkOptions;
 import org.lanewise.encoder.EncoderOutputs.Output;
 import org.lanewise.encoder.Prompts;
 import org.lanewise.encoder.TokenEmbedder.Role;
@@ -24,13 +25,22 @@ public record EncodeRequest(
    *
    * @param text has a character that {@linkplain #hasText is text}
    * @param outputs at least one
+   * @param chunking how it is cut; empty for a text that is read as a whole
    */
-  public record Text(String text, Set<Output> outputs) {
+  public record Text(String text, Set<Output> outputs, Optional<Chunking> chunking) {
     /** Copies the set. */
     public Text {
       outputs = Set.copyOf(outputs);
     }
   }
+
+  /**
+   * How a text is read in chunks.
+   *
+   * @param options where it is cut
+   * @param late whether the vectors of chunks come from one pass over the whole text
+   */
+  public record Chunking(ChunkOptions options, boolean late) {}
 
   /** What a text is, which decides the prompt; the names are those of sentence-transformers. */
   public enum Side {
@@ -66,7 +76,7 @@ public record EncodeRequest(
 
   /** Returns the same of each text. */
   public static List<Text> all(List<String> texts, Set<Output> outputs) {
-    return texts.stream().map(text -> new Text(text, outputs)).toList();
+    return texts.stream().map(text -> new Text(text, outputs, Optional.empty())).toList();
   }
 
   /** Returns whether the text has anything to encode: a character neither blank nor invisible. */

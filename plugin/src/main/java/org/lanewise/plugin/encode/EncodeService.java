@@ -11,6 +11,7 @@ import org.elasticsearch.common.util.concurrent.ThreadContext;
 import org.elasticsearch.threadpool.ThreadPool;
 import org.lanewise.encoder.EncoderOutputs.Reading;
 import org.lanewise.plugin.LanewiseSettings;
+import org.lanewise.plugin.encode.EncodeRequest.Chunking;
 import org.lanewise.plugin.models.Encoded;
 import org.lanewise.plugin.models.Encoder;
 import org.lanewise.plugin.models.Model;
@@ -116,8 +117,13 @@ public final class EncodeService implements Closeable {
         listener);
   }
 
-  private static Reading read(
+  private static List<Reading> read(
       Encoder encoder, EncodeRequest.Text text, String prompt, EncodeRequest request) {
+    if (text.chunking().isPresent()) {
+      Chunking chunking = text.chunking().get();
+      return encoder.readChunks(
+          text.text(), prompt, text.outputs(), chunking.options(), chunking.late());
+    }
     Reading reading = encoder.read(text.text(), prompt, request.side().role(), text.outputs());
     if (reading.truncated() && request.truncate() == EncodeRequest.Truncate.NONE) {
       throw new IllegalArgumentException(
@@ -127,7 +133,7 @@ public final class EncodeService implements Closeable {
               + encoder.maxLength()
               + "]");
     }
-    return reading;
+    return List.of(reading);
   }
 
   /**
@@ -145,7 +151,7 @@ public final class EncodeService implements Closeable {
         bulk,
         tagger -> {
           selection.check(modelId, tagger);
-          return tagger::read;
+          return text -> List.of(tagger.read(text));
         },
         listener.map(answers -> answers.stream().map(selection::of).toList()));
   }

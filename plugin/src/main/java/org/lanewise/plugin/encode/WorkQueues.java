@@ -55,14 +55,14 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
   /**
    * Queues texts, and answers once with one answer for each or with the first error.
    *
-   * @param reader makes of the open model what makes of a text what the model reads
+   * @param reader makes of the open model what makes of a text the parts that the model reads
    * @param <S> a text as the caller has it
    */
   <S> void submit(
       String modelId,
       List<S> texts,
       Lane lane,
-      Function<M, Function<S, T>> reader,
+      Function<M, Function<S, List<T>>> reader,
       ActionListener<List<R>> listener) {
     ActionListener<List<R>> answer =
         ContextPreservingActionListener.wrapPreservingContext(listener, threadContext);
@@ -85,10 +85,14 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
             M model;
             try {
               model = cast(open);
-              Function<S, T> read = reader.apply(model);
+              Function<S, List<T>> read = reader.apply(model);
               call =
                   new EncodeCall<>(
-                      texts.size(), i -> read.apply(texts.get(i)), lane.replies(), answer);
+                      texts.size(),
+                      i -> read.apply(texts.get(i)),
+                      model::join,
+                      lane.replies(),
+                      answer);
             } catch (RuntimeException e) {
               onFailure(e);
               return;

@@ -54,8 +54,10 @@ public final class ClusterMappings implements MappedDimensions {
 
   private static Optional<Field> field(Map<String, Object> mapping, String path) {
     Object field = mapping;
+    boolean nested = false;
     for (String name : path.split("\\.", -1)) {
       field = child(child(field, "properties"), name);
+      nested |= "nested".equals(child(field, "type"));
     }
     if (!"dense_vector".equals(child(field, "type"))) {
       return Optional.empty();
@@ -73,7 +75,8 @@ public final class ClusterMappings implements MappedDimensions {
                 ? OptionalInt.of(dims)
                 : OptionalInt.empty(),
             type,
-            similarity == null || similarity.equals("cosine") || type == ElementType.BIT));
+            similarity == null || similarity.equals("cosine") || type == ElementType.BIT,
+            nested));
   }
 
   private static Object child(Object parent, String name) {

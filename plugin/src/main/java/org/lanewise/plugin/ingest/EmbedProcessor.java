@@ -10,6 +10,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.cluster.metadata.ProjectId;
 import org.elasticsearch.ingest.IngestDocument;
@@ -18,10 +19,12 @@ import org.lanewise.encoder.EncoderOutputs.Output;
 import org.lanewise.encoder.head.ElementType;
 import org.lanewise.plugin.encode.DenseForm;
 import org.lanewise.plugin.encode.EncodeRequest;
+import org.lanewise.plugin.encode.EncodeRequest.Chunking;
 import org.lanewise.plugin.encode.EncodeRequest.Side;
 import org.lanewise.plugin.encode.EncodeRequest.Truncate;
 import org.lanewise.plugin.encode.EncodeService;
 import org.lanewise.plugin.models.Encoded;
+import org.lanewise.plugin.models.Encoded.Piece;
 import org.lanewise.plugin.models.ModelRegistry;
 
 /**
@@ -42,6 +45,19 @@ import org.lanewise.plugin.models.ModelRegistry;
  *             abs_value};
  *         <li>{@code encoding} of the vectors of all tokens: {@code bf16}, {@code int8} or {@code
  *             bit};
+ *       </ul>
+ *   <li>{@code chunking}, beside each field too: an object; long texts are cut into chunks, nothing
+ *       of them is left out, and the field gets an array of objects with {@code vector} (or {@code
+ *       sparse}), {@code text}, {@code start_pos}, {@code end_pos} and, for an array of texts,
+ *       {@code element}:
+ *       <ul>
+ *         <li>{@code strategy}: {@code sentence} or {@code token};
+ *         <li>{@code max_chunk_size}: most tokens of a chunk, special tokens and prompt included
+ *             (as many as the model takes);
+ *         <li>{@code sentence_overlap} (1) or, with {@code token}, {@code overlap} (0): sentences
+ *             or tokens that a chunk repeats;
+ *         <li>{@code late}: vectors from one pass over the whole text (false);
+ *         <li>{@code include_text}: whether chunks have their {@code text} (true);
  *       </ul>
  *   <li>{@code ignore_missing}: leave documents without the text, or with null, alone (false);
  *   <li>{@code truncate}: {@code first} cuts a text to the model's length, {@code none} refuses it;
@@ -92,18 +108,18 @@ public final class EmbedProcessor extends TextProcessor<Encoded> {
   @Override
   void ask(DocumentTexts texts, ActionListener<List<Encoded>> listener) {
     // A text that is read for several fields is encoded once, for all that these want of it.
-    Map<String, Set<Output>> wanted = new LinkedHashMap<>();
+    Map<Wanted, Set<Output>> wanted = new LinkedHashMap<>();
     for (int i = 0; i < texts.texts().size(); i++) {
       wanted
-          .computeIfAbsent(texts.texts().get(i), _ -> EnumSet.noneOf(Output.class))
+          .computeIfAbsent(wanted(texts, i), _ -> EnumSet.noneOf(Output.class))
           .add(forms.get(texts.origins().get(i)).output());
     }
     List<EncodeRequest.Text> distinct = new ArrayList<>();
-    Map<String, Integer> places = new HashMap<>();
+    Map<Wanted, Integer> places = new HashMap<>();
     wanted.forEach(
-        (text, outputs) -> {
-          places.put(text, distinct.size());
-          distinct.add(new EncodeRequest.Text(text, outputs));
+        (each, outputs) -> {
+          places.put(each, distinct.size());
+          distinct.add(new EncodeRequest.Text(each.text, outputs, each.chunking));
         });
     service
         .get()
@@ -111,7 +127,17 @@ public final class EmbedProcessor extends TextProcessor<Encoded> {
             new EncodeRequest(modelId, distinct, Side.INGEST, promptName, truncate),
             listener.map(
                 answers ->
-                    texts.texts().stream().map(text -> answers.get(places.get(text))).toList()));
+                    IntStream.range(0, texts.texts().size())
+                        .mapToObj(i -> answers.get(places.get(wanted(texts, i))))
+                        .toList()));
+  }
+
+  /** A text and how it is cut. */
+  private record Wanted(String text, Optional<Chunking> chunking) {}
+
+  private Wanted wanted(DocumentTexts texts, int index) {
+    Optional<Chunking> chunking = forms.get(texts.origins().get(index)).chunking();
+    return new Wanted(texts.texts().get(index), chunking);
   }
 
   @Override
@@ -120,17 +146,43 @@ public final class EmbedProcessor extends TextProcessor<Encoded> {
         answers,
         (field, each) -> {
           OutputForm form = forms.get(field.pair());
-          List<Object> values = new ArrayList<>();
-          each.forEach(answer -> values.add(form.render(modelId, answer)));
-          if (form instanceof OutputForm.Dense dense) {
-            check(document, field.pair().output(), dense.form(), (List<?>) values.getFirst());
+          String output = field.pair().output();
+          switch (form) {
+            case OutputForm.Dense dense ->
+                check(document, output, dense.form(), dense.value(modelId, each.getFirst()));
+            case OutputForm.Passages passages -> checkPassages(document, output, passages, each);
+            case OutputForm.Sparse _, OutputForm.MultiVector _ -> {}
           }
-          return field.array() ? values : values.getFirst();
+          return form.render(modelId, field, each);
         });
     truncatedField.ifPresent(
         field ->
             document.setFieldValue(
                 field, (int) answers.stream().filter(Encoded::truncated).count()));
+  }
+
+  private void checkPassages(
+      IngestDocument document, String field, OutputForm.Passages passages, List<Encoded> answers) {
+    String index = document.getMetadata().getIndex();
+    String vector = field + "." + passages.name();
+    List<Piece> pieces = answers.stream().flatMap(answer -> answer.pieces().stream()).toList();
+    boolean flat = check.field(index, vector).filter(mapped -> !mapped.nested()).isPresent();
+    if (check.field(index, field).isPresent() || (flat && pieces.size() > 1)) {
+      throw new IllegalArgumentException(
+          "field ["
+              + field
+              + "] of index ["
+              + index
+              + "] must hold ["
+              + pieces.size()
+              + "] passages, each with a vector; map it as [nested], with ["
+              + passages.name()
+              + "] in it");
+    }
+    if (passages.of() instanceof OutputForm.Dense dense && !pieces.isEmpty()) {
+      List<?> first = dense.value(modelId, pieces.getFirst().encoded());
+      check(document, vector, dense.form(), first);
+    }
   }
 
   /** Refuses what the field would refuse, or worse take, in words that name the cure. */

@@ -23,6 +23,7 @@ public interface MappedDimensions {
    * @param dimensions how many numbers, or bits, a vector has; empty where the first one decides
    * @param type what the numbers are
    * @param angle whether vectors are compared by their angle alone, or by their bits
+   * @param nested whether an object that it lies in is mapped as {@code nested}
    */
-  record Field(OptionalInt dimensions, ElementType type, boolean angle) {}
+  record Field(OptionalInt dimensions, ElementType type, boolean angle, boolean nested) {}
 }

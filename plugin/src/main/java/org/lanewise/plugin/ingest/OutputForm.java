@@ -2,33 +2,63 @@ package org.lanewise.plugin.ingest;
 
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
+import org.lanewise.encoder.ChunkOptions;
+import org.lanewise.encoder.ChunkOptions.Strategy;
 import org.lanewise.encoder.EncoderOutputs.Output;
 import org.lanewise.encoder.head.ElementType;
 import org.lanewise.encoder.head.SparseVector.Pruning;
 import org.lanewise.encoder.head.StoredTokenVectors;
 import org.lanewise.encoder.head.StoredTokenVectors.Encoding;
 import org.lanewise.plugin.encode.DenseForm;
+import org.lanewise.plugin.encode.EncodeRequest.Chunking;
+import org.lanewise.plugin.ingest.DocumentTexts.Field;
 import org.lanewise.plugin.models.Encoded;
 
 /** What is written into a field of what an encoder made of a text. */
 sealed interface OutputForm {
+  /** Sentences that a chunk repeats where nothing is said, as in Elasticsearch. */
+  int USUAL_SENTENCE_OVERLAP = 1;
+
   /** Returns what the encoder is asked for. */
   Output output();
 
+  /** Returns what a text, or a piece of one, becomes. */
+  Object value(String modelId, Encoded answer);
+
+  /** Returns how texts are cut; empty where they are read as a whole. */
+  default Optional<Chunking> chunking() {
+    return Optional.empty();
+  }
+
   /** Returns the value of the field. */
-  Object render(String modelId, Encoded answer);
+  default Object render(String modelId, Field field, List<Encoded> answers) {
+    List<Object> values = new ArrayList<>();
+    answers.forEach(answer -> values.add(value(modelId, answer)));
+    return field.array() ? values : values.getFirst();
+  }
 
   /** Returns what a field's name is followed by where its target is not named. */
   String suffix();
 
   /**
-   * Reads the options that stand beside a field: {@code output}, and those of each output.
+   * Reads the options that stand beside a field: {@code output}, those of each output, and {@code
+   * chunking}.
    *
    * @throws org.elasticsearch.ElasticsearchException naming the option that is wrong
    */
   static OutputForm read(ProcessorOptions options) {
+    OutputForm whole = readWhole(options);
+    Optional<Passages> passages =
+        options.object("chunking", chunking -> Passages.read(whole, chunking));
+    return passages.isPresent() ? passages.get() : whole;
+  }
+
+  private static OutputForm readWhole(ProcessorOptions options) {
     return switch (options.choice("output", Output.DENSE)) {
       case DENSE ->
           new Dense(
@@ -62,7 +92,7 @@ sealed interface OutputForm {
     }
 
     @Override
-    public List<Number> render(String modelId, Encoded answer) {
+    public List<Number> value(String modelId, Encoded answer) {
       float[] vector = form.of(modelId, answer.vector());
       List<Number> numbers = new ArrayList<>(vector.length);
       for (float value : vector) {
@@ -89,7 +119,7 @@ sealed interface OutputForm {
     }
 
     @Override
-    public Object render(String modelId, Encoded answer) {
+    public Object value(String modelId, Encoded answer) {
       return answer.weights(pruning);
     }
 
@@ -107,7 +137,7 @@ sealed interface OutputForm {
     }
 
     @Override
-    public Object render(String modelId, Encoded answer) {
+    public Object value(String modelId, Encoded answer) {
       float[][] vectors = answer.multiVector().orElseThrow();
       return Base64.getEncoder().encodeToString(StoredTokenVectors.write(vectors, encoding));
     }
@@ -115,6 +145,97 @@ sealed interface OutputForm {
     @Override
     public String suffix() {
       return "_tokens";
+    }
+  }
+
+  /**
+   * An array of objects, one for each chunk, for a {@code nested} field.
+   *
+   * @param of what each chunk becomes
+   * @param cut how texts are cut
+   * @param includeText whether the text of each chunk is written, too
+   */
+  record Passages(OutputForm of, Chunking cut, boolean includeText) implements OutputForm {
+    /** Reads the options below {@code chunking}. */
+    private static Passages read(OutputForm of, ProcessorOptions options) {
+      boolean late = options.flag("late", false);
+      Output output = of.output();
+      if (output == Output.MULTI_VECTOR || (late && output != Output.DENSE)) {
+        throw options.wrong(
+            late ? "late" : "chunking",
+            "goes with [output] of [dense]"
+                + (late ? "" : " or [sparse]")
+                + " but that is ["
+                + output.label()
+                + "]");
+      }
+      Strategy strategy = options.choice("strategy", Strategy.SENTENCE);
+      Optional<Integer> most = options.wholeNumber("max_chunk_size", 1, Integer.MAX_VALUE);
+      Optional<Integer> tokens = options.wholeNumber("overlap");
+      Optional<Integer> sentences = options.wholeNumber("sentence_overlap");
+      boolean bySentence = strategy == Strategy.SENTENCE;
+      if ((bySentence ? tokens : sentences).isPresent()) {
+        throw options.wrong(
+            bySentence ? "overlap" : "sentence_overlap",
+            bySentence
+                ? "goes with [strategy] of [token]; [sentence] has [sentence_overlap]"
+                : "goes with [strategy] of [sentence]; [token] has [overlap]");
+      }
+      int overlap = bySentence ? sentences.orElse(USUAL_SENTENCE_OVERLAP) : tokens.orElse(0);
+      try {
+        ChunkOptions cut =
+            new ChunkOptions(
+                strategy, most.map(OptionalInt::of).orElse(OptionalInt.empty()), overlap);
+        return new Passages(of, new Chunking(cut, late), options.flag("include_text", true));
+      } catch (IllegalArgumentException e) {
+        throw options.wrong("chunking", e.getMessage());
+      }
+    }
+
+    @Override
+    public Output output() {
+      return of.output();
+    }
+
+    @Override
+    public Optional<Chunking> chunking() {
+      return Optional.of(cut);
+    }
+
+    /** Returns what an object calls the value of its chunk. */
+    String name() {
+      return of.output() == Output.DENSE ? "vector" : of.output().label();
+    }
+
+    @Override
+    public Object value(String modelId, Encoded answer) {
+      return of.value(modelId, answer);
+    }
+
+    @Override
+    public List<Object> render(String modelId, Field field, List<Encoded> answers) {
+      List<Object> passages = new ArrayList<>();
+      for (int i = 0; i < answers.size(); i++) {
+        for (Encoded.Piece piece : answers.get(i).pieces()) {
+          Map<String, Object> passage = new LinkedHashMap<>();
+          if (includeText) {
+            passage.put("text", piece.chunk().of(field.texts().get(i)));
+          }
+          passage.put("start_pos", piece.chunk().start());
+          passage.put("end_pos", piece.chunk().end());
+          if (field.array()) {
+            passage.put("element", field.elements().get(i));
+          }
+          passage.put(name(), value(modelId, piece.encoded()));
+          passages.add(passage);
+        }
+      }
+      return passages;
+    }
+
+    @Override
+    public String suffix() {
+      return "_passages";
     }
   }
 }

@@ -1,8 +1,10 @@
 package org.lanewise.plugin.models;
 
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.lanewise.encoder.Chunk;
 import org.lanewise.encoder.head.SparseVector.Pruning;
 
 /**
@@ -13,13 +15,44 @@ import org.lanewise.encoder.head.SparseVector.Pruning;
  * @param multiVector a vector for each token, [token][dimensions]
  * @param tokens tokens that entered the model, special tokens and prompt included
  * @param truncated whether the text was longer than the model takes and was cut
+ * @param pieces what was made of the chunks of a text that was cut into them, in order; empty for
+ *     others
  */
 public record Encoded(
     Optional<float[]> dense,
     Optional<Map<String, Float>> sparse,
     Optional<float[][]> multiVector,
     int tokens,
-    boolean truncated) {
+    boolean truncated,
+    List<Piece> pieces) {
+
+  /**
+   * What was made of a chunk.
+   *
+   * @param chunk where it stands in the text
+   * @param encoded what was made of it
+   */
+  public record Piece(Chunk chunk, Encoded encoded) {}
+
+  /** Copies the list. */
+  public Encoded {
+    pieces = List.copyOf(pieces);
+  }
+
+  /** Returns what was made of a text as a whole. */
+  public Encoded(
+      Optional<float[]> dense,
+      Optional<Map<String, Float>> sparse,
+      Optional<float[][]> multiVector,
+      int tokens,
+      boolean truncated) {
+    this(dense, sparse, multiVector, tokens, truncated, List.of());
+  }
+
+  /** Returns what was made of a text's chunks. */
+  public static Encoded ofPieces(List<Piece> pieces, int tokens) {
+    return new Encoded(Optional.empty(), Optional.empty(), Optional.empty(), tokens, false, pieces);
+  }
 
   /** Returns the vector, which was asked for. */
   public float[] vector() {

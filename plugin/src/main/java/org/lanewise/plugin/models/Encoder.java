@@ -1,9 +1,11 @@
 package org.lanewise.plugin.models;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import org.lanewise.encoder.ChunkOptions;
 import org.lanewise.encoder.EncoderOutputs.Output;
 import org.lanewise.encoder.EncoderOutputs.Reading;
 import org.lanewise.encoder.Prompts;
@@ -22,6 +24,18 @@ public non-sealed interface Encoder extends Model<Reading, Encoded> {
    *     them
    */
   Reading read(String text, String prompt, Role role, Set<Output> outputs);
+
+  /**
+   * Returns what is read of the chunks of a long text, in order; nothing where it has no tokens.
+   *
+   * @param prompt goes in front of every chunk
+   * @param outputs what is wanted of each chunk
+   * @param options where the text is cut
+   * @param late whether vectors come from one pass over the whole text
+   * @throws IllegalArgumentException or a {@code ModelException} if that does not fit the model
+   */
+  List<Reading> readChunks(
+      String text, String prompt, Set<Output> outputs, ChunkOptions options, boolean late);
 
   /** Returns how many tokens prompt and text have uncut, special tokens included. */
   int countTokens(String text, String prompt);
@@ -57,19 +71,31 @@ public non-sealed interface Encoder extends Model<Reading, Encoded> {
   }
 
   @Override
+  default Encoded join(List<Encoded> parts) {
+    if (parts.size() == 1) {
+      return parts.getFirst();
+    }
+    return Encoded.ofPieces(
+        parts.stream().flatMap(part -> part.pieces().stream()).toList(),
+        parts.stream().mapToInt(Encoded::tokens).sum());
+  }
+
+  @Override
   default Optional<String> flaw(Reading text, Encoded answer) {
-    boolean usable =
-        answer.dense().stream().allMatch(Encoder::usable)
-            && answer.multiVector().stream().flatMap(Arrays::stream).allMatch(Encoder::usable)
-            && answer.sparse().stream()
-                .flatMap(weights -> weights.values().stream())
-                .allMatch(Float::isFinite);
-    return usable
+    return usable(answer) && answer.pieces().stream().allMatch(piece -> usable(piece.encoded()))
         ? Optional.empty()
         : Optional.of(
             "no usable vector of a text of ["
                 + tokens(text)
                 + "] tokens: its numbers must be finite and not all zero");
+  }
+
+  private static boolean usable(Encoded answer) {
+    return answer.dense().stream().allMatch(Encoder::usable)
+        && answer.multiVector().stream().flatMap(Arrays::stream).allMatch(Encoder::usable)
+        && answer.sparse().stream()
+            .flatMap(weights -> weights.values().stream())
+            .allMatch(Float::isFinite);
   }
 
   private static boolean usable(float[] vector) {

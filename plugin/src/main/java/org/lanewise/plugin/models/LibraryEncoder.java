@@ -1,10 +1,14 @@
 package org.lanewise.plugin.models;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.stream.IntStream;
+import org.lanewise.encoder.Chunk;
+import org.lanewise.encoder.ChunkOptions;
 import org.lanewise.encoder.EmbedderOptions;
 import org.lanewise.encoder.EncoderOutputs;
 import org.lanewise.encoder.EncoderOutputs.Answer;
@@ -16,6 +20,7 @@ import org.lanewise.encoder.TextEmbedder;
 import org.lanewise.encoder.TokenEmbedder.Role;
 import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.head.SparseVector.Pruning;
+import org.lanewise.plugin.models.Encoded.Piece;
 
 /** The encoder of {@code encoder-core} over one model directory. */
 final class LibraryEncoder implements Encoder {
@@ -62,23 +67,40 @@ final class LibraryEncoder implements Encoder {
   }
 
   @Override
+  public List<Reading> readChunks(
+      String text, String prompt, Set<Output> wanted, ChunkOptions options, boolean late) {
+    return outputs.readChunks(text, prompt, wanted, options, late);
+  }
+
+  @Override
   public int countTokens(String text, String prompt) {
-    ModelDirectory directory = embedder.directory();
-    String whole = prompt + text;
-    return directory
-        .tokenizer()
-        .encode(directory.lowerCase() ? whole.toLowerCase(Locale.ROOT) : whole)
-        .length();
+    return embedder.countTokens(text, prompt);
   }
 
   @Override
   public List<Encoded> forward(List<Reading> texts) {
-    return outputs.forward(texts).stream().map(this::encoded).toList();
+    List<Answer> answers = outputs.forward(texts);
+    return IntStream.range(0, answers.size())
+        .mapToObj(i -> encoded(texts.get(i).chunks(), answers.get(i)))
+        .toList();
   }
 
-  private Encoded encoded(Answer answer) {
+  private Encoded encoded(List<Chunk> chunks, Answer answer) {
+    if (chunks.isEmpty()) {
+      return encoded(answer.dense().stream().findFirst(), answer);
+    }
+    List<Piece> pieces = new ArrayList<>();
+    for (int i = 0; i < chunks.size(); i++) {
+      Optional<float[]> vector =
+          answer.dense().isEmpty() ? Optional.empty() : Optional.of(answer.dense().get(i));
+      pieces.add(new Piece(chunks.get(i), encoded(vector, answer)));
+    }
+    return Encoded.ofPieces(pieces, answer.tokens());
+  }
+
+  private Encoded encoded(Optional<float[]> dense, Answer answer) {
     return new Encoded(
-        answer.dense(),
+        dense,
         answer.sparse().map(vector -> outputs.tokens(vector.prune(Pruning.NONE))),
         answer.multiVector(),
         answer.tokens(),

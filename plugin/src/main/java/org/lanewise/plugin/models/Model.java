@@ -24,6 +24,14 @@ public sealed interface Model<T, R> extends AutoCloseable permits Encoder, Tagge
   /** Returns one answer for each text, in order, computed as one batch. */
   List<R> forward(List<T> texts);
 
+  /** Returns the answer for a text from those for the parts that it was read in, in order. */
+  default R join(List<R> parts) {
+    if (parts.size() != 1) {
+      throw new IllegalStateException("a text was read in [" + parts.size() + "] parts");
+    }
+    return parts.getFirst();
+  }
+
   /** Returns what the model made of the text, in words, where it is of no use. */
   Optional<String> flaw(T text, R answer);
 

@@ -9,12 +9,16 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.elasticsearch.ExceptionsHelper;
 import org.elasticsearch.ResourceNotFoundException;
 import org.elasticsearch.action.ActionListener;
@@ -26,11 +30,14 @@ import org.elasticsearch.rest.RestStatus;
 import org.elasticsearch.test.ESTestCase;
 import org.junit.After;
 import org.junit.Before;
+import org.lanewise.encoder.ChunkOptions;
+import org.lanewise.encoder.ChunkOptions.Strategy;
 import org.lanewise.encoder.EncoderOutputs.Output;
 import org.lanewise.encoder.TextTagger.Entity;
 import org.lanewise.plugin.TestEncoder;
 import org.lanewise.plugin.TestService;
 import org.lanewise.plugin.TestTagger;
+import org.lanewise.plugin.encode.EncodeRequest.Chunking;
 import org.lanewise.plugin.encode.EncodeRequest.Side;
 import org.lanewise.plugin.encode.EncodeRequest.Truncate;
 import org.lanewise.plugin.models.Encoded;
@@ -338,6 +345,84 @@ public class EncodeServiceTests extends ESTestCase {
         equalTo(
             "Input too large. The tokenized input length [13] exceeds the maximum sequence length"
                 + " [12]"));
+  }
+
+  private PlainActionFuture<List<Encoded>> startChunks(int most, boolean late, String... texts) {
+    ChunkOptions options = new ChunkOptions(Strategy.TOKEN, OptionalInt.of(most), 0);
+    Optional<Chunking> chunking = Optional.of(new Chunking(options, late));
+    PlainActionFuture<List<Encoded>> future = new PlainActionFuture<>();
+    test.service.embed(
+        new EncodeRequest(
+            "m",
+            Stream.of(texts)
+                .map(text -> new EncodeRequest.Text(text, Set.of(Output.DENSE), chunking))
+                .toList(),
+            Side.INGEST,
+            Optional.empty(),
+            Truncate.NONE),
+        future);
+    return future;
+  }
+
+  private static String words(int count) {
+    return IntStream.range(0, count).mapToObj(i -> "n" + i).collect(Collectors.joining(" "));
+  }
+
+  public void testADocumentOfMoreChunksThanTheQueueHoldsTakesOnePlace() throws Exception {
+    PlainActionFuture<List<Encoded>> blocked = block();
+    String text = words(1001);
+    PlainActionFuture<List<Encoded>> chunked = startChunks(5, false, text, "a b c", "tokenless");
+    PlainActionFuture<List<Encoded>> after = test.start("m", Side.INGEST, "after");
+    assertEquals(4, test.service.stats().bulk().queue());
+    TestEncoder.GATE.release();
+    List<Encoded> answers = chunked.actionGet(10, TimeUnit.SECONDS);
+    blocked.actionGet(10, TimeUnit.SECONDS);
+    after.actionGet(10, TimeUnit.SECONDS);
+    assertEquals(501, answers.get(0).pieces().size());
+    assertEquals(2, answers.get(1).pieces().size());
+    assertEquals(List.of(), answers.get(2).pieces());
+    for (int i = 0; i < 501; i += 100) {
+      Encoded.Piece piece = answers.get(0).pieces().get(i);
+      String own = i == 500 ? "n1000" : "n" + 2 * i + " n" + (2 * i + 1);
+      assertEquals(own, piece.chunk().of(text));
+      float[] alone = test.embed("m", Side.INGEST, own).getFirst().vector();
+      assertArrayEquals(alone, piece.encoded().vector(), 0);
+    }
+    // 5 tokens each, 20 chunks to a batch of 100
+    assertEquals(1 + 26 + 6, test.stats("m").bulk().batches());
+    assertEquals(0, test.service.stats().bulk().queue());
+  }
+
+  public void testLateChunksComeFromOneReading() {
+    Encoded encoded = startChunks(6, true, "a b c d e f").actionGet().getFirst();
+    assertEquals(2, encoded.pieces().size());
+    assertEquals(1, test.stats("m").bulk().texts());
+    assertEquals(9, encoded.tokens());
+  }
+
+  public void testABadChunkIsTheErrorOfItsDocument() throws Exception {
+    PlainActionFuture<List<Encoded>> blocked = block();
+    PlainActionFuture<List<Encoded>> poison = startChunks(4, false, "a poison b", "c d");
+    PlainActionFuture<List<Encoded>> bad = startChunks(4, false, "a untokenizable b");
+    PlainActionFuture<List<Encoded>> zero = startChunks(4, false, "a nothing b");
+    PlainActionFuture<List<Encoded>> good = startChunks(4, false, "a b c");
+    TestEncoder.GATE.release();
+    blocked.actionGet(10, TimeUnit.SECONDS);
+    assertEquals(3, good.actionGet(10, TimeUnit.SECONDS).getFirst().pieces().size());
+    assertThat(failure(poison).getMessage(), equalTo("this text is poisonous"));
+    assertThat(failure(bad).getMessage(), equalTo("cannot tokenize this"));
+    assertThat(failure(zero).getMessage(), containsString("no usable vector"));
+    assertEquals(0, test.service.stats().bulk().queue());
+  }
+
+  public void testClosingAnswersForChunksThatWait() throws Exception {
+    PlainActionFuture<List<Encoded>> chunked = startChunks(4, false, "blocked " + words(300), "x");
+    assertBusy(() -> assertEquals(1, TestEncoder.BLOCKED.get()));
+    assertEquals(1, test.service.stats().bulk().queue());
+    test.service.close();
+    TestEncoder.GATE.release();
+    assertThat(failure(chunked).getMessage(), equalTo("the node is closing"));
+    assertEquals(0, test.service.stats().bulk().queue());
   }
 
   public void testUnknownModelLeavesNothingBehind() {

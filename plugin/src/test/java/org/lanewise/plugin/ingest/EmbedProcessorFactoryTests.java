@@ -68,6 +68,44 @@ public class EmbedProcessorFactoryTests extends ESTestCase {
         create("{\"field\":\"a\",\"output\":\"multi_vector\"}").fields());
   }
 
+  public void testBadChunking() {
+    assertBadChunking("[]", "chunking", "must be an object but was [[]]");
+    assertBadChunking("{\"size\":1}", "chunking", "has unknown options [size]");
+    assertBadChunking(
+        "{\"strategy\":\"word\"}", "strategy", "must be one of [sentence, token] but was [word]");
+    assertBadChunking("{\"max_chunk_size\":0}", "max_chunk_size", "must be 1 or more but was [0]");
+    assertBadChunking(
+        "{\"max_chunk_size\":\"9\"}", "max_chunk_size", "must be a whole number but was [9]");
+    assertBadChunking(
+        "{\"overlap\":1}",
+        "overlap",
+        "goes with [strategy] of [token]; [sentence] has [sentence_overlap]");
+    assertBadChunking(
+        "{\"strategy\":\"token\",\"sentence_overlap\":1}",
+        "sentence_overlap",
+        "goes with [strategy] of [sentence]; [token] has [overlap]");
+    assertBadChunking(
+        "{\"sentence_overlap\":-1}", "chunking", "[sentence_overlap] is [-1], expected 0 to 10");
+    assertBadChunking(
+        "{\"strategy\":\"token\",\"max_chunk_size\":9,\"overlap\":5}",
+        "chunking",
+        "[overlap] is [5] tokens, expected at most half of the 9");
+    assertBadChunking("{\"late\":1}", "late", "property isn't a boolean");
+    assertBadChunking("{\"include_text\":1}", "include_text", "property isn't a boolean");
+    assertBad(
+        "{\"field\":\"a\",\"output\":\"multi_vector\",\"chunking\":{}}",
+        "chunking",
+        "goes with [output] of [dense] or [sparse] but that is [multi_vector]");
+    assertBad(
+        "{\"field\":\"a\",\"output\":\"sparse\",\"chunking\":{\"late\":true}}",
+        "late",
+        "goes with [output] of [dense] but that is [sparse]");
+  }
+
+  private static void assertBadChunking(String chunking, String option, String message) {
+    assertBad("{\"field\":\"a\",\"chunking\":" + chunking + "}", option, message);
+  }
+
   public void testBadOptions() {
     assertBad("{}", "input_output", "[input_output] required property is missing");
     assertBad("{\"target_field\":\"a\"}", "field", "[field] required property is missing");

@@ -32,6 +32,9 @@ public class EmbedProcessorTests extends ESTestCase {
   private TestService test;
   private MappedDimensions.Field mapped;
 
+  /** The field that is mapped; any where it is null. */
+  private String mappedPath;
+
   @Before
   public void createService() throws Exception {
     Path models = createTempDir();
@@ -50,7 +53,10 @@ public class EmbedProcessorTests extends ESTestCase {
     config.put("model_id", "m");
     EmbedProcessor processor =
         new EmbedProcessor.Factory(
-                () -> test.service, (project, index, path) -> Optional.ofNullable(mapped))
+                () -> test.service,
+                (project, index, path) ->
+                    Optional.ofNullable(mapped)
+                        .filter(_ -> mappedPath == null || mappedPath.equals(path)))
             .create(Map.of(), null, null, config, ProjectId.DEFAULT);
     IngestDocument document =
         new IngestDocument(
@@ -172,7 +178,7 @@ public class EmbedProcessorTests extends ESTestCase {
   }
 
   public void testFieldsOfOtherVectorsAreRefused() {
-    mapped = new MappedDimensions.Field(OptionalInt.of(8), ElementType.FLOAT, false);
+    mapped = new MappedDimensions.Field(OptionalInt.of(8), ElementType.FLOAT, false, false);
     assertFails(
         "{\"field\":\"t\",\"element_type\":\"byte\"}",
         "{\"t\":\"a\"}",
@@ -184,18 +190,87 @@ public class EmbedProcessorTests extends ESTestCase {
         "{\"t\":\"a\"}",
         "field [t_vector] of index [index] has [element_type] of [float] but the processor writes"
             + " [bit]; set its [element_type] to the field's");
-    mapped = new MappedDimensions.Field(OptionalInt.of(8), ElementType.BYTE, true);
+    mapped = new MappedDimensions.Field(OptionalInt.of(8), ElementType.BYTE, true, false);
     assertFails(
         "{\"field\":\"t\"}",
         "{\"t\":\"a\"}",
         "field [t_vector] of index [index] has [element_type] of [byte] but the processor writes"
             + " [float]; set its [element_type] to the field's");
-    mapped = new MappedDimensions.Field(OptionalInt.of(16), ElementType.BIT, true);
+    mapped = new MappedDimensions.Field(OptionalInt.of(16), ElementType.BIT, true, false);
     assertFails(
         "{\"field\":\"t\",\"element_type\":\"bit\"}",
         "{\"t\":\"a\"}",
         "vectors of model [m] have [8] dimensions but field [t_vector] of index [index] has [dims]"
             + " of [16]");
+  }
+
+  private static final String CUT =
+      "{\"field\":\"t\",\"target_field\":\"p\",\"chunking\":{\"strategy\":\"token\",\"max_chunk_size\":5";
+
+  public void testPassages() throws Exception {
+    Map<String, Object> source = run(CUT + "}}", "{\"t\":\" a b  c\",\"p\":[{\"old\":1}]}");
+    assertEquals(
+        List.of(
+            Map.of("text", "a b", "start_pos", 1, "end_pos", 4, "vector", vector("a b")),
+            Map.of("text", "c", "start_pos", 6, "end_pos", 7, "vector", vector("c"))),
+        source.get("p"));
+    assertEquals(
+        List.of("t", "t_passages"),
+        run("{\"field\":\"t\",\"chunking\":{}}", "{\"t\":\"a\"}").keySet().stream()
+            .sorted()
+            .toList());
+  }
+
+  public void testPassagesOfAnArrayOfTexts() throws Exception {
+    assertEquals(
+        List.of(
+            Map.of("element", 0, "start_pos", 0, "end_pos", 3, "vector", vector("a b")),
+            Map.of("element", 0, "start_pos", 4, "end_pos", 5, "vector", vector("c")),
+            Map.of("element", 2, "start_pos", 0, "end_pos", 1, "vector", vector("d"))),
+        run(CUT + ",\"include_text\":false}}", "{\"t\":[\"a b c\",\" \",\"d\"]}").get("p"));
+  }
+
+  public void testPassagesAndTheWholeOfOneText() throws Exception {
+    Map<String, Object> source =
+        run(
+            "{\"input_output\":[{\"input_field\":\"t\",\"output_field\":\"v\"},"
+                + "{\"input_field\":\"t\",\"output_field\":\"p\",\"output\":\"sparse\","
+                + "\"chunking\":{\"max_chunk_size\":4,\"include_text\":false}}]}",
+            "{\"t\":\"a b\"}");
+    assertEquals(vector("a b"), source.get("v"));
+    assertEquals(
+        List.of(
+            Map.of("start_pos", 0, "end_pos", 1, "sparse", Map.of("told", 1f, "a", 1f)),
+            Map.of("start_pos", 2, "end_pos", 3, "sparse", Map.of("told", 1f, "b", 1f))),
+        source.get("p"));
+  }
+
+  public void testATextWithoutTokensHasNoPassages() throws Exception {
+    assertEquals(List.of(), run(CUT + "}}", "{\"t\":\"tokenless\"}").get("p"));
+    assertEquals(Map.of("t", " "), run(CUT + "}}", "{\"t\":\" \",\"p\":[{\"start_pos\":0}]}"));
+  }
+
+  public void testFieldsThatCannotHoldPassagesAreRefused() throws Exception {
+    String nested = "; map it as [nested], with [vector] in it";
+    mapped = new MappedDimensions.Field(OptionalInt.of(8), ElementType.FLOAT, true, false);
+    assertFails(
+        CUT + "}}",
+        "{\"t\":\"a b c\"}",
+        "field [p] of index [index] must hold [2] passages, each with a vector" + nested);
+    mappedPath = "p.vector";
+    assertFails(
+        CUT + "}}",
+        "{\"t\":\"a b c\"}",
+        "field [p] of index [index] must hold [2] passages, each with a vector" + nested);
+    assertEquals(1, ((List<?>) run(CUT + "}}", "{\"t\":\"a b\"}").get("p")).size());
+    mapped = new MappedDimensions.Field(OptionalInt.of(8), ElementType.FLOAT, true, true);
+    assertEquals(2, ((List<?>) run(CUT + "}}", "{\"t\":\"a b c\"}").get("p")).size());
+    mapped = new MappedDimensions.Field(OptionalInt.of(7), ElementType.FLOAT, true, true);
+    assertFails(
+        CUT + "}}",
+        "{\"t\":\"a b c\"}",
+        "vectors of model [m] have [8] dimensions but field [p.vector] of index [index] has [dims]"
+            + " of [7]");
   }
 
   public void testArrayOfTexts() throws Exception {
