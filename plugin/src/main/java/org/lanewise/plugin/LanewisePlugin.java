@@ -26,8 +26,10 @@ import org.elasticsearch.threadpool.FixedExecutorBuilder;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Backends;
 import org.lanewise.encoder.backend.Workers;
+import org.lanewise.plugin.action.AnswerAction;
 import org.lanewise.plugin.action.EmbedAction;
 import org.lanewise.plugin.action.ModelsAction;
+import org.lanewise.plugin.action.RerankAction;
 import org.lanewise.plugin.action.StatsAction;
 import org.lanewise.plugin.action.TagAction;
 import org.lanewise.plugin.encode.EncodeService;
@@ -38,8 +40,10 @@ import org.lanewise.plugin.ingest.TagProcessor;
 import org.lanewise.plugin.models.LibraryOpener;
 import org.lanewise.plugin.models.ModelOpener;
 import org.lanewise.plugin.models.ModelRegistry;
+import org.lanewise.plugin.rest.RestAnswer;
 import org.lanewise.plugin.rest.RestEmbed;
 import org.lanewise.plugin.rest.RestModels;
+import org.lanewise.plugin.rest.RestRerank;
 import org.lanewise.plugin.rest.RestStats;
 import org.lanewise.plugin.rest.RestTag;
 import org.lanewise.plugin.search.HybridRankDoc;
@@ -169,8 +173,10 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
   @Override
   public Collection<ActionHandler> getActions() {
     return List.of(
+        new ActionHandler(AnswerAction.TYPE, AnswerAction.class),
         new ActionHandler(EmbedAction.TYPE, EmbedAction.class),
         new ActionHandler(ModelsAction.TYPE, ModelsAction.class),
+        new ActionHandler(RerankAction.TYPE, RerankAction.class),
         new ActionHandler(StatsAction.TYPE, StatsAction.class),
         new ActionHandler(TagAction.TYPE, TagAction.class));
   }
@@ -180,7 +186,13 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
       RestHandlersServices services,
       Supplier<DiscoveryNodes> nodesInCluster,
       Predicate<NodeFeature> clusterSupportsFeature) {
-    return List.of(new RestEmbed(), new RestModels(), new RestStats(), new RestTag());
+    return List.of(
+        new RestAnswer(),
+        new RestEmbed(),
+        new RestModels(),
+        new RestRerank(),
+        new RestStats(),
+        new RestTag());
   }
 
   /** Rejects what waits and closes the models. */

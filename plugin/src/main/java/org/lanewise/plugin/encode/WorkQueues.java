@@ -105,7 +105,7 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
       throw new IllegalArgumentException(
           open.model().kind().misnamed(open.id(), expected)
               + ": use ["
-              + open.model().kind().processor()
+              + open.model().kind().feature()
               + "]");
     }
     return type.cast(open.model());
