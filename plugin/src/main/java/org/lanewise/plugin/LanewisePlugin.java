@@ -49,6 +49,8 @@ import org.lanewise.plugin.rest.RestTag;
 import org.lanewise.plugin.search.HybridRankDoc;
 import org.lanewise.plugin.search.HybridRetrieverBuilder;
 import org.lanewise.plugin.search.LanewiseQueryVectorBuilder;
+import org.lanewise.plugin.search.RerankRankDoc;
+import org.lanewise.plugin.search.RerankRetrieverBuilder;
 
 /** What Elasticsearch loads: registers everything that the plugin adds and owns its service. */
 public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin, ActionPlugin {
@@ -161,13 +163,16 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
 
   @Override
   public List<RetrieverSpec<?>> getRetrievers() {
-    return List.of(new RetrieverSpec<>(HybridRetrieverBuilder.NAME, HybridRetrieverBuilder::parse));
+    return List.of(
+        new RetrieverSpec<>(HybridRetrieverBuilder.NAME, HybridRetrieverBuilder::parse),
+        new RetrieverSpec<>(RerankRetrieverBuilder.NAME, RerankRetrieverBuilder::parse));
   }
 
   @Override
   public List<NamedWriteableRegistry.Entry> getNamedWriteables() {
     return List.of(
-        new NamedWriteableRegistry.Entry(RankDoc.class, HybridRankDoc.NAME, HybridRankDoc::new));
+        new NamedWriteableRegistry.Entry(RankDoc.class, HybridRankDoc.NAME, HybridRankDoc::new),
+        new NamedWriteableRegistry.Entry(RankDoc.class, RerankRankDoc.NAME, RerankRankDoc::new));
   }
 
   @Override
