@@ -162,6 +162,7 @@ public final class RerankRetrieverBuilder extends CompoundRetrieverBuilder<Reran
    * search and its result.
    */
   @Override
+  @SuppressWarnings("ReferenceEquality") // what is rewritten to itself needs no more of it
   protected RetrieverBuilder doRewrite(QueryRewriteContext context) {
     RetrieverSource inner = innerRetrievers.getFirst();
     if (inner.source() == null) {

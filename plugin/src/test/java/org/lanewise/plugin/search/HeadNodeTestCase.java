@@ -42,7 +42,7 @@ import org.lanewise.plugin.encode.WorkStats;
 
 /** A node with tiny fine-tuned encoders and an index of texts on several shards. */
 @SuppressFileSystems("*") // weights are mapped into memory
-abstract class HeadNodeTestCase extends ESSingleNodeTestCase {
+public abstract class HeadNodeTestCase extends ESSingleNodeTestCase {
   static final int DOCUMENTS = 60;
 
   /** More texts than this at once are refused. */
@@ -94,7 +94,7 @@ abstract class HeadNodeTestCase extends ESSingleNodeTestCase {
   }
 
   @Before
-  public void index() {
+  public void indexTexts() {
     indicesAdmin()
         .prepareCreate("docs")
         .setSettings(indexSettings(between(2, 5), 0))
@@ -131,7 +131,12 @@ abstract class HeadNodeTestCase extends ESSingleNodeTestCase {
 
   TextEmbedder encoder(String model) {
     return TextEmbedder.open(
-        ModelDirectory.open(home.resolve("config/lanewise/models").resolve(model)),
+        ModelDirectory.open(
+            getInstanceFromNode(Environment.class)
+                .configDir()
+                .resolve("lanewise")
+                .resolve("models")
+                .resolve(model)),
         EmbedderOptions.defaults().withBackend("scalar").withThreads(1));
   }
 
