@@ -20,6 +20,7 @@ import org.elasticsearch.plugins.IngestPlugin;
 import org.elasticsearch.plugins.Plugin;
 import org.elasticsearch.plugins.SearchPlugin;
 import org.elasticsearch.rest.RestHandler;
+import org.elasticsearch.search.fetch.subphase.highlight.Highlighter;
 import org.elasticsearch.search.rank.RankDoc;
 import org.elasticsearch.threadpool.ExecutorBuilder;
 import org.elasticsearch.threadpool.FixedExecutorBuilder;
@@ -46,10 +47,12 @@ import org.lanewise.plugin.rest.RestModels;
 import org.lanewise.plugin.rest.RestRerank;
 import org.lanewise.plugin.rest.RestStats;
 import org.lanewise.plugin.rest.RestTag;
+import org.lanewise.plugin.search.AnswerHighlighter;
 import org.lanewise.plugin.search.HybridRankDoc;
 import org.lanewise.plugin.search.HybridRetrieverBuilder;
 import org.lanewise.plugin.search.LanewiseQueryVectorBuilder;
 import org.lanewise.plugin.search.RerankRankDoc;
+import org.lanewise.plugin.search.RerankRescorerBuilder;
 import org.lanewise.plugin.search.RerankRetrieverBuilder;
 
 /** What Elasticsearch loads: registers everything that the plugin adds and owns its service. */
@@ -166,6 +169,20 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
     return List.of(
         new RetrieverSpec<>(HybridRetrieverBuilder.NAME, HybridRetrieverBuilder::parse),
         new RetrieverSpec<>(RerankRetrieverBuilder.NAME, RerankRetrieverBuilder::parse));
+  }
+
+  @Override
+  public List<RescorerSpec<?>> getRescorers() {
+    return List.of(
+        new RescorerSpec<>(
+            RerankRescorerBuilder.NAME,
+            in -> new RerankRescorerBuilder(in, () -> service),
+            parser -> RerankRescorerBuilder.parse(parser, () -> service)));
+  }
+
+  @Override
+  public Map<String, Highlighter> getHighlighters() {
+    return Map.of(AnswerHighlighter.TYPE, new AnswerHighlighter(() -> service));
   }
 
   @Override
