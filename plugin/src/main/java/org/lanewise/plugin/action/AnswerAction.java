@@ -2,6 +2,7 @@ package org.lanewise.plugin.action;
 
 import java.io.IOException;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.action.ActionRequest;
@@ -14,7 +15,9 @@ import org.elasticsearch.action.support.TransportAction;
 import org.elasticsearch.common.io.stream.StreamOutput;
 import org.elasticsearch.common.util.concurrent.EsExecutors;
 import org.elasticsearch.injection.guice.Inject;
+import org.elasticsearch.tasks.CancellableTask;
 import org.elasticsearch.tasks.Task;
+import org.elasticsearch.tasks.TaskId;
 import org.elasticsearch.transport.TransportService;
 import org.elasticsearch.xcontent.ToXContentObject;
 import org.elasticsearch.xcontent.XContentBuilder;
@@ -50,6 +53,7 @@ public final class AnswerAction
         request.question,
         request.mostTokens,
         request.texts,
+        ((CancellableTask) task)::isCancelled,
         listener.map(answers -> new Response(request.modelId, answers)));
   }
 
@@ -84,6 +88,12 @@ public final class AnswerAction
                 "[max_answer_tokens] is [" + mostTokens + "], expected at least [1]", errors);
       }
       return errors;
+    }
+
+    @Override
+    public Task createTask(
+        long id, String type, String action, TaskId parent, Map<String, String> headers) {
+      return new CancellableTask(id, type, action, getDescription(), parent, headers);
     }
 
     @Override

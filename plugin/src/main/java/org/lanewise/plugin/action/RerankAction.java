@@ -3,6 +3,7 @@ package org.lanewise.plugin.action;
 import java.io.IOException;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
 import org.elasticsearch.action.ActionListener;
@@ -16,7 +17,9 @@ import org.elasticsearch.action.support.TransportAction;
 import org.elasticsearch.common.io.stream.StreamOutput;
 import org.elasticsearch.common.util.concurrent.EsExecutors;
 import org.elasticsearch.injection.guice.Inject;
+import org.elasticsearch.tasks.CancellableTask;
 import org.elasticsearch.tasks.Task;
+import org.elasticsearch.tasks.TaskId;
 import org.elasticsearch.transport.TransportService;
 import org.elasticsearch.xcontent.ToXContentObject;
 import org.elasticsearch.xcontent.XContentBuilder;
@@ -51,6 +54,7 @@ public final class RerankAction
         request.modelId,
         request.query,
         request.texts,
+        ((CancellableTask) task)::isCancelled,
         listener.map(relevances -> new Response(request, relevances)));
   }
 
@@ -85,6 +89,12 @@ public final class RerankAction
                 "[top_n] is [" + top.getAsInt() + "], expected at least [1]", errors);
       }
       return errors;
+    }
+
+    @Override
+    public Task createTask(
+        long id, String type, String action, TaskId parent, Map<String, String> headers) {
+      return new CancellableTask(id, type, action, getDescription(), parent, headers);
     }
 
     @Override

@@ -7,11 +7,13 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import org.elasticsearch.ElasticsearchException;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.logging.LogManager;
 import org.elasticsearch.logging.Logger;
+import org.elasticsearch.tasks.TaskCancelledException;
 
 /**
  * One request on its way: answered exactly once, when each of its texts has got an answer or an
@@ -25,6 +27,7 @@ final class EncodeCall<T, R> {
 
   private final List<String> texts;
   private final Function<String, T> reader;
+  private final BooleanSupplier abandoned;
   private final Executor replies;
   private final ActionListener<List<R>> listener;
   private final List<R> answers;
@@ -35,14 +38,17 @@ final class EncodeCall<T, R> {
    * Creates a call of at least one text.
    *
    * @param reader what the model reads of a text; throws where it is refused
+   * @param abandoned whether nobody waits any more, so that the texts left need not be computed
    */
   EncodeCall(
       List<String> texts,
       Function<String, T> reader,
+      BooleanSupplier abandoned,
       Executor replies,
       ActionListener<List<R>> listener) {
     this.texts = texts;
     this.reader = reader;
+    this.abandoned = abandoned;
     this.replies = replies;
     this.listener = listener;
     this.answers = new ArrayList<>(Collections.nCopies(texts.size(), null));
@@ -54,6 +60,9 @@ final class EncodeCall<T, R> {
   }
 
   T read(int index) {
+    if (abandoned.getAsBoolean()) {
+      throw new TaskCancelledException("nobody waits for the answer any more");
+    }
     return reader.apply(texts.get(index));
   }
 

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.BooleanSupplier;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.threadpool.ThreadPool;
 import org.lanewise.encoder.AnswerFinder.Answer;
@@ -133,11 +134,22 @@ public final class EncodeService implements Closeable {
    * Hands over how well each text answers the query, in order; everything else is as for {@link
    * #embed}. The search lane does it: each text takes a place there, and after each batch the next
    * model has its turn, so that a window of many hits does not keep questions waiting.
+   *
+   * @param abandoned whether nobody waits any more; texts that are not computed then never are
    */
   public void rerank(
-      String modelId, String query, List<String> texts, ActionListener<List<Relevance>> listener) {
+      String modelId,
+      String query,
+      List<String> texts,
+      BooleanSupplier abandoned,
+      ActionListener<List<Relevance>> listener) {
     reranking.submit(
-        modelId, texts, search, reranker -> text -> reranker.read(query, text), listener);
+        modelId,
+        texts,
+        search,
+        reranker -> text -> reranker.read(query, text),
+        abandoned,
+        listener);
   }
 
   /**
@@ -145,18 +157,21 @@ public final class EncodeService implements Closeable {
    * else is as for {@link #rerank}.
    *
    * @param mostTokens most tokens of an answer
+   * @param abandoned whether nobody waits any more
    */
   public void answer(
       String modelId,
       String question,
       int mostTokens,
       List<String> texts,
+      BooleanSupplier abandoned,
       ActionListener<List<Optional<Answer>>> listener) {
     answering.submit(
         modelId,
         texts,
         search,
         answerer -> text -> answerer.read(question, text, mostTokens),
+        abandoned,
         listener);
   }
 

@@ -3,6 +3,7 @@ package org.lanewise.plugin.encode;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.action.support.ContextPreservingActionListener;
@@ -52,16 +53,28 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
     this.threadContext = threadContext;
   }
 
+  /** Queues texts that are wanted whatever happens. */
+  void submit(
+      String modelId,
+      List<String> texts,
+      Lane lane,
+      Function<M, Function<String, T>> reader,
+      ActionListener<List<R>> listener) {
+    submit(modelId, texts, lane, reader, () -> false, listener);
+  }
+
   /**
    * Queues texts, and answers once with one answer for each or with the first error.
    *
    * @param reader makes of the open model what makes of a text what the model reads
+   * @param abandoned whether nobody waits any more, so that the texts left need not be computed
    */
   void submit(
       String modelId,
       List<String> texts,
       Lane lane,
       Function<M, Function<String, T>> reader,
+      BooleanSupplier abandoned,
       ActionListener<List<R>> listener) {
     ActionListener<List<R>> answer =
         ContextPreservingActionListener.wrapPreservingContext(listener, threadContext);
@@ -84,7 +97,8 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
             M model;
             try {
               model = cast(open);
-              call = new EncodeCall<>(texts, reader.apply(model), lane.replies(), answer);
+              call =
+                  new EncodeCall<>(texts, reader.apply(model), abandoned, lane.replies(), answer);
             } catch (RuntimeException e) {
               onFailure(e);
               return;

@@ -9,6 +9,7 @@ import org.elasticsearch.client.internal.node.NodeClient;
 import org.elasticsearch.rest.BaseRestHandler;
 import org.elasticsearch.rest.RestRequest;
 import org.elasticsearch.rest.RestRequest.Method;
+import org.elasticsearch.rest.action.RestCancellableNodeClient;
 import org.elasticsearch.rest.action.RestToXContentListener;
 import org.elasticsearch.xcontent.ConstructingObjectParser;
 import org.elasticsearch.xcontent.ObjectParser.ValueType;
@@ -62,6 +63,7 @@ public final class RestAnswer extends BaseRestHandler {
     AnswerAction.Request answer =
         new AnswerAction.Request(modelId, body.question, body.mostTokens, body.input);
     return channel ->
-        client.execute(AnswerAction.TYPE, answer, new RestToXContentListener<>(channel));
+        new RestCancellableNodeClient(client, request.getHttpChannel())
+            .execute(AnswerAction.TYPE, answer, new RestToXContentListener<>(channel));
   }
 }

@@ -10,6 +10,7 @@ import org.elasticsearch.client.internal.node.NodeClient;
 import org.elasticsearch.rest.BaseRestHandler;
 import org.elasticsearch.rest.RestRequest;
 import org.elasticsearch.rest.RestRequest.Method;
+import org.elasticsearch.rest.action.RestCancellableNodeClient;
 import org.elasticsearch.rest.action.RestToXContentListener;
 import org.elasticsearch.xcontent.ConstructingObjectParser;
 import org.elasticsearch.xcontent.ObjectParser.ValueType;
@@ -62,6 +63,7 @@ public final class RestRerank extends BaseRestHandler {
     RerankAction.Request rerank =
         new RerankAction.Request(modelId, body.query, body.input, body.top);
     return channel ->
-        client.execute(RerankAction.TYPE, rerank, new RestToXContentListener<>(channel));
+        new RestCancellableNodeClient(client, request.getHttpChannel())
+            .execute(RerankAction.TYPE, rerank, new RestToXContentListener<>(channel));
   }
 }

@@ -1,10 +1,12 @@
 package org.lanewise.plugin.search;
 
 import java.io.IOException;
+import java.text.BreakIterator;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -160,11 +162,16 @@ public final class AnswerHighlighter implements Highlighter {
         waiting.await(
             texts.size(),
             () -> {},
-            listener ->
+            (abandoned, listener) ->
                 service
                     .get()
                     .answer(
-                        waiting.modelId(), question.text, question.mostTokens, texts, listener));
+                        waiting.modelId(),
+                        question.text,
+                        question.mostTokens,
+                        texts,
+                        abandoned,
+                        listener));
     List<Found> found = new ArrayList<>();
     for (int i = 0; i < texts.size(); i++) {
       if (answers.get(i).isPresent()) {
@@ -202,44 +209,26 @@ public final class AnswerHighlighter implements Highlighter {
     int from = 0;
     int to = text.length();
     if (options.numberOfFragments() > 0) {
-      int around = Math.max(0, options.fragmentCharSize() - (end - start)) / 2;
-      from = wordStart(text, Math.max(0, start - around), start);
-      to = wordEnd(text, Math.min(text.length(), end + around), end);
+      // What one side does not need is left to the other.
+      int room = Math.max(0, options.fragmentCharSize() - (end - start));
+      int before = Math.min(start, Math.max(room / 2, room - (text.length() - end)));
+      int after = Math.min(text.length() - end, room - before);
+      BreakIterator words = BreakIterator.getWordInstance(Locale.ROOT);
+      words.setText(text);
+      from = before == start ? 0 : Math.min(start, words.following(start - before - 1));
+      to =
+          after == text.length() - end
+              ? text.length()
+              : Math.max(end, words.preceding(end + after + 1));
     }
     Encoder encoder =
         "html".equals(options.encoder())
             ? HighlightUtils.Encoders.HTML
             : HighlightUtils.Encoders.DEFAULT;
-    return encoder.encodeText(text.substring(from, start))
+    return encoder.encodeText(text.substring(from, start).stripLeading())
         + options.preTags()[0]
         + encoder.encodeText(text.substring(start, end))
         + options.postTags()[0]
-        + encoder.encodeText(text.substring(end, to));
-  }
-
-  private static int wordStart(String text, int from, int limit) {
-    int at = from;
-    if (at > 0 && !Character.isWhitespace(text.charAt(at - 1))) {
-      while (at < limit && !Character.isWhitespace(text.charAt(at))) {
-        at++;
-      }
-    }
-    while (at < limit && Character.isWhitespace(text.charAt(at))) {
-      at++;
-    }
-    return at;
-  }
-
-  private static int wordEnd(String text, int to, int limit) {
-    int at = to;
-    if (at < text.length() && !Character.isWhitespace(text.charAt(at))) {
-      while (at > limit && !Character.isWhitespace(text.charAt(at - 1))) {
-        at--;
-      }
-    }
-    while (at > limit && Character.isWhitespace(text.charAt(at - 1))) {
-      at--;
-    }
-    return at;
+        + encoder.encodeText(text.substring(end, to).stripTrailing());
   }
 }

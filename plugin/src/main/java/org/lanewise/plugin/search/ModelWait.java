@@ -3,7 +3,7 @@ package org.lanewise.plugin.search;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.function.Consumer;
+import java.util.function.BooleanSupplier;
 import org.elasticsearch.ElasticsearchException;
 import org.elasticsearch.ElasticsearchStatusException;
 import org.elasticsearch.action.ActionListener;
@@ -24,16 +24,34 @@ record ModelWait(String modelId, TimeValue timeout) {
 
   private static final TimeValue CANCELLATION_INTERVAL = TimeValue.timeValueMillis(100);
 
+  /** Asks a model. */
+  @FunctionalInterface
+  interface Ask<T> {
+    /**
+     * Starts it.
+     *
+     * @param abandoned whether the waiting is over
+     */
+    void start(BooleanSupplier abandoned, ActionListener<T> listener);
+  }
+
   /**
    * Returns what the model answers, or throws its error.
    *
    * @param texts how many texts it reads
    * @param cancellation throws where nobody wants the answer any more
-   * @param ask asks the model
    */
-  <T> T await(int texts, Runnable cancellation, Consumer<ActionListener<T>> ask) {
+  <T> T await(int texts, Runnable cancellation, Ask<T> ask) {
     PlainActionFuture<T> answer = new PlainActionFuture<>();
-    ask.accept(answer);
+    ask.start(answer::isCancelled, answer);
+    try {
+      return await(answer, texts, cancellation);
+    } finally {
+      answer.cancel(false);
+    }
+  }
+
+  private <T> T await(PlainActionFuture<T> answer, int texts, Runnable cancellation) {
     long start = System.nanoTime();
     while (true) {
       cancellation.run();

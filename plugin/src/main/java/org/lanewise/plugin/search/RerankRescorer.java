@@ -90,7 +90,8 @@ record RerankRescorer(
         waiting.await(
             read.size(),
             cancellation,
-            listener -> service.rerank(reranking.modelId(), reranking.query(), read, listener));
+            (abandoned, listener) ->
+                service.rerank(reranking.modelId(), reranking.query(), read, abandoned, listener));
     Map<Integer, Relevance> relevances = new HashMap<>();
     int next = 0;
     for (int hit : texts.keySet()) {
