@@ -3,11 +3,20 @@ package org.lanewise.plugin;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipInputStream;
 import org.elasticsearch.core.PathUtils;
+import org.lanewise.encoder.weights.Safetensors;
+import org.lanewise.encoder.weights.SafetensorsWriter;
+import org.lanewise.encoder.weights.Tensor;
 
 /** Directories of tiny fine-tuned encoders with random weights, the goldens of the library. */
 public final class HeadModels {
@@ -31,9 +40,13 @@ public final class HeadModels {
 
   private HeadModels() {}
 
-  /** Writes a golden directory below a directory of models, and returns it. */
-  public static Path create(Path models, String name) {
-    Path directory = models.resolve(name);
+  /** Writes a golden directory below a directory of models, under its own name. */
+  public static void create(Path models, String name) {
+    copy(name, models.resolve(name));
+  }
+
+  /** Writes a golden directory. */
+  public static void copy(String name, Path directory) {
     String prefix = "heads/" + name + "/";
     try (InputStream file = Files.newInputStream(GOLDENS);
         ZipInputStream zip = new ZipInputStream(file)) {
@@ -47,6 +60,43 @@ public final class HeadModels {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    return directory;
+  }
+
+  /**
+   * Lets a golden model read 96 tokens at once, by the vectors of its positions over and over; its
+   * answers are no golden ones any more.
+   */
+  public static void lengthen(Path directory) {
+    int positions = 96;
+    Path file = directory.resolve("model.safetensors");
+    String name = "bert.embeddings.position_embeddings.weight";
+    try (Arena arena = Arena.ofConfined()) {
+      Map<String, Tensor> tensors = new HashMap<>(Safetensors.open(file, arena).tensors());
+      Tensor few = tensors.get(name);
+      MemorySegment many =
+          arena.allocate(few.data().byteSize() / few.shape()[0] * positions, Float.BYTES);
+      for (long at = 0; at < many.byteSize(); at += few.data().byteSize()) {
+        long part = Math.min(few.data().byteSize(), many.byteSize() - at);
+        MemorySegment.copy(few.data(), 0, many, at, part);
+      }
+      tensors.put(name, new Tensor(name, few.type(), new long[] {positions, few.shape()[1]}, many));
+      Path longer = directory.resolve("longer.safetensors");
+      SafetensorsWriter.write(longer, tensors, few.type());
+      Files.move(longer, file, StandardCopyOption.REPLACE_EXISTING);
+      for (String each :
+          List.of("config.json", "tokenizer_config.json", "sentence_bert_config.json")) {
+        Path json = directory.resolve(each);
+        if (Files.exists(json)) {
+          Files.writeString(
+              json,
+              Files.readString(json)
+                  .replaceAll(
+                      "\"(max_position_embeddings|model_max_length|max_seq_length)\": \\d+",
+                      "\"$1\": " + positions));
+        }
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 }
