@@ -8,19 +8,22 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
+import org.lanewise.plugin.HeadModels;
 import org.lanewise.plugin.TinyModels;
 
 /**
  * Every curl command of the README, in its order, on a real node; the tagger that the reader trains
- * is one whose answers are known.
+ * is one whose answers are known, and the models that the reader copies are tiny ones.
  */
 final class ReadmeIT {
   private static final Path README = Path.of("..", "README.md");
-  private static final int REQUESTS = 17;
+  private static final int REQUESTS = 22;
 
   /**
    * A block of one curl command: method, path, content type and body, all but the path optional.
@@ -39,9 +42,13 @@ final class ReadmeIT {
         "blocks of the README");
     List<JsonNode> searches = new ArrayList<>();
     List<JsonNode> documents = new ArrayList<>();
+    Map<String, JsonNode> answers = new HashMap<>();
     int requests = 0;
     try (NodeHome home = NodeHome.assemble("readme")) {
-      TinyModels.names(home.config().resolve("lanewise").resolve("models").resolve("my-tagger"));
+      Path models = home.config().resolve("lanewise").resolve("models");
+      TinyModels.names(models.resolve("my-tagger"));
+      putHead(HeadModels.RERANKER, models.resolve("my-reranker"));
+      putHead(HeadModels.ANSWERER, models.resolve("my-answerer"));
       try (ElasticsearchNode node = ElasticsearchNode.start(home, NodeOptions.defaults())) {
         Matcher curl = CURL.matcher(readme);
         while (curl.find()) {
@@ -50,6 +57,9 @@ final class ReadmeIT {
           assertTrue(!answer.path("errors").asBoolean(false), answer::toString);
           if (curl.group(2).contains("_search")) {
             searches.add(answer);
+          }
+          if (curl.group(2).startsWith("/_lanewise/")) {
+            answers.put(curl.group(2).split("[/?]", -1)[2], answer);
           }
           if (answer.has("_source")) {
             documents.add(answer.get("_source"));
@@ -61,6 +71,7 @@ final class ReadmeIT {
     List<String> best =
         searches.stream()
             .filter(answer -> answer.has("hits"))
+            .limit(4)
             .map(answer -> answer.at("/hits/hits/0/_source/body").asText())
             .map(body -> body.substring(0, body.indexOf(' ')))
             .toList();
@@ -68,6 +79,16 @@ final class ReadmeIT {
     JsonNode explained = searches.get(3).at("/hits/hits/0/_explanation/details/1/description");
     assertTrue(explained.asText().startsWith("2.0 * ("), explained::toString);
     assertTrue(explained.asText().endsWith("of retriever 2 [knn]"), explained::toString);
+    checkReranked(searches.get(4), 3);
+    checkReranked(searches.get(5), 1);
+    assertEquals(1, answers.get("rerank").path("rerank").size(), answers::toString);
+    JsonNode marked = searches.get(6).at("/hits/hits/0");
+    JsonNode told = marked.at("/fields/_lanewise_answer/0");
+    assertTrue(
+        marked.at("/highlight/body/0").asText().contains("<em>" + told.path("text").asText()),
+        marked::toString);
+    JsonNode found = answers.get("answer").at("/answers/0");
+    assertTrue(found.path("end_pos").asInt() > found.path("start_pos").asInt(), found::toString);
     JsonNode places = searches.getLast().at("/aggregations/places/buckets");
     assertEquals("London", places.at("/0/key").asText(), places::toString);
     assertEquals(2, places.at("/0/doc_count").asInt(), places::toString);
@@ -75,6 +96,21 @@ final class ReadmeIT {
     JsonNode entity = documents.getFirst().at("/tags/entities/0");
     assertEquals("Ada Lovelace", entity.path("entity").asText(), documents::toString);
     assertEquals("PER", entity.path("class_name").asText(), documents::toString);
+  }
+
+  private static void putHead(String name, Path directory) {
+    HeadModels.copy(name, directory);
+    HeadModels.lengthen(directory);
+  }
+
+  private static void checkReranked(JsonNode search, int expected) {
+    JsonNode hits = search.at("/hits/hits");
+    assertEquals(expected, hits.size(), search::toString);
+    for (int i = 1; i < hits.size(); i++) {
+      assertTrue(
+          hits.get(i).path("_score").asDouble() <= hits.get(i - 1).path("_score").asDouble(),
+          search::toString);
+    }
   }
 
   private static Http.Response send(Http http, Matcher curl) {

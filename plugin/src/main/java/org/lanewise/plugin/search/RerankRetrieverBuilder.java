@@ -87,10 +87,10 @@ public final class RerankRetrieverBuilder extends CompoundRetrieverBuilder<Reran
   /**
    * A hit of the inner retriever.
    *
-   * @param doc its place in its shard
+   * @param hit its rank and score there, and its place in its shard
    * @param text of the field; empty where it has none
    */
-  private record Candidate(int doc, int shard, String text) {
+  private record Candidate(RankDoc hit, String text) {
     boolean hasText() {
       return EncodeRequest.hasText(text);
     }
@@ -212,20 +212,29 @@ public final class RerankRetrieverBuilder extends CompoundRetrieverBuilder<Reran
             (next, response) -> {
               List<Candidate> candidates = new ArrayList<>();
               for (SearchHit hit : response.getHits()) {
-                candidates.add(candidate(hit));
+                candidates.add(candidate(hit, candidates.size() + 1));
               }
+              // What a retriever found stands for it where a search explains or counts its matches.
+              innerRetrievers
+                  .getFirst()
+                  .retriever()
+                  .setRankDocs(candidates.stream().map(Candidate::hit).toArray(RankDoc[]::new));
               rank(client, candidates, explain, next);
             }));
   }
 
-  private Candidate candidate(SearchHit hit) {
+  private Candidate candidate(SearchHit hit, int rank) {
     Object[] sortValues = hit.getRawSortValues();
     long place = (long) sortValues[sortValues.length - 1];
     DocumentField field = hit.field(reranking.field());
+    RankDoc found =
+        new RankDoc(
+            ShardDocSortField.decodeDoc(place),
+            hit.getScore(),
+            ShardDocSortField.decodeShardRequestIndex(place));
+    found.rank = rank;
     return new Candidate(
-        ShardDocSortField.decodeDoc(place),
-        ShardDocSortField.decodeShardRequestIndex(place),
-        field == null ? "" : FieldText.of(reranking.field(), field.getValues()));
+        found, field == null ? "" : FieldText.of(reranking.field(), field.getValues()));
   }
 
   private void rank(
@@ -270,8 +279,11 @@ public final class RerankRetrieverBuilder extends CompoundRetrieverBuilder<Reran
   private RankDoc hit(Candidate candidate, float score, String formula, boolean explain) {
     return explain
         ? new RerankRankDoc(
-            candidate.doc, score, candidate.shard, "by [" + reranking.modelId() + "]: " + formula)
-        : new RankDoc(candidate.doc, score, candidate.shard);
+            candidate.hit.doc,
+            score,
+            candidate.hit.shardIndex,
+            "by [" + reranking.modelId() + "]: " + formula)
+        : new RankDoc(candidate.hit.doc, score, candidate.hit.shardIndex);
   }
 
   /** Puts hits that have their scores into order. */

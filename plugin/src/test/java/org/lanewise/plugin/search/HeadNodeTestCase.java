@@ -103,7 +103,8 @@ public abstract class HeadNodeTestCase extends ESSingleNodeTestCase {
             {"runtime": {"late": {"type": "keyword"}},
             "properties": {"body": {"type": "text"}, "group": {"type": "keyword"},
             "lines": {"type": "keyword"}, "early": {"type": "alias", "path": "body"},
-            "number": {"type": "long"}, "place": {"type": "geo_point"}}}\
+            "number": {"type": "long"}, "vector": {"type": "dense_vector", "dims": 1,
+            "similarity": "l2_norm", "index_options": {"type": "flat"}}, "place": {"type": "geo_point"}}}\
             """)
         .get();
     bodies = new HashMap<>();
@@ -113,6 +114,7 @@ public abstract class HeadNodeTestCase extends ESSingleNodeTestCase {
       Map<String, Object> source = new HashMap<>();
       source.put("group", "g" + i % 10);
       source.put("number", i);
+      source.put("vector", List.of(i));
       if (i % 7 != 3) {
         source.put("body", text);
         source.put("late", text);

@@ -254,6 +254,32 @@ public class RerankRetrieverNodeTests extends HeadNodeTestCase {
         hits(retriever(rerank(HeadModels.SIGNED_RERANKER, reranked, options("body", 5)), "")));
   }
 
+  public void testNearestNeighbours() {
+    String knn =
+        """
+        {"knn": {"field": "vector", "query_vector": [20], "k": 12, "num_candidates": 60}}\
+        """;
+    List<String> found =
+        hits(format("{%s, \"size\": 12}", knn.substring(1, knn.length() - 1))).stream()
+            .map(Hit::id)
+            .toList();
+    assertEquals(12, found.size());
+    String search = rerank(HeadModels.RERANKER, knn, options("body", 12));
+    List<Hit> hits = hits(retriever(search, ""));
+    assertHits(expected(HeadModels.RERANKER, found, ""), hits);
+    search(
+        retriever(search, ", \"explain\": true"),
+        result -> {
+          assertEquals(12, result.getHits().getTotalHits().value());
+          for (int i = 0; i < hits.size(); i++) {
+            SearchHit hit = result.getHits().getAt(i);
+            assertEquals(hits.get(i), new Hit(hit.getId(), hit.getScore()));
+            assertThat(hit.getExplanation().getDescription(), startsWith("rank [" + (i + 1)));
+          }
+        });
+    hits(retriever(search, ", \"profile\": true"));
+  }
+
   public void testAggregationsAndTotalsCountAllMatches() {
     search(
         retriever(
