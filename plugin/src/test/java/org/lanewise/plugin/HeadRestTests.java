@@ -216,7 +216,33 @@ public class HeadRestTests extends ESIntegTestCase {
     }
   }
 
+  public void testTagFieldsOfFineTunedEncoders() throws Exception {
+    Map<String, Object> processor =
+        Map.of(
+            "lanewise_tag",
+            Map.of("model_id", HeadModels.TAGGER, "field", "body", "target_field", "tags"));
+    List<Map<String, Object>> documents =
+        objects(
+            post(
+                "/_ingest/pipeline/_simulate",
+                Map.of(
+                    "pipeline",
+                    Map.of("processors", List.of(processor)),
+                    "docs",
+                    List.of(Map.of("_source", Map.of("body", TEXTS.get(3)))))),
+            "docs");
+    Map<String, Object> direct =
+        objects(
+                post("/_lanewise/tag/" + HeadModels.TAGGER, Map.of("input", TEXTS.get(3))),
+                "results")
+            .getFirst();
+    assertEquals(
+        direct.get("entities"),
+        XContentMapValues.extractValue("doc._source.tags.entities", documents.getFirst()));
+  }
+
   public void testClassesOfFineTunedEncoders() throws Exception {
+    long cutBefore = counter(HeadModels.CLASSIFIER, "truncated");
     String path = "/_lanewise/tag/" + HeadModels.CLASSIFIER;
     List<Map<String, Object>> results = objects(post(path, Map.of("input", TEXTS)), "results");
     try (TextClassifier classifier =
@@ -231,6 +257,9 @@ public class HeadRestTests extends ESIntegTestCase {
         assertEquals(best.name(), results.get(i).get("predicted_value"));
         assertEquals(best.probability(), number(results.get(i), "prediction_probability"), 1e-5);
       }
+      long cut = TEXTS.stream().filter(classifier::cuts).count();
+      assertTrue("" + cut, cut > 0 && cut < TEXTS.size());
+      assertEquals(cutBefore + cut, counter(HeadModels.CLASSIFIER, "truncated"));
     }
   }
 
