@@ -1,4 +1,4 @@
-# The machine code of TileCode.java. x86-64, System V calling convention, position independent.
+# The machine code of MachineCode.java. x86-64, System V calling convention, position independent.
 # Build:  as products.s -o products.o && objcopy -O binary -j .text products.o products.bin
 #
 # Products. All are void f(long *p) and compute, for `panels` panels of 32 columns,
@@ -17,6 +17,37 @@
 # tiles or in the upper halves of vectors is released before the return.
 
     .intel_syntax noprefix
+
+# ---- What all products begin and end with; [rsp] is where the output of a panel lies --------------
+
+    .macro ENTER
+    push rbx
+    push rbp
+    push r12
+    push r13
+    push r14
+    push r15
+    push qword ptr [rdi+40]
+    .endm
+
+    .macro ARGUMENTS
+    mov rsi, [rdi+8]
+    mov rdx, [rdi+16]
+    mov rcx, [rdi+32]
+    mov r10, [rdi+48]
+    mov rbx, [rdi+64]
+    .endm
+
+    .macro LEAVE
+    pop rax
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbp
+    pop rbx
+    ret
+    .endm
 
 # ---- AVX-512: 12, 8 or 4 rows x 32 columns of sums in zmm0 to zmm23 ------------------------------
 # rsi row bytes, r12 three times that, rdx panel, rcx steps, r8 left rows, r9 output rows, r10 output
@@ -120,18 +151,8 @@
 
     .macro PRODUCT name, op
 \name:
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
-    push qword ptr [rdi+40]
-    mov rsi, [rdi+8]
-    mov rdx, [rdi+16]
-    mov rcx, [rdi+32]
-    mov r10, [rdi+48]
-    mov rbx, [rdi+64]
+    ENTER
+    ARGUMENTS
     lea r12, [rsi+rsi*2]
 .Lpanel\@:
     mov r8, [rdi]
@@ -158,14 +179,7 @@
     dec rbx
     jnz .Lpanel\@
     vzeroupper
-    pop rax
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
-    ret
+    LEAVE
     .endm
 
 
@@ -222,19 +236,9 @@
 
     .macro TILE_PRODUCT name, op
 \name:
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
-    push qword ptr [rdi+40]
+    ENTER
     ldtilecfg [rip+tile_shapes]
-    mov rsi, [rdi+8]
-    mov rdx, [rdi+16]
-    mov rcx, [rdi+32]
-    mov r10, [rdi+48]
-    mov rbx, [rdi+64]
+    ARGUMENTS
     mov eax, 128
 .Ltilepanel\@:
     mov r8, [rdi]
@@ -256,14 +260,7 @@
     dec rbx
     jnz .Ltilepanel\@
     tilerelease
-    pop rax
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
-    ret
+    LEAVE
     .endm
 
     .text

@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.lanewise.encoder.ModelException;
 import org.lanewise.encoder.backend.Backends;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -13,15 +14,18 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** {@code benchmarks.jar}: the race, models for it, and the JMH benchmarks of kernels. */
+/**
+ * {@code benchmarks.jar}: the race, models for it, the quality of searches, and the JMH benchmarks
+ * of kernels.
+ */
 @Command(
     name = "benchmarks",
     description = {
-      "Measures Lanewise beside its rivals and beside the machine's limits.",
+      "Measures Lanewise beside its rivals, beside the machine's limits and by what it finds.",
       "jmh [...] runs the kernels' benchmarks and takes JMH's own options."
     },
     mixinStandardHelpOptions = true,
-    subcommands = {RaceCommand.class, RandomModelCommand.class})
+    subcommands = {RaceCommand.class, RandomModelCommand.class, EvaluateRetrievalCommand.class})
 public final class Main implements Runnable {
   @Spec private CommandSpec spec;
 
@@ -33,7 +37,9 @@ public final class Main implements Runnable {
       org.openjdk.jmh.Main.main(Arrays.copyOfRange(args, 1, args.length));
       return;
     }
-    boolean restart = args.length > 0 && args[0].equals("race") && !Backends.vectorApiPresent();
+    boolean computes =
+        args.length > 0 && (args[0].equals("race") || args[0].equals("evaluate-retrieval"));
+    boolean restart = computes && !Backends.vectorApiPresent();
     System.exit(restart ? again(args) : run(args));
   }
 
@@ -42,7 +48,7 @@ public final class Main implements Runnable {
     return new CommandLine(new Main())
         .setExecutionExceptionHandler(
             (e, line, parsed) -> {
-              if (e instanceof IllegalArgumentException) {
+              if (e instanceof IllegalArgumentException || e instanceof ModelException) {
                 line.getErr().println("benchmarks: " + e.getMessage());
                 return 2;
               }
@@ -77,6 +83,7 @@ public final class Main implements Runnable {
   @Override
   public void run() {
     throw new ParameterException(
-        spec.commandLine(), "a command is missing; expected race, random-model or jmh");
+        spec.commandLine(),
+        "a command is missing; expected race, random-model, evaluate-retrieval or jmh");
   }
 }

@@ -1,5 +1,6 @@
 package org.lanewise.encoder;
 
+import java.util.Arrays;
 import org.lanewise.encoder.tokenizer.Tokens;
 
 /**
@@ -19,5 +20,12 @@ public record EncodedText(Tokens tokens, int promptTokens, int unread) {
   /** Returns the number of tokens. */
   public int length() {
     return tokens.length();
+  }
+
+  /** Returns whether the encoder reads both alike. */
+  boolean readsAs(EncodedText other) {
+    return unread == other.unread
+        && Arrays.equals(tokens.ids(), other.tokens.ids())
+        && Arrays.equals(tokens.typeIds(), other.tokens.typeIds());
   }
 }

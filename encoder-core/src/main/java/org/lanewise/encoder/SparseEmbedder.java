@@ -1,10 +1,14 @@
 package org.lanewise.encoder;
 
+import java.lang.foreign.Arena;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.lanewise.encoder.backend.Backend;
+import org.lanewise.encoder.backend.Matrix;
+import org.lanewise.encoder.batch.PackedBatch;
 import org.lanewise.encoder.head.HeadKind;
 import org.lanewise.encoder.head.MaskedLanguageHead;
 import org.lanewise.encoder.head.SparseVector;
@@ -53,6 +57,11 @@ public final class SparseEmbedder {
    */
   public List<SparseVector> embed(List<String> texts, List<Optional<String>> pairs, String prompt) {
     return encoder.answer(encoder.encodeAll(texts, pairs, prompt), head::forward);
+  }
+
+  /** Returns the sparse vectors of a batch. */
+  List<SparseVector> forward(Backend backend, Arena call, Matrix hidden, PackedBatch batch) {
+    return head.forward(backend, call, hidden, batch);
   }
 
   /**

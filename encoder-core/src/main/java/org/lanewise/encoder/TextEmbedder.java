@@ -133,6 +133,11 @@ public final class TextEmbedder implements AutoCloseable {
     return dimensions;
   }
 
+  /** Returns whether the directory or the caller says how token vectors become one. */
+  boolean pools() {
+    return head.isPresent();
+  }
+
   private SentenceHead head() {
     return head.orElseThrow(
         () ->
@@ -313,28 +318,23 @@ public final class TextEmbedder implements AutoCloseable {
   }
 
   private float[][] forward(Backend backend, List<EncodedText> texts) {
-    SentenceHead sentenceHead = head();
-    return withState(
-        backend,
-        texts,
-        directory.config().layers(),
-        (batch, hidden) -> {
-          // A few rows: not worth sharing, and their memory belongs to this thread.
-          try (Arena call = Arena.ofConfined()) {
-            Matrix vectors = sentenceHead.forward(alone, call, hidden, batch);
-            float[][] answers = new float[texts.size()][];
-            boolean normalize = options.normalize().orElse(false);
-            if (normalize) {
-              // After the cut, as encode(normalize_embeddings=True) does.
-              vectors = new Matrix(vectors.data(), vectors.rows(), dimensions, vectors.stride());
-              alone.normalize(vectors);
-            }
-            for (int i = 0; i < answers.length; i++) {
-              answers[i] = alone.read(vectors, i, dimensions);
-            }
-            return answers;
-          }
-        });
+    head();
+    return answer(backend, texts, this::vectors).toArray(float[][]::new);
+  }
+
+  /** Returns the vectors of a batch. */
+  List<float[]> vectors(Backend backend, Arena call, Matrix hidden, PackedBatch batch) {
+    Matrix vectors = head().forward(backend, call, hidden, batch);
+    if (options.normalize().orElse(false)) {
+      // After the cut, as encode(normalize_embeddings=True) does.
+      vectors = new Matrix(vectors.data(), vectors.rows(), dimensions, vectors.stride());
+      backend.normalize(vectors);
+    }
+    List<float[]> answers = new ArrayList<>();
+    for (int i = 0; i < batch.sequences(); i++) {
+      answers.add(backend.read(vectors, i, dimensions));
+    }
+    return answers;
   }
 
   /** What a head makes of the hidden states of a batch. */
@@ -390,19 +390,28 @@ public final class TextEmbedder implements AutoCloseable {
       List<Integer> positions,
       HeadPass<T> head,
       List<T> answers) {
-    List<T> answered =
-        withState(
-            backend,
-            positions.stream().map(texts::get).toList(),
-            directory.config().layers(),
-            (batch, hidden) -> {
-              try (Arena call = Arena.ofConfined()) {
-                return head.apply(alone, call, hidden, batch);
-              }
-            });
+    List<T> answered = answer(backend, positions.stream().map(texts::get).toList(), head);
     for (int i = 0; i < answered.size(); i++) {
       answers.set(positions.get(i), answered.get(i));
     }
+  }
+
+  /** Returns a head's answers to one packed batch, computed on the calling thread alone. */
+  <T> List<T> answerAlone(List<EncodedText> texts, HeadPass<T> head) {
+    return answer(alone, texts, head);
+  }
+
+  private <T> List<T> answer(Backend backend, List<EncodedText> texts, HeadPass<T> head) {
+    return withState(
+        backend,
+        texts,
+        directory.config().layers(),
+        (batch, hidden) -> {
+          // A few rows most often: not worth sharing, and their memory belongs to this thread.
+          try (Arena call = Arena.ofConfined()) {
+            return head.apply(alone, call, hidden, batch);
+          }
+        });
   }
 
   /** Returns the last hidden state of every token of every text: [text][token][hiddenSize]. */

@@ -1,11 +1,14 @@
 package org.lanewise.encoder;
 
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
+import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Matrix;
+import org.lanewise.encoder.batch.PackedBatch;
 import org.lanewise.encoder.head.LateInteractionPlan;
 import org.lanewise.encoder.head.LateInteractionPlan.Expansion;
 import org.lanewise.encoder.head.LateInteractionPlan.Side;
@@ -46,7 +49,7 @@ public final class TokenEmbedder {
    *
    * @param kept tokens that get a vector
    */
-  private record Read(EncodedText text, int[] kept) {
+  record Read(EncodedText text, int[] kept) {
     Tokens tokens() {
       return text.tokens();
     }
@@ -92,33 +95,37 @@ public final class TokenEmbedder {
     Read[] read = new Read[texts.size()];
     encoder.forEach(read.length, i -> read[i] = read(texts.get(i), role));
     List<EncodedText> encoded = Arrays.stream(read).map(Read::text).toList();
-    List<float[][]> vectors =
-        encoder.answer(
-            encoded,
-            (backend, call, hidden, batch) -> {
-              Matrix rows = head.forward(backend, call, hidden);
-              List<float[][]> answers = new ArrayList<>();
-              for (int i = 0; i < batch.sequences(); i++) {
-                int first = batch.sequenceStarts()[i];
-                answers.add(
-                    IntStream.range(first, batch.sequenceStarts()[i + 1])
-                        .mapToObj(token -> backend.read(rows, token, dimensions()))
-                        .toArray(float[][]::new));
-              }
-              return answers;
-            });
+    List<float[][]> vectors = encoder.answer(encoded, this::vectors);
     List<TokenVectors> answers = new ArrayList<>();
     for (int i = 0; i < read.length; i++) {
-      float[][] all = vectors.get(i);
-      float[][] kept =
-          Arrays.stream(read[i].kept).mapToObj(token -> all[token]).toArray(float[][]::new);
       Tokens tokens = read[i].tokens();
-      answers.add(new TokenVectors(kept, tokens.length(), tokens.truncated()));
+      answers.add(
+          new TokenVectors(
+              kept(vectors.get(i), read[i].kept), tokens.length(), tokens.truncated()));
     }
     return answers;
   }
 
-  private Read read(String text, Role role) {
+  /** Returns the vectors of all tokens of a batch; {@code hidden} may be changed. */
+  List<float[][]> vectors(Backend backend, Arena call, Matrix hidden, PackedBatch batch) {
+    Matrix rows = head.forward(backend, call, hidden);
+    List<float[][]> answers = new ArrayList<>();
+    for (int i = 0; i < batch.sequences(); i++) {
+      answers.add(
+          IntStream.range(batch.sequenceStarts()[i], batch.sequenceStarts()[i + 1])
+              .mapToObj(token -> backend.read(rows, token, dimensions()))
+              .toArray(float[][]::new));
+    }
+    return answers;
+  }
+
+  /** Returns the vectors of some tokens. */
+  static float[][] kept(float[][] all, int[] tokens) {
+    return Arrays.stream(tokens).mapToObj(token -> all[token]).toArray(float[][]::new);
+  }
+
+  /** Returns the tokens of a text, and which of them get a vector. */
+  Read read(String text, Role role) {
     return switch (role) {
       case QUERY -> read(text, plan.query(), plan.expansion());
       case DOCUMENT -> read(text, plan.document(), Optional.empty());

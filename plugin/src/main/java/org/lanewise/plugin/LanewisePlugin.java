@@ -3,6 +3,7 @@ package org.lanewise.plugin;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.elasticsearch.cluster.node.DiscoveryNodes;
@@ -26,6 +27,7 @@ import org.elasticsearch.threadpool.ExecutorBuilder;
 import org.elasticsearch.threadpool.FixedExecutorBuilder;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Backends;
+import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.backend.Workers;
 import org.lanewise.plugin.action.AnswerAction;
 import org.lanewise.plugin.action.EmbedAction;
@@ -45,15 +47,18 @@ import org.lanewise.plugin.rest.RestAnswer;
 import org.lanewise.plugin.rest.RestEmbed;
 import org.lanewise.plugin.rest.RestModels;
 import org.lanewise.plugin.rest.RestRerank;
+import org.lanewise.plugin.rest.RestSparse;
 import org.lanewise.plugin.rest.RestStats;
 import org.lanewise.plugin.rest.RestTag;
 import org.lanewise.plugin.search.AnswerHighlighter;
 import org.lanewise.plugin.search.HybridRankDoc;
 import org.lanewise.plugin.search.HybridRetrieverBuilder;
 import org.lanewise.plugin.search.LanewiseQueryVectorBuilder;
+import org.lanewise.plugin.search.MaxSimRescorerBuilder;
 import org.lanewise.plugin.search.RerankRankDoc;
 import org.lanewise.plugin.search.RerankRescorerBuilder;
 import org.lanewise.plugin.search.RerankRetrieverBuilder;
+import org.lanewise.plugin.search.SparseQueryBuilder;
 
 /** What Elasticsearch loads: registers everything that the plugin adds and owns its service. */
 public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin, ActionPlugin {
@@ -64,6 +69,7 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
 
   private volatile EncodeService service;
   private volatile MappedDimensions mappings;
+  private volatile Backend exact;
 
   /** Called by Elasticsearch. */
   public LanewisePlugin() {}
@@ -93,6 +99,7 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
     LanewiseSettings settings = LanewiseSettings.of(services.environment().settings());
     checkVectorModule(Backends.vectorApiPresent(), settings.backend());
     checkBackend(settings);
+    exact = exact(settings);
     ModelRegistry registry =
         new ModelRegistry(
             services.environment().configDir().resolve(NAME).resolve("models"),
@@ -145,6 +152,13 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
     }
   }
 
+  /** Returns what compares vectors in fp32 on the calling thread. */
+  private static Backend exact(LanewiseSettings settings) {
+    boolean scalar = settings.backend().equals("scalar") || !Backends.vectorApiPresent();
+    return Backends.create(
+        scalar ? "scalar" : "vector", Optional.of(Precision.FP32), new Workers(1));
+  }
+
   @Override
   public Map<String, Processor.Factory> getProcessors(Processor.Parameters parameters) {
     return Map.of(
@@ -165,19 +179,30 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
   }
 
   @Override
-  public List<RetrieverSpec<?>> getRetrievers() {
+  public List<QuerySpec<?>> getQueries() {
     return List.of(
-        new RetrieverSpec<>(HybridRetrieverBuilder.NAME, HybridRetrieverBuilder::parse),
-        new RetrieverSpec<>(RerankRetrieverBuilder.NAME, RerankRetrieverBuilder::parse));
+        new QuerySpec<>(
+            SparseQueryBuilder.NAME, SparseQueryBuilder::new, SparseQueryBuilder::parse));
   }
 
   @Override
   public List<RescorerSpec<?>> getRescorers() {
     return List.of(
         new RescorerSpec<>(
+            MaxSimRescorerBuilder.NAME,
+            in -> new MaxSimRescorerBuilder(in, () -> exact),
+            parser -> MaxSimRescorerBuilder.parse(parser, () -> exact)),
+        new RescorerSpec<>(
             RerankRescorerBuilder.NAME,
             in -> new RerankRescorerBuilder(in, () -> service),
             parser -> RerankRescorerBuilder.parse(parser, () -> service)));
+  }
+
+  @Override
+  public List<RetrieverSpec<?>> getRetrievers() {
+    return List.of(
+        new RetrieverSpec<>(HybridRetrieverBuilder.NAME, HybridRetrieverBuilder::parse),
+        new RetrieverSpec<>(RerankRetrieverBuilder.NAME, RerankRetrieverBuilder::parse));
   }
 
   @Override
@@ -213,6 +238,7 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
         new RestEmbed(),
         new RestModels(),
         new RestRerank(),
+        new RestSparse(),
         new RestStats(),
         new RestTag());
   }

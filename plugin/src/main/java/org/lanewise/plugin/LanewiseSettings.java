@@ -6,6 +6,7 @@ import java.util.Optional;
 import org.elasticsearch.common.settings.Setting;
 import org.elasticsearch.common.settings.Setting.Property;
 import org.elasticsearch.common.settings.Settings;
+import org.elasticsearch.common.unit.ByteSizeValue;
 import org.elasticsearch.common.util.concurrent.EsExecutors;
 import org.lanewise.encoder.backend.Precision;
 
@@ -17,13 +18,15 @@ import org.lanewise.encoder.backend.Precision;
  * @param threads bulk batches that are computed at once, each on one thread
  * @param batchTokens most tokens of one batch, unless a single text has more
  * @param queueCapacity most texts that may wait in each lane
+ * @param queryCacheBytes what answers to questions may take, about; 0 for none
  */
 public record LanewiseSettings(
     String backend,
     Optional<Precision> precision,
     int threads,
     int batchTokens,
-    int queueCapacity) {
+    int queueCapacity,
+    long queryCacheBytes) {
 
   static final Setting<String> BACKEND =
       choice("lanewise.backend", List.of("auto", "vector", "scalar", "cuda"));
@@ -40,6 +43,9 @@ public record LanewiseSettings(
   static final Setting<Integer> QUEUE_CAPACITY =
       Setting.intSetting("lanewise.queue_capacity", 10_000, 1, 1_000_000, Property.NodeScope);
 
+  static final Setting<ByteSizeValue> QUERY_CACHE_SIZE =
+      Setting.memorySizeSetting("lanewise.query_cache_size", "10mb", Property.NodeScope);
+
   /** Returns the values of a node; an {@code IllegalArgumentException} names a bad one. */
   public static LanewiseSettings of(Settings settings) {
     String precision = PRECISION.get(settings);
@@ -50,7 +56,8 @@ public record LanewiseSettings(
             : Optional.of(Precision.valueOf(precision.toUpperCase(Locale.ROOT))),
         THREADS.get(settings),
         BATCH_TOKENS.get(settings),
-        QUEUE_CAPACITY.get(settings));
+        QUEUE_CAPACITY.get(settings),
+        QUERY_CACHE_SIZE.get(settings).getBytes());
   }
 
   /**
@@ -63,7 +70,7 @@ public record LanewiseSettings(
   }
 
   static List<Setting<?>> all() {
-    return List.of(BACKEND, PRECISION, THREADS, BATCH_TOKENS, QUEUE_CAPACITY);
+    return List.of(BACKEND, PRECISION, THREADS, BATCH_TOKENS, QUEUE_CAPACITY, QUERY_CACHE_SIZE);
   }
 
   /** The first choice is the default. */

@@ -13,6 +13,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.TimeUnit;
 import org.apache.lucene.tests.util.LuceneTestCase.SuppressFileSystems;
 import org.elasticsearch.ExceptionsHelper;
@@ -39,11 +40,14 @@ import org.elasticsearch.test.ESSingleNodeTestCase;
 import org.elasticsearch.xcontent.XContentType;
 import org.junit.After;
 import org.junit.Before;
+import org.lanewise.encoder.head.ElementType;
+import org.lanewise.plugin.encode.DenseForm;
 import org.lanewise.plugin.encode.EncodeService;
 import org.lanewise.plugin.encode.ModelStats;
 import org.lanewise.plugin.encode.WorkStats;
 import org.lanewise.plugin.models.ModelKind;
 import org.lanewise.plugin.search.LanewiseQueryVectorBuilder;
+import org.lanewise.plugin.search.Question;
 
 /** The plugin in a node, with a model that the administrator put there and a bundled one. */
 @SuppressFileSystems("ExtrasFS") // it adds directories that would count as models
@@ -176,7 +180,9 @@ public class LanewiseNodeTests extends ESSingleNodeTestCase {
             List.of(
                 new KnnSearchBuilder(
                     "body_vector",
-                    new LanewiseQueryVectorBuilder(model, text, Optional.empty()),
+                    new LanewiseQueryVectorBuilder(
+                        new Question(model, text, Optional.empty()),
+                        new DenseForm(OptionalInt.empty(), ElementType.FLOAT)),
                     3,
                     10,
                     null,

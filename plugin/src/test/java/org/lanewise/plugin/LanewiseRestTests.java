@@ -1,5 +1,6 @@
 package org.lanewise.plugin;
 
+import static java.util.Map.entry;
 import static org.hamcrest.Matchers.aMapWithSize;
 import static org.hamcrest.Matchers.containsString;
 import static org.hamcrest.Matchers.equalTo;
@@ -10,22 +11,15 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Collection;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import org.apache.http.util.EntityUtils;
 import org.apache.lucene.tests.util.LuceneTestCase;
 import org.elasticsearch.client.Request;
-import org.elasticsearch.client.Response;
-import org.elasticsearch.client.ResponseException;
-import org.elasticsearch.common.settings.Settings;
 import org.elasticsearch.common.xcontent.XContentHelper;
 import org.elasticsearch.common.xcontent.support.XContentMapValues;
-import org.elasticsearch.plugins.Plugin;
 import org.elasticsearch.test.ESIntegTestCase;
-import org.elasticsearch.transport.netty4.Netty4Plugin;
 import org.elasticsearch.xcontent.json.JsonXContent;
 import org.lanewise.plugin.models.ModelKind;
 
@@ -36,27 +30,9 @@ import org.lanewise.plugin.models.ModelKind;
     numClientNodes = 0,
     supportsDedicatedMasters = false)
 @LuceneTestCase.SuppressFileSystems("ExtrasFS") // it adds directories, which are models here
-public class LanewiseRestTests extends ESIntegTestCase {
+public class LanewiseRestTests extends RestTestCase {
   private static final String MODEL = "lanewise-mini-en";
   private static final Map<Integer, Path> CONFIGS = new ConcurrentHashMap<>();
-
-  @Override
-  protected boolean addMockHttpTransport() {
-    return false;
-  }
-
-  @Override
-  protected Collection<Class<? extends Plugin>> nodePlugins() {
-    return List.of(TestPlugin.class, Netty4Plugin.class);
-  }
-
-  @Override
-  protected Settings nodeSettings(int nodeOrdinal, Settings otherSettings) {
-    return Settings.builder()
-        .put(super.nodeSettings(nodeOrdinal, otherSettings))
-        .put("http.type", "netty4")
-        .build();
-  }
 
   @Override
   protected Path nodeConfigPath(int nodeOrdinal) {
@@ -75,33 +51,6 @@ public class LanewiseRestTests extends ESIntegTestCase {
           }
           return config;
         });
-  }
-
-  private static Map<String, Object> call(String method, String path, String body)
-      throws IOException {
-    Request request = new Request(method, path);
-    if (body != null) {
-      request.setJsonEntity(body);
-    }
-    Response response = getRestClient().performRequest(request);
-    return XContentHelper.convertToMap(
-        JsonXContent.jsonXContent, response.getEntity().getContent(), true);
-  }
-
-  private static void assertError(
-      int status, String reason, String method, String path, String body) {
-    ResponseException e = expectThrows(ResponseException.class, () -> call(method, path, body));
-    try {
-      String answer = EntityUtils.toString(e.getResponse().getEntity());
-      assertEquals(answer, status, e.getResponse().getStatusLine().getStatusCode());
-      assertThat(answer.replace("\\\"", "\""), containsString(reason));
-    } catch (IOException impossible) {
-      throw new UncheckedIOException(impossible);
-    }
-  }
-
-  private static Object at(Map<String, Object> answer, String path) {
-    return XContentMapValues.extractValue(path, answer);
   }
 
   private static List<?> embeddings(Map<String, Object> answer) {
@@ -187,17 +136,18 @@ public class LanewiseRestTests extends ESIntegTestCase {
             1,
             "models",
             List.of(
-                Map.of(
-                    "model_id", MODEL,
-                    "source", "config",
-                    "state", "open",
-                    "kind", "encoder",
-                    "family", "test",
-                    "dimensions", 64,
-                    "max_length", 8,
-                    "backend", "scalar",
-                    "precision", "fp32",
-                    "prompts", List.of("query")))),
+                Map.ofEntries(
+                    entry("model_id", MODEL),
+                    entry("source", "config"),
+                    entry("state", "open"),
+                    entry("kind", "encoder"),
+                    entry("family", "test"),
+                    entry("outputs", List.of("dense", "sparse", "multi_vector")),
+                    entry("dimensions", 64),
+                    entry("max_length", 8),
+                    entry("backend", "scalar"),
+                    entry("precision", "fp32"),
+                    entry("prompts", List.of("query"))))),
         one);
     Map<String, Object> broken = call("GET", "/_lanewise/models/broken", null);
     assertThat(at(broken, "models.state"), equalTo(List.of("failed")));

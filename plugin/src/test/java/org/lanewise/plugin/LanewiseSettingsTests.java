@@ -19,7 +19,8 @@ public class LanewiseSettingsTests extends ESTestCase {
 
   public void testDefaults() {
     assertEquals(
-        new LanewiseSettings("auto", Optional.empty(), 1, 512, 10_000), of("node.processors", 1));
+        new LanewiseSettings("auto", Optional.empty(), 1, 512, 10_000, 10 << 20),
+        of("node.processors", 1));
   }
 
   public void testOneProcessorIsLeftToSearches() {

@@ -3,26 +3,39 @@ package org.lanewise.plugin;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Properties;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.lanewise.encoder.EncodedText;
+import org.lanewise.encoder.EncoderOutputs.Output;
+import org.lanewise.encoder.EncoderOutputs.Part;
+import org.lanewise.encoder.EncoderOutputs.Reading;
 import org.lanewise.encoder.ModelException;
 import org.lanewise.encoder.Prompts;
+import org.lanewise.encoder.TokenEmbedder.Role;
 import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.tokenizer.Tokens;
+import org.lanewise.plugin.models.Encoded;
 import org.lanewise.plugin.models.Encoder;
 
 /**
- * A small deterministic encoder: a text is its words, its vector counts them by hash. Words with a
- * meaning of their own: {@code untokenizable} and {@code poison} throw in {@code encode} and {@code
- * forward}, {@code unlimited} gives a vector with an infinite number, {@code nothing} one of zeros,
- * {@code blocked} waits for a permit of {@link #GATE}.
+ * A small deterministic encoder: a text is its words, its vector counts them by hash, the weight of
+ * a word is how often it is there, and the vector of a word is an axis. Words with a meaning of
+ * their own: {@code untokenizable} and {@code poison} throw in {@code encode} and {@code forward},
+ * {@code unlimited} gives a vector with an infinite number, {@code nothing} one of zeros, {@code
+ * blocked} waits for a permit of {@link #GATE}.
  */
 public final class TestEncoder implements Encoder {
   /** Texts with the word {@code blocked} take a permit each. */
@@ -33,9 +46,12 @@ public final class TestEncoder implements Encoder {
 
   static final String FILE = "test.properties";
 
+  private static final Map<Integer, String> WORDS = new ConcurrentHashMap<>();
+
   private final int dimensions;
   private final int maxLength;
   private final Prompts prompts;
+  private final Set<Output> outputs = EnumSet.allOf(Output.class);
   public volatile boolean closed;
   public volatile Runnable onClose = () -> {};
 
@@ -81,7 +97,12 @@ public final class TestEncoder implements Encoder {
   }
 
   @Override
-  public EncodedText encode(String text, String prompt) {
+  public Reading read(String text, String prompt, Role role, Set<Output> wanted) {
+    for (Output output : wanted) {
+      if (!outputs.contains(output)) {
+        throw new IllegalArgumentException("no " + output.label());
+      }
+    }
     String[] words = words(text, prompt);
     if (List.of(words).contains("untokenizable")) {
       throw new IllegalArgumentException("cannot tokenize this");
@@ -93,8 +114,9 @@ public final class TestEncoder implements Encoder {
     special[length - 1] = true;
     for (int i = 1; i < length - 1; i++) {
       ids[i] = words[i - 1].hashCode();
+      WORDS.put(ids[i], words[i - 1]);
     }
-    return new EncodedText(
+    Tokens tokens =
         new Tokens(
             ids,
             new int[length],
@@ -102,8 +124,8 @@ public final class TestEncoder implements Encoder {
             new int[length],
             special,
             words.length + 2 > maxLength,
-            List.of()),
-        0);
+            List.of());
+    return new Reading(List.of(new Part(new EncodedText(tokens, 0), wanted, new int[0])));
   }
 
   private static String[] words(String text, String prompt) {
@@ -116,15 +138,43 @@ public final class TestEncoder implements Encoder {
   }
 
   @Override
-  public float[][] vectors(List<EncodedText> texts) {
+  public List<Encoded> forward(List<Reading> texts) {
     if (closed) {
       throw new IllegalStateException("closed");
     }
-    float[][] vectors = new float[texts.size()][];
-    for (int i = 0; i < vectors.length; i++) {
-      vectors[i] = vector(texts.get(i).tokens());
+    return texts.stream().map(this::encoded).toList();
+  }
+
+  private Encoded encoded(Reading text) {
+    Part part = text.parts().getFirst();
+    Tokens tokens = part.text().tokens();
+    float[] vector = vector(tokens);
+    Map<String, Float> weights = new TreeMap<>();
+    List<float[]> vectors = new ArrayList<>();
+    for (int i = 1; i < tokens.length() - 1; i++) {
+      weights.merge(WORDS.get(tokens.ids()[i]), 1f, Float::sum);
+      float[] axis = new float[dimensions];
+      axis[axis(tokens.ids()[i])] = 1;
+      vectors.add(axis);
     }
-    return vectors;
+    Map<String, Float> heaviestFirst = new LinkedHashMap<>();
+    weights.entrySet().stream()
+        .sorted(Map.Entry.<String, Float>comparingByValue().reversed())
+        .forEach(weight -> heaviestFirst.put(weight.getKey(), weight.getValue()));
+    return new Encoded(
+        only(part, Output.DENSE, vector),
+        only(part, Output.SPARSE, heaviestFirst),
+        only(part, Output.MULTI_VECTOR, vectors.toArray(float[][]::new)),
+        text.tokens(),
+        text.truncated());
+  }
+
+  private static <T> Optional<T> only(Part part, Output output, T made) {
+    return part.outputs().contains(output) ? Optional.of(made) : Optional.empty();
+  }
+
+  private int axis(int id) {
+    return Math.floorMod(id * 0x9E3779B1, dimensions);
   }
 
   private float[] vector(Tokens tokens) {
@@ -140,7 +190,7 @@ public final class TestEncoder implements Encoder {
       } else if (id == "nothing".hashCode()) {
         return new float[dimensions];
       }
-      vector[Math.floorMod(id * 0x9E3779B1, dimensions)] += 1;
+      vector[axis(id)] += 1;
     }
     return vector;
   }
@@ -159,8 +209,13 @@ public final class TestEncoder implements Encoder {
   }
 
   @Override
-  public int dimensions() {
-    return dimensions;
+  public Set<Output> outputs() {
+    return outputs;
+  }
+
+  @Override
+  public OptionalInt dimensions() {
+    return OptionalInt.of(dimensions);
   }
 
   @Override

@@ -4,19 +4,21 @@ import java.io.Closeable;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.elasticsearch.action.support.PlainActionFuture;
 import org.elasticsearch.common.settings.Settings;
 import org.elasticsearch.threadpool.ExecutorBuilder;
 import org.elasticsearch.threadpool.TestThreadPool;
 import org.elasticsearch.threadpool.ThreadPool;
-import org.lanewise.encoder.Embedding;
+import org.lanewise.encoder.EncoderOutputs.Output;
 import org.lanewise.plugin.encode.EncodeRequest;
 import org.lanewise.plugin.encode.EncodeRequest.Side;
 import org.lanewise.plugin.encode.EncodeRequest.Truncate;
 import org.lanewise.plugin.encode.EncodeService;
 import org.lanewise.plugin.encode.ModelStats;
 import org.lanewise.plugin.encode.TagSelection;
+import org.lanewise.plugin.models.Encoded;
 import org.lanewise.plugin.models.ModelRegistry;
 import org.lanewise.plugin.models.Tags;
 
@@ -41,17 +43,22 @@ public final class TestService implements Closeable {
   }
 
   public static EncodeRequest request(String model, Side side, List<String> texts) {
-    return new EncodeRequest(model, texts, side, Optional.empty(), Truncate.FIRST);
+    return new EncodeRequest(
+        model,
+        EncodeRequest.all(texts, Set.of(Output.DENSE)),
+        side,
+        Optional.empty(),
+        Truncate.FIRST);
   }
 
   /** Starts a request; the future holds the answer. */
-  public PlainActionFuture<List<Embedding>> start(String model, Side side, String... texts) {
-    PlainActionFuture<List<Embedding>> future = new PlainActionFuture<>();
+  public PlainActionFuture<List<Encoded>> start(String model, Side side, String... texts) {
+    PlainActionFuture<List<Encoded>> future = new PlainActionFuture<>();
     service.embed(request(model, side, List.of(texts)), future);
     return future;
   }
 
-  public List<Embedding> embed(String model, Side side, String... texts) {
+  public List<Encoded> embed(String model, Side side, String... texts) {
     return start(model, side, texts).actionGet(10, TimeUnit.SECONDS);
   }
 

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.IntFunction;
 import org.lanewise.encoder.backend.AttentionPattern;
 import org.lanewise.encoder.model.BiasPlan;
 import org.lanewise.encoder.model.EmbeddingPlan;
@@ -22,6 +23,62 @@ final class BertFamily {
   private static final String WORDS = "embeddings.word_embeddings.weight";
 
   private BertFamily() {}
+
+  /** What the members call the weights of a layer. */
+  private record Names(
+      String query,
+      String key,
+      String value,
+      String attentionOutput,
+      String attentionNorm,
+      String input,
+      String output,
+      String norm) {}
+
+  /** The layer of modeling_bert.py, whose names most of the others kept. */
+  private static final Names BERT =
+      new Names(
+          "attention.self.query",
+          "attention.self.key",
+          "attention.self.value",
+          "attention.output.dense",
+          "attention.output.LayerNorm",
+          "intermediate.dense",
+          "output.dense",
+          "output.LayerNorm");
+
+  private static final Names DISTILBERT =
+      new Names(
+          "attention.q_lin",
+          "attention.k_lin",
+          "attention.v_lin",
+          "attention.out_lin",
+          "sa_layer_norm",
+          "ffn.lin1",
+          "ffn.lin2",
+          "output_layer_norm");
+
+  private static final Names MPNET =
+      new Names(
+          "attention.attn.q",
+          "attention.attn.k",
+          "attention.attn.v",
+          "attention.attn.o",
+          "attention.LayerNorm",
+          "intermediate.dense",
+          "output.dense",
+          "output.LayerNorm");
+
+  private static final Names ALBERT =
+      new Names(
+          "attention.query",
+          "attention.key",
+          "attention.value",
+          "attention.dense",
+          "attention.LayerNorm",
+          "ffn",
+          "ffn_output",
+          "full_layer_layer_norm");
 
   /** What the members agree in. */
   private record Shape(
@@ -79,21 +136,14 @@ final class BertFamily {
       paddingId = OptionalInt.of(id);
     }
     EmbeddingPlan embedding = embedding(config, shape, size, paddingId, projection);
-    List<LayerPlan> layers = new ArrayList<>();
-    for (int i = 0; i < shape.layers; i++) {
-      layers.add(layer(config, shape, "encoder.layer." + i + "."));
-    }
+    List<LayerPlan> layers =
+        layers(config, shape, new BiasPlan.None(), BERT, i -> "encoder.layer." + i + ".");
     if (!electra) {
       config.optionalLinear("pooler.dense", shape.hiddenSize, shape.hiddenSize);
     }
     String prefix = shifted ? "roberta." : config.family() + ".";
     return config.config(
-        shape.sizes(maxPositions(config, shape, paddingId)),
-        embedding,
-        layers,
-        Optional.empty(),
-        Optional.empty(),
-        prefix);
+        shape.sizes(maxPositions(config, shape, paddingId)), embedding, layers, prefix);
   }
 
   /** Jina's v2 models say that they are BERT with ALiBi. */
@@ -136,33 +186,19 @@ final class BertFamily {
         false);
   }
 
-  /** The layer of modeling_bert.py, whose names most of the others kept. */
-  private static LayerPlan layer(ConfigReader config, Shape shape, String in) {
-    int hidden = shape.hiddenSize;
-    return layer(
-        shape,
-        new BiasPlan.None(),
-        LinearPlan.stack(
-            config.linear(in + "attention.self.query", hidden, hidden, true),
-            config.linear(in + "attention.self.key", hidden, hidden, true),
-            config.linear(in + "attention.self.value", hidden, hidden, true)),
-        config.linear(in + "attention.output.dense", hidden, hidden, true),
-        ResidualPlan.postNorm(
-            config.layerNorm(in + "attention.output.LayerNorm", hidden, shape.epsilon)),
-        config.linear(in + "intermediate.dense", shape.intermediateSize, hidden, true),
-        config.linear(in + "output.dense", hidden, shape.intermediateSize, true),
-        ResidualPlan.postNorm(config.layerNorm(in + "output.LayerNorm", hidden, shape.epsilon)));
+  private static List<LayerPlan> layers(
+      ConfigReader config, Shape shape, BiasPlan bias, Names names, IntFunction<String> prefix) {
+    List<LayerPlan> layers = new ArrayList<>();
+    for (int i = 0; i < shape.layers; i++) {
+      layers.add(layer(config, shape, bias, names, prefix.apply(i)));
+    }
+    return layers;
   }
 
   private static LayerPlan layer(
-      Shape shape,
-      BiasPlan bias,
-      LinearPlan queryKeyValue,
-      LinearPlan attentionOutput,
-      ResidualPlan attentionResidual,
-      LinearPlan input,
-      LinearPlan output,
-      ResidualPlan residual) {
+      ConfigReader config, Shape shape, BiasPlan bias, Names names, String in) {
+    int hidden = shape.hiddenSize;
+    int between = shape.intermediateSize;
     return new LayerPlan(
         new LayerPlan.Attention(
             shape.heads,
@@ -172,14 +208,22 @@ final class BertFamily {
             AttentionPattern.EVERYTHING,
             AttentionPattern.EVERYTHING,
             bias,
-            queryKeyValue,
+            LinearPlan.stack(
+                config.linear(in + names.query, hidden, hidden, true),
+                config.linear(in + names.key, hidden, hidden, true),
+                config.linear(in + names.value, hidden, hidden, true)),
             Optional.empty(),
             Optional.empty(),
             Optional.empty(),
-            attentionOutput,
-            attentionResidual),
+            config.linear(in + names.attentionOutput, hidden, hidden, true),
+            ResidualPlan.postNorm(
+                config.layerNorm(in + names.attentionNorm, hidden, shape.epsilon))),
         new LayerPlan.FeedForward(
-            ConfigReader.activation(shape.activation), false, input, output, residual));
+            ConfigReader.activation(shape.activation),
+            false,
+            config.linear(in + names.input, between, hidden, true),
+            config.linear(in + names.output, hidden, between, true),
+            ResidualPlan.postNorm(config.layerNorm(in + names.norm, hidden, shape.epsilon))));
   }
 
   static EncoderConfig readDistilBert(ConfigReader config) {
@@ -199,31 +243,9 @@ final class BertFamily {
             config.activation("activation", "gelu"));
     EmbeddingPlan embedding =
         embedding(config, shape, hidden, OptionalInt.empty(), Optional.empty());
-    List<LayerPlan> layers = new ArrayList<>();
-    for (int i = 0; i < shape.layers; i++) {
-      String in = "transformer.layer." + i + ".";
-      layers.add(
-          layer(
-              shape,
-              new BiasPlan.None(),
-              LinearPlan.stack(
-                  config.linear(in + "attention.q_lin", hidden, hidden, true),
-                  config.linear(in + "attention.k_lin", hidden, hidden, true),
-                  config.linear(in + "attention.v_lin", hidden, hidden, true)),
-              config.linear(in + "attention.out_lin", hidden, hidden, true),
-              ResidualPlan.postNorm(config.layerNorm(in + "sa_layer_norm", hidden, shape.epsilon)),
-              config.linear(in + "ffn.lin1", shape.intermediateSize, hidden, true),
-              config.linear(in + "ffn.lin2", hidden, shape.intermediateSize, true),
-              ResidualPlan.postNorm(
-                  config.layerNorm(in + "output_layer_norm", hidden, shape.epsilon))));
-    }
-    return config.config(
-        shape.sizes(shape.positionRows),
-        embedding,
-        layers,
-        Optional.empty(),
-        Optional.empty(),
-        "distilbert.");
+    List<LayerPlan> layers =
+        layers(config, shape, new BiasPlan.None(), DISTILBERT, i -> "transformer.layer." + i + ".");
+    return config.config(shape.sizes(shape.positionRows), embedding, layers, "distilbert.");
   }
 
   /** MPNet has 32 buckets up to a distance of 128 and padding id 1 in its code, not its file. */
@@ -236,33 +258,10 @@ final class BertFamily {
     config.expectNumber("relative_attention_num_buckets", buckets, "what MPNet's code assumes");
     String table = config.table("encoder.relative_attention_bias.weight", buckets, shape.heads);
     BiasPlan bias = new BiasPlan.Buckets(table, buckets, 128);
-    List<LayerPlan> layers = new ArrayList<>();
-    for (int i = 0; i < shape.layers; i++) {
-      String in = "encoder.layer." + i + ".";
-      layers.add(
-          layer(
-              shape,
-              bias,
-              LinearPlan.stack(
-                  config.linear(in + "attention.attn.q", hidden, hidden, true),
-                  config.linear(in + "attention.attn.k", hidden, hidden, true),
-                  config.linear(in + "attention.attn.v", hidden, hidden, true)),
-              config.linear(in + "attention.attn.o", hidden, hidden, true),
-              ResidualPlan.postNorm(
-                  config.layerNorm(in + "attention.LayerNorm", hidden, shape.epsilon)),
-              config.linear(in + "intermediate.dense", shape.intermediateSize, hidden, true),
-              config.linear(in + "output.dense", hidden, shape.intermediateSize, true),
-              ResidualPlan.postNorm(
-                  config.layerNorm(in + "output.LayerNorm", hidden, shape.epsilon))));
-    }
+    List<LayerPlan> layers = layers(config, shape, bias, MPNET, i -> "encoder.layer." + i + ".");
     config.optionalLinear("pooler.dense", hidden, hidden);
     return config.config(
-        shape.sizes(maxPositions(config, shape, paddingId)),
-        embedding,
-        layers,
-        Optional.empty(),
-        Optional.empty(),
-        "mpnet.");
+        shape.sizes(maxPositions(config, shape, paddingId)), embedding, layers, "mpnet.");
   }
 
   static EncoderConfig readAlbert(ConfigReader config) {
@@ -276,33 +275,15 @@ final class BertFamily {
         config.linear("encoder.embedding_hidden_mapping_in", hidden, size, true);
     EmbeddingPlan embedding =
         embedding(config, shape, size, OptionalInt.empty(), Optional.of(projection));
-    List<LayerPlan> layers = new ArrayList<>();
-    for (int i = 0; i < shape.layers; i++) {
-      int group = (int) (i / ((double) shape.layers / groups));
-      String in = "encoder.albert_layer_groups." + group + ".albert_layers.0.";
-      layers.add(
-          layer(
-              shape,
-              new BiasPlan.None(),
-              LinearPlan.stack(
-                  config.linear(in + "attention.query", hidden, hidden, true),
-                  config.linear(in + "attention.key", hidden, hidden, true),
-                  config.linear(in + "attention.value", hidden, hidden, true)),
-              config.linear(in + "attention.dense", hidden, hidden, true),
-              ResidualPlan.postNorm(
-                  config.layerNorm(in + "attention.LayerNorm", hidden, shape.epsilon)),
-              config.linear(in + "ffn", shape.intermediateSize, hidden, true),
-              config.linear(in + "ffn_output", hidden, shape.intermediateSize, true),
-              ResidualPlan.postNorm(
-                  config.layerNorm(in + "full_layer_layer_norm", hidden, shape.epsilon))));
-    }
+    double layersOfGroup = (double) shape.layers / groups;
+    List<LayerPlan> layers =
+        layers(
+            config,
+            shape,
+            new BiasPlan.None(),
+            ALBERT,
+            i -> "encoder.albert_layer_groups." + (int) (i / layersOfGroup) + ".albert_layers.0.");
     config.optionalLinear("pooler", hidden, hidden);
-    return config.config(
-        shape.sizes(shape.positionRows),
-        embedding,
-        layers,
-        Optional.empty(),
-        Optional.empty(),
-        "albert.");
+    return config.config(shape.sizes(shape.positionRows), embedding, layers, "albert.");
   }
 }

@@ -6,6 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.TreeMap;
 import org.lanewise.encoder.backend.Activation;
 import org.lanewise.encoder.backend.NormKind;
@@ -132,6 +133,21 @@ final class ConfigReader {
     return Activation.named(name);
   }
 
+  /** Returns which layers see a window only, from the list {@code layer_types}. */
+  boolean[] slidingLayers(int count) {
+    boolean[] sliding = new boolean[count];
+    JsonNode types = json.node("layer_types");
+    boolean right = types.isArray() && types.size() == count;
+    for (int i = 0; right && i < count; i++) {
+      sliding[i] = types.get(i).asText("").equals("sliding_attention");
+      right = sliding[i] || types.get(i).asText("").equals("full_attention");
+    }
+    if (!right) {
+      json.wrong("layer_types", "[full_attention] or [sliding_attention] for each of the layers");
+    }
+    return sliding;
+  }
+
   /** Refuses a flag that says what we do not do. */
   void expectFlag(String key, boolean only, String why) {
     if (json.flag(key, only) != only) {
@@ -207,6 +223,22 @@ final class ConfigReader {
     optionalShapes.put(name + ".bias", List.of((long) out));
   }
 
+  /** Notes and returns embeddings of words and, if there are any, of types, under a LayerNorm. */
+  EmbeddingPlan wordEmbedding(int vocabulary, int size, int types, String norm, float epsilon) {
+    return new EmbeddingPlan(
+        table("embeddings.word_embeddings.weight", vocabulary, size),
+        size,
+        1,
+        Optional.empty(),
+        OptionalInt.empty(),
+        types == 0
+            ? Optional.empty()
+            : Optional.of(table("embeddings.token_type_embeddings.weight", types, size)),
+        Optional.of(layerNorm(norm, size, epsilon)),
+        Optional.empty(),
+        false);
+  }
+
   /** Notes and returns a LayerNorm with a bias. */
   NormPlan layerNorm(String name, int size, float epsilon) {
     return norm(name, NormKind.LAYER, size, true, epsilon);
@@ -219,6 +251,12 @@ final class ConfigReader {
       shapes.put(name + ".bias", List.of((long) size));
     }
     return new NormPlan(name, kind, bias, epsilon);
+  }
+
+  /** Returns the configuration of layers that nothing joins or follows. */
+  EncoderConfig config(
+      EncoderSizes sizes, EmbeddingPlan embedding, List<LayerPlan> layers, String... prefixes) {
+    return config(sizes, embedding, layers, Optional.empty(), Optional.empty(), prefixes);
   }
 
   /** Returns the configuration with all shapes that were noted. */

@@ -140,7 +140,7 @@ final class DecoderFamily {
     int firstSliding = windowed ? firstSliding(json) : shape.layers;
     boolean[] sliding = new boolean[shape.layers];
     if (windowed && json.has("layer_types")) {
-      sliding = ModernBertFamily.LayerTypes.sliding(config, shape.layers);
+      sliding = config.slidingLayers(shape.layers);
     } else {
       for (int i = firstSliding; i < shape.layers; i++) {
         sliding[i] = true;
@@ -198,7 +198,7 @@ final class DecoderFamily {
 
   private static boolean[] gemmaSliding(ConfigReader config, int count) {
     if (config.json().has("layer_types")) {
-      return ModernBertFamily.LayerTypes.sliding(config, count);
+      return config.slidingLayers(count);
     }
     String key =
         config.json().has("sliding_window_pattern")

@@ -40,7 +40,7 @@ public final class Families {
       Map.of(
           "jina_embeddings_v3", "its task adapters (LoRA)",
           "xlm-roberta-flash", "its task adapters (LoRA)",
-          "deberta", "the attention of the first DeBERTa");
+          "deberta", "the attention layers of the first DeBERTa");
 
   private Families() {}
 

@@ -3,7 +3,6 @@ package org.lanewise.encoder.family;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
 import org.lanewise.encoder.backend.AttentionPattern;
 import org.lanewise.encoder.model.BiasPlan;
 import org.lanewise.encoder.model.EmbeddingPlan;
@@ -32,9 +31,7 @@ final class GteFamily {
     int headSize = config.headSize("hidden_size", hidden, "num_attention_heads", heads);
     int intermediate = config.size("intermediate_size");
     int vocabulary = config.vocabulary();
-    int absentTypes = config.family().equals("new") ? 0 : 1;
-    int types =
-        json.optionalInteger("type_vocab_size", 0, ConfigReader.MAX_SIZE).orElse(absentTypes);
+    int types = json.optionalInteger("type_vocab_size", 0, ConfigReader.MAX_SIZE).orElse(1);
     float epsilon = config.epsilon("layer_norm_eps", 1e-12);
     String activation = config.activation("hidden_act", "gelu");
     boolean packed = json.flag("pack_qkv", true);
@@ -42,19 +39,7 @@ final class GteFamily {
     RotaryPlan rotary =
         RotaryReader.read(config, headSize, "full_attention", "rope_theta", theta, true);
     EmbeddingPlan embedding =
-        new EmbeddingPlan(
-            config.table("embeddings.word_embeddings.weight", vocabulary, hidden),
-            hidden,
-            1,
-            Optional.empty(),
-            OptionalInt.empty(),
-            types == 0
-                ? Optional.empty()
-                : Optional.of(
-                    config.table("embeddings.token_type_embeddings.weight", types, hidden)),
-            Optional.of(config.layerNorm("embeddings.LayerNorm", hidden, epsilon)),
-            Optional.empty(),
-            false);
+        config.wordEmbedding(vocabulary, hidden, types, "embeddings.LayerNorm", epsilon);
     int count = config.layers("num_hidden_layers");
     List<LayerPlan> layers = new ArrayList<>();
     for (int i = 0; i < count; i++) {
@@ -100,7 +85,6 @@ final class GteFamily {
             config.positions("max_position_embeddings"),
             types,
             activation);
-    return config.config(
-        sizes, embedding, layers, Optional.empty(), Optional.empty(), "new.", "gte.");
+    return config.config(sizes, embedding, layers, "new.", "gte.");
   }
 }

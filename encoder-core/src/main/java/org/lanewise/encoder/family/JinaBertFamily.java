@@ -3,7 +3,6 @@ package org.lanewise.encoder.family;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
 import org.lanewise.encoder.backend.AttentionPattern;
 import org.lanewise.encoder.model.BiasPlan;
 import org.lanewise.encoder.model.EmbeddingPlan;
@@ -15,8 +14,9 @@ import org.lanewise.encoder.model.NormPlan;
 import org.lanewise.encoder.model.ResidualPlan;
 
 /**
- * Jina's v2 models: BERT with ALiBi and a gated feed-forward block. Those for code (jina-bert-v2-
- * qk-post-norm) normalise queries and keys as well, and call the block's weights otherwise.
+ * Jina's v2 models: BERT with ALiBi and a gated feed-forward block. Those for code ({@code
+ * jina-bert-v2-qk-post-norm}) normalise queries and keys as well, and call the block's weights
+ * otherwise.
  */
 final class JinaBertFamily {
   private JinaBertFamily() {}
@@ -31,16 +31,7 @@ final class JinaBertFamily {
     int types = config.optionalSize("type_vocab_size", 2);
     String activation = gateActivation(config);
     EmbeddingPlan embedding =
-        new EmbeddingPlan(
-            config.table("embeddings.word_embeddings.weight", vocabulary, hidden),
-            hidden,
-            1,
-            Optional.empty(),
-            OptionalInt.empty(),
-            Optional.of(config.table("embeddings.token_type_embeddings.weight", types, hidden)),
-            Optional.of(config.layerNorm("embeddings.LayerNorm", hidden, epsilon)),
-            Optional.empty(),
-            false);
+        config.wordEmbedding(vocabulary, hidden, types, "embeddings.LayerNorm", epsilon);
     boolean code =
         config.json().node("auto_map").path("AutoModel").asText("").contains("qk-post-norm");
     int count = config.layers("num_hidden_layers");
@@ -101,7 +92,7 @@ final class JinaBertFamily {
             config.positions("max_position_embeddings"),
             types,
             activation);
-    return config.config(sizes, embedding, layers, Optional.empty(), Optional.empty(), "bert.");
+    return config.config(sizes, embedding, layers, "bert.");
   }
 
   private static String gateActivation(ConfigReader config) {

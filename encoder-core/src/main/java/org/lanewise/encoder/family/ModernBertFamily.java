@@ -1,6 +1,5 @@
 package org.lanewise.encoder.family;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -113,10 +112,10 @@ final class ModernBertFamily {
   }
 
   private static boolean[] sliding(ConfigReader config, int count) {
-    boolean[] sliding = new boolean[count];
     if (config.json().has("layer_types")) {
-      return LayerTypes.sliding(config, count);
+      return config.slidingLayers(count);
     }
+    boolean[] sliding = new boolean[count];
     int every =
         config
             .json()
@@ -126,26 +125,5 @@ final class ModernBertFamily {
       sliding[i] = i % every != 0;
     }
     return sliding;
-  }
-
-  /** The list of transformers 5 that says which layers see a window only. */
-  static final class LayerTypes {
-    private LayerTypes() {}
-
-    static boolean[] sliding(ConfigReader config, int count) {
-      boolean[] sliding = new boolean[count];
-      JsonNode types = config.json().node("layer_types");
-      boolean right = types.isArray() && types.size() == count;
-      for (int i = 0; right && i < count; i++) {
-        sliding[i] = types.get(i).asText("").equals("sliding_attention");
-        right = sliding[i] || types.get(i).asText("").equals("full_attention");
-      }
-      if (!right) {
-        config
-            .json()
-            .wrong("layer_types", "[full_attention] or [sliding_attention] for each of the layers");
-      }
-      return sliding;
-    }
   }
 }

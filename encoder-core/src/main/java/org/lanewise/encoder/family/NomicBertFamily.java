@@ -3,7 +3,6 @@ package org.lanewise.encoder.family;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
 import org.lanewise.encoder.backend.AttentionPattern;
 import org.lanewise.encoder.model.BiasPlan;
 import org.lanewise.encoder.model.EmbeddingPlan;
@@ -34,7 +33,8 @@ final class NomicBertFamily {
     }
     int vocabulary = config.vocabulary();
     int types = json.optionalInteger("type_vocab_size", 0, ConfigReader.MAX_SIZE).orElse(2);
-    float epsilon = config.epsilon(own ? "layer_norm_epsilon" : "layer_norm_eps", 1e-12);
+    float epsilon =
+        own ? config.epsilon("layer_norm_epsilon", 1e-5) : config.epsilon("layer_norm_eps", 1e-12);
     int intermediate =
         own ? config.optionalSize("n_inner", 4 * hidden) : config.size("intermediate_size");
     int positions = config.positions(own ? "n_positions" : "max_position_embeddings");
@@ -54,20 +54,7 @@ final class NomicBertFamily {
             own ? "rotary_emb_base" : "rope_theta",
             own ? 10_000 : 1000,
             !own);
-    EmbeddingPlan embedding =
-        new EmbeddingPlan(
-            config.table("embeddings.word_embeddings.weight", vocabulary, hidden),
-            hidden,
-            1,
-            Optional.empty(),
-            OptionalInt.empty(),
-            types == 0
-                ? Optional.empty()
-                : Optional.of(
-                    config.table("embeddings.token_type_embeddings.weight", types, hidden)),
-            Optional.of(config.layerNorm("emb_ln", hidden, epsilon)),
-            Optional.empty(),
-            false);
+    EmbeddingPlan embedding = config.wordEmbedding(vocabulary, hidden, types, "emb_ln", epsilon);
     int count = config.layers(own ? "n_layer" : "num_hidden_layers");
     List<LayerPlan> layers = new ArrayList<>();
     for (int i = 0; i < count; i++) {
@@ -100,8 +87,7 @@ final class NomicBertFamily {
     EncoderSizes sizes =
         new EncoderSizes(
             vocabulary, hidden, count, heads, intermediate, positions, types, activation);
-    return config.config(
-        sizes, embedding, layers, Optional.empty(), Optional.empty(), "bert.", "nomic_bert.");
+    return config.config(sizes, embedding, layers, "bert.", "nomic_bert.");
   }
 
   private static String gate(ConfigReader config) {
@@ -136,7 +122,9 @@ final class NomicBertFamily {
     config.expectFlag("rotary_emb_interleaved", false, "pairs that lie half a head apart");
     config.expectFlag("scale_attn_weights", true, "scores divided by the root of the head size");
     config.expectFlag("scale_attn_by_inverse_layer_idx", false, "the same scale in every layer");
-    config.expectNumber("rotary_emb_fraction", 1, "heads are rotated whole");
+    if (json.node("rotary_emb_fraction").doubleValue() != 1) {
+      json.wrong("rotary_emb_fraction", "1: heads are rotated whole; where it is missing none is");
+    }
     config.expectAbsent("rotary_emb_scale_base", "rotation without decay");
     if (!json.has("rotary_scaling_factor")) {
       return positions;

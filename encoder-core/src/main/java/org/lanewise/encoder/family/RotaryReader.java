@@ -132,6 +132,9 @@ final class RotaryReader {
     double factor = number(json, "factor", 1);
     double low = number(json, "low_freq_factor", 1);
     double high = number(json, "high_freq_factor", 4);
+    if (high <= low) {
+      json.wrong("high_freq_factor", "more than [low_freq_factor]");
+    }
     double length = number(json, "original_max_position_embeddings", 8192);
     List<Float> scaled = new ArrayList<>();
     for (float each : frequencies) {

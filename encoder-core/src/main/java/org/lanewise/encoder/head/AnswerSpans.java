@@ -37,7 +37,8 @@ public final class AnswerSpans {
     }
     AnswerSpan best = new AnswerSpan(from, from, start[from] + end[from]);
     for (int first = from; first < to; first++) {
-      for (int last = first; last < Math.min(to, first + mostTokens); last++) {
+      int longest = Math.min(to - first, mostTokens);
+      for (int last = first; last < first + longest; last++) {
         float score = start[first] + end[last];
         if (score > best.score()) {
           best = new AnswerSpan(first, last, score);

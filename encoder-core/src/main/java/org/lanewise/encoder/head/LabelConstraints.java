@@ -31,7 +31,7 @@ public record LabelConstraints(boolean[] start, boolean[][] transitions, boolean
    * @throws IllegalArgumentException as {@link #bio} and {@link #bioes}
    */
   public static LabelConstraints of(List<String> labels) {
-    if (!labels.stream().allMatch(Tag::isTag)) {
+    if (!Spans.mark(labels)) {
       boolean[][] transitions = new boolean[labels.size()][];
       for (int from = 0; from < transitions.length; from++) {
         transitions[from] = free(labels.size());

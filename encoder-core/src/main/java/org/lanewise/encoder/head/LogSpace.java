@@ -40,11 +40,19 @@ final class LogSpace {
     return probabilities;
   }
 
-  /** Returns 1 / (1 + exp(-score)) of each score. */
+  /**
+   * Returns 1 / (1 + exp(-score)) of each score.
+   *
+   * @throws IllegalArgumentException if one is no number
+   */
   static double[] sigmoid(double[] scores) {
     double[] probabilities = new double[scores.length];
     for (int i = 0; i < scores.length; i++) {
       probabilities[i] = 1 / (1 + Math.exp(-scores[i]));
+      if (Double.isNaN(probabilities[i])) {
+        throw new IllegalArgumentException(
+            "score [" + i + "] is no number: the weights or the states are not finite");
+      }
     }
     return probabilities;
   }

@@ -101,7 +101,8 @@ enum NormalizationForm implements Normalizer {
         if (changed || Table.rank(entry) > 0) {
           ACTIVE_CANONICAL.set(c);
         }
-        if (Table.parts(compatibility.entry(c)) > 0 && Table.parts(entry) == 0) {
+        if (Table.parts(compatibility.entry(c)) > 0
+            && !java.text.Normalizer.isNormalized(Character.toString(c), Form.NFKC)) {
           ACTIVE_COMPATIBILITY.set(c);
         }
       }

@@ -3,6 +3,9 @@ package org.lanewise.encoder.backend;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.function.DoubleUnaryOperator;
 import java.util.function.UnaryOperator;
 import jdk.incubator.vector.FloatVector;
@@ -38,6 +41,21 @@ final class VectorMathTest {
     assertTrue(absolute < 1.5e-6, "error of gelu: " + absolute);
     assertEquals(1e30f, lane(VectorMath::gelu, 1e30f));
     assertEquals(0f, Math.abs(lane(VectorMath::gelu, -1e30f)));
+  }
+
+  @Test
+  void geluOfAPanelIsGelu() {
+    int lanes = VectorBackend.FLOATS.length();
+    float[] inputs = new float[3 * 2 * lanes];
+    for (int i = 0; i < inputs.length; i++) {
+      inputs[i] = -6 + 12f * i / (inputs.length - 1);
+    }
+    MemorySegment data = Arena.ofAuto().allocateFrom(ValueLayout.JAVA_FLOAT, inputs);
+    VectorMath.geluPanel(data, 0, 2L * lanes * Float.BYTES, 3);
+    for (int i = 0; i < inputs.length; i++) {
+      float alone = lane(VectorMath::gelu, inputs[i]);
+      assertEquals(alone, data.getAtIndex(ValueLayout.JAVA_FLOAT, i), "of " + inputs[i]);
+    }
   }
 
   @Test

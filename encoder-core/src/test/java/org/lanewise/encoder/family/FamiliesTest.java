@@ -31,7 +31,7 @@ class FamiliesTest {
   private static final String OWN_NOMIC =
       """
       {"model_type": "nomic_bert", "vocab_size": 50, "n_embd": 16, "n_layer": 2, "n_head": 2,
-       "n_inner": 20, "n_positions": 8192, "activation_function": "swiglu"}
+       "n_inner": 20, "n_positions": 8192, "activation_function": "swiglu", "rotary_emb_fraction": 1.0}
       """;
 
   private static ObjectNode json(String text) {
@@ -84,6 +84,8 @@ class FamiliesTest {
         "new; {\"logn_attention_scale\": true}; [logn_attention_scale]; false",
         "gte; {\"rope_parameters\": {\"rope_type\": \"yarn\"}}; rope_type [yarn]; llama3",
         "eurobert; {\"rope_scaling\": {\"type\": \"dynamic\"}}; type [dynamic]; linear",
+        "eurobert; {\"rope_scaling\": {\"type\": \"llama3\", \"low_freq_factor\": 4.0}};"
+            + " [high_freq_factor]; more than [low_freq_factor]",
         "eurobert; {\"head_dim\": 7}; [7]; even",
         "qwen3; {\"num_key_value_heads\": 3}; [num_key_value_heads] is 3; divisor",
         "qwen3; {\"head_dim\": 1048576}; [head_dim]; at most",
@@ -118,6 +120,7 @@ class FamiliesTest {
         "{\"causal\": true}; [causal]",
         "{\"rotary_emb_interleaved\": true}; [rotary_emb_interleaved]",
         "{\"rotary_emb_fraction\": 0.5}; [rotary_emb_fraction] is 0.5",
+        "{\"rotary_emb_fraction\": null}; [rotary_emb_fraction] is null",
         "{\"rotary_emb_scale_base\": 512}; [rotary_emb_scale_base]",
         "{\"activation_function\": \"gelu\"}; activation_function [gelu]",
       })
@@ -127,6 +130,19 @@ class FamiliesTest {
     List<String> problems = new ArrayList<>();
     assertTrue(read(json, problems).isEmpty(), change);
     assertTrue(String.join("\n", problems).contains(found), problems.toString());
+  }
+
+  @Test
+  void whatIsMissingIsWhatTheOwnCodeMakesOfThat() {
+    ObjectNode unturned = json(OWN_NOMIC).without(List.of("rotary_emb_fraction"));
+    List<String> problems = new ArrayList<>();
+    assertTrue(read(unturned, problems).isEmpty());
+    assertTrue(
+        problems.getFirst().contains("[rotary_emb_fraction] is missing"), problems.toString());
+    EncoderConfig nomic = good(json(OWN_NOMIC));
+    assertEquals(1e-5f, nomic.embedding().norm().orElseThrow().epsilon());
+    assertEquals(2, nomic.typeVocabularySize());
+    assertEquals(1, good(json(SIZES).put("model_type", "new")).typeVocabularySize());
   }
 
   @Test

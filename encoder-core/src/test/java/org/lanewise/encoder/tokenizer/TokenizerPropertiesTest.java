@@ -146,13 +146,33 @@ class TokenizerPropertiesTest {
         }
       }
       String text = builder.toString();
-      NormalizedText normalized = new NormalizedText(text, 0, text.length());
-      form.normalize(normalized);
       assertEquals(
           escape(java.text.Normalizer.normalize(text, javaForm)),
-          escape(new String(normalized.chars(), 0, normalized.length())),
+          escape(normalize(form, text)),
           escape(text) + " " + SEED_NOTE);
     }
+  }
+
+  /** Nothing beside the code point that would have the text normalised anyway. */
+  @ParameterizedTest
+  @EnumSource
+  void decomposesEveryCodePointAloneAsJavaDoes(NormalizationForm form) {
+    Form javaForm = Form.valueOf(form.name());
+    for (int c = 0; c <= Character.MAX_CODE_POINT; c++) {
+      String text = Character.toString(c);
+      if (Character.getType(c) != Character.SURROGATE && !CharacterFacts.isNeverDecomposed(c)) {
+        String expected = java.text.Normalizer.normalize(text, javaForm);
+        String normalized = normalize(form, text);
+        if (!expected.equals(normalized)) {
+          assertEquals(escape(expected), escape(normalized), escape(text));
+        }
+      }
+    }
+  }
+
+  @Test
+  void compatibilityFormsReplaceWhatOnlyDecomposesFurther() {
+    assertEquals("\u3b41 \u0313\u0300", normalize(NormalizationForm.NFKC, "\u3b41\u1fcd"));
   }
 
   @Test
@@ -302,6 +322,12 @@ class TokenizerPropertiesTest {
         run.get();
       }
     }
+  }
+
+  private static String normalize(NormalizationForm form, String text) {
+    NormalizedText normalized = new NormalizedText(text, 0, text.length());
+    form.normalize(normalized);
+    return new String(normalized.chars(), 0, normalized.length());
   }
 
   private static void assertRefused(

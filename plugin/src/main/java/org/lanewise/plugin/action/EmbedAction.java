@@ -3,6 +3,7 @@ package org.lanewise.plugin.action;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.action.ActionRequest;
 import org.elasticsearch.action.ActionRequestValidationException;
@@ -18,11 +19,12 @@ import org.elasticsearch.tasks.Task;
 import org.elasticsearch.transport.TransportService;
 import org.elasticsearch.xcontent.ToXContentObject;
 import org.elasticsearch.xcontent.XContentBuilder;
-import org.lanewise.encoder.Embedding;
+import org.lanewise.encoder.EncoderOutputs.Output;
 import org.lanewise.plugin.encode.EncodeRequest;
 import org.lanewise.plugin.encode.EncodeRequest.Side;
 import org.lanewise.plugin.encode.EncodeRequest.Truncate;
 import org.lanewise.plugin.encode.EncodeService;
+import org.lanewise.plugin.models.Encoded;
 
 /** Embeds texts on the node that is asked; requests and responses never travel. */
 public final class EmbedAction extends TransportAction<EmbedAction.Request, EmbedAction.Response> {
@@ -51,8 +53,12 @@ public final class EmbedAction extends TransportAction<EmbedAction.Request, Embe
   protected void doExecute(Task task, Request request, ActionListener<Response> listener) {
     service.embed(
         new EncodeRequest(
-            request.modelId, request.texts, request.side, request.promptName, Truncate.FIRST),
-        listener.map(embeddings -> new Response(request.modelId, embeddings)));
+            request.modelId,
+            EncodeRequest.all(request.texts, request.outputs),
+            request.side,
+            request.promptName,
+            Truncate.FIRST),
+        listener.map(answers -> new Response(request.modelId, answers)));
   }
 
   /** Returns what keeps texts from being a request, or null. */
@@ -82,13 +88,20 @@ public final class EmbedAction extends TransportAction<EmbedAction.Request, Embe
     private final List<String> texts;
     private final Side side;
     private final Optional<String> promptName;
+    private final Set<Output> outputs;
 
     /** Creates a request; see {@link EncodeRequest} for the parameters. */
-    public Request(String modelId, List<String> texts, Side side, Optional<String> promptName) {
+    public Request(
+        String modelId,
+        List<String> texts,
+        Side side,
+        Optional<String> promptName,
+        Set<Output> outputs) {
       this.modelId = modelId;
       this.texts = List.copyOf(texts);
       this.side = side;
       this.promptName = promptName;
+      this.outputs = Set.copyOf(outputs);
     }
 
     @Override
@@ -102,19 +115,19 @@ public final class EmbedAction extends TransportAction<EmbedAction.Request, Embe
     }
   }
 
-  /** The vectors, in the order of the texts. */
+  /** What was made of the texts, in their order. */
   public static final class Response extends ActionResponse implements ToXContentObject {
     private final String modelId;
-    private final List<Embedding> embeddings;
+    private final List<Encoded> answers;
 
-    Response(String modelId, List<Embedding> embeddings) {
+    Response(String modelId, List<Encoded> answers) {
       this.modelId = modelId;
-      this.embeddings = embeddings;
+      this.answers = answers;
     }
 
-    /** Returns one embedding for each text, in order. */
-    public List<Embedding> embeddings() {
-      return embeddings;
+    /** Returns one answer for each text, in order. */
+    public List<Encoded> answers() {
+      return answers;
     }
 
     @Override
@@ -125,11 +138,23 @@ public final class EmbedAction extends TransportAction<EmbedAction.Request, Embe
     @Override
     public XContentBuilder toXContent(XContentBuilder builder, Params params) throws IOException {
       builder.startObject().field("model_id", modelId).startArray("text_embedding");
-      for (Embedding embedding : embeddings) {
+      for (Encoded answer : answers) {
         builder.startObject();
-        builder.array("embedding", embedding.vector());
-        builder.field("tokens", embedding.tokens());
-        builder.field("is_truncated", embedding.truncated());
+        if (answer.dense().isPresent()) {
+          builder.array("embedding", answer.dense().get());
+        }
+        if (answer.sparse().isPresent()) {
+          builder.field("sparse_embedding", answer.sparse().get());
+        }
+        if (answer.multiVector().isPresent()) {
+          builder.startArray("token_embeddings");
+          for (float[] vector : answer.multiVector().get()) {
+            builder.value(vector);
+          }
+          builder.endArray();
+        }
+        builder.field("tokens", answer.tokens());
+        builder.field("is_truncated", answer.truncated());
         builder.endObject();
       }
       return builder.endArray().endObject();

@@ -8,7 +8,7 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
-import java.util.function.Function;
+import java.util.function.IntFunction;
 import org.elasticsearch.ElasticsearchException;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.logging.LogManager;
@@ -25,8 +25,8 @@ import org.elasticsearch.tasks.TaskCancelledException;
 final class EncodeCall<T, R> {
   private static final Logger logger = LogManager.getLogger(EncodeCall.class);
 
-  private final List<String> texts;
-  private final Function<String, T> reader;
+  private final int size;
+  private final IntFunction<T> reader;
   private final BooleanSupplier abandoned;
   private final Executor replies;
   private final ActionListener<List<R>> listener;
@@ -37,33 +37,33 @@ final class EncodeCall<T, R> {
   /**
    * Creates a call of at least one text.
    *
-   * @param reader what the model reads of a text; throws where it is refused
+   * @param reader what the model reads of the text at a place; throws where it is refused
    * @param abandoned whether nobody waits any more, so that the texts left need not be computed
    */
   EncodeCall(
-      List<String> texts,
-      Function<String, T> reader,
+      int size,
+      IntFunction<T> reader,
       BooleanSupplier abandoned,
       Executor replies,
       ActionListener<List<R>> listener) {
-    this.texts = texts;
+    this.size = size;
     this.reader = reader;
     this.abandoned = abandoned;
     this.replies = replies;
     this.listener = listener;
-    this.answers = new ArrayList<>(Collections.nCopies(texts.size(), null));
-    this.unfinished = new AtomicInteger(texts.size());
+    this.answers = new ArrayList<>(Collections.nCopies(size, null));
+    this.unfinished = new AtomicInteger(size);
   }
 
   int size() {
-    return texts.size();
+    return size;
   }
 
   T read(int index) {
     if (abandoned.getAsBoolean()) {
       throw new TaskCancelledException("nobody waits for the answer any more");
     }
-    return reader.apply(texts.get(index));
+    return reader.apply(index);
   }
 
   void succeed(int index, R answer) {

@@ -2,19 +2,35 @@ package org.lanewise.plugin.encode;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import org.lanewise.encoder.EncoderOutputs.Output;
 import org.lanewise.encoder.Prompts;
+import org.lanewise.encoder.TokenEmbedder.Role;
 
 /**
- * Texts that want vectors.
+ * Texts that want vectors, or whatever else an encoder makes.
  *
  * @param modelId the model to use
- * @param texts what to encode, each with a character that {@linkplain #hasText is text}
+ * @param texts what to encode
  * @param side which of the model's prompts goes in front
  * @param promptName the prompt to use instead of that of the side; the model must have it
  * @param truncate what to do with texts longer than the model takes
  */
 public record EncodeRequest(
-    String modelId, List<String> texts, Side side, Optional<String> promptName, Truncate truncate) {
+    String modelId, List<Text> texts, Side side, Optional<String> promptName, Truncate truncate) {
+
+  /**
+   * A text and what is wanted of it.
+   *
+   * @param text has a character that {@linkplain #hasText is text}
+   * @param outputs at least one
+   */
+  public record Text(String text, Set<Output> outputs) {
+    /** Copies the set. */
+    public Text {
+      outputs = Set.copyOf(outputs);
+    }
+  }
 
   /** What a text is, which decides the prompt; the names are those of sentence-transformers. */
   public enum Side {
@@ -22,6 +38,11 @@ public record EncodeRequest(
     INGEST,
     /** A question. */
     SEARCH;
+
+    /** Returns what the text is to late interaction. */
+    Role role() {
+      return this == SEARCH ? Role.QUERY : Role.DOCUMENT;
+    }
 
     private List<String> prompts() {
       return switch (this) {
@@ -41,6 +62,11 @@ public record EncodeRequest(
 
   public EncodeRequest {
     texts = List.copyOf(texts);
+  }
+
+  /** Returns the same of each text. */
+  public static List<Text> all(List<String> texts, Set<Output> outputs) {
+    return texts.stream().map(text -> new Text(text, outputs)).toList();
   }
 
   /** Returns whether the text has anything to encode: a character neither blank nor invisible. */

@@ -7,13 +7,16 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import org.elasticsearch.action.ActionListener;
+import org.elasticsearch.action.support.ContextPreservingActionListener;
+import org.elasticsearch.common.util.concurrent.ThreadContext;
 import org.elasticsearch.threadpool.ThreadPool;
+import org.lanewise.encoder.AnswerFinder;
 import org.lanewise.encoder.AnswerFinder.Answer;
-import org.lanewise.encoder.AnswerFinder.Reading;
-import org.lanewise.encoder.Embedding;
 import org.lanewise.encoder.EncodedText;
+import org.lanewise.encoder.EncoderOutputs.Reading;
 import org.lanewise.plugin.LanewiseSettings;
 import org.lanewise.plugin.models.Answerer;
+import org.lanewise.plugin.models.Encoded;
 import org.lanewise.plugin.models.Encoder;
 import org.lanewise.plugin.models.Model;
 import org.lanewise.plugin.models.ModelRegistry;
@@ -37,15 +40,19 @@ public final class EncodeService implements Closeable {
   private final LanewiseSettings settings;
   private final Lane bulk;
   private final Lane search;
-  private final WorkQueues<Encoder, EncodedText, Embedding> embedding;
+  private final ThreadContext threadContext;
+  private final QueryCache queries;
+  private final WorkQueues<Encoder, Reading, Encoded> embedding;
   private final WorkQueues<Tagger, Tagger.Text, Tags> tagging;
   private final WorkQueues<Reranker, EncodedText, Relevance> reranking;
-  private final WorkQueues<Answerer, Reading, Optional<Answer>> answering;
+  private final WorkQueues<Answerer, AnswerFinder.Reading, Optional<Answer>> answering;
 
   /** Creates a service that owns the registry and closes it with itself. */
   public EncodeService(ModelRegistry registry, LanewiseSettings settings, ThreadPool threadPool) {
     this.registry = registry;
     this.settings = settings;
+    threadContext = threadPool.getThreadContext();
+    queries = new QueryCache(settings.queryCacheBytes());
     bulk =
         new Lane(
             "bulk",
@@ -60,54 +67,78 @@ public final class EncodeService implements Closeable {
             threadPool.info(SEARCH_POOL).getMax(),
             threadPool.executor(SEARCH_POOL),
             threadPool.executor(ThreadPool.Names.SEARCH_COORDINATION));
-    embedding = queues(Encoder.class, "an encoder", threadPool);
-    tagging = queues(Tagger.class, "a tagger or a classifier", threadPool);
-    reranking = queues(Reranker.class, "a reranker", threadPool);
-    answering = queues(Answerer.class, "a model that answers questions", threadPool);
+    embedding = queues(Encoder.class, "an encoder");
+    tagging = queues(Tagger.class, "a tagger or a classifier");
+    reranking = queues(Reranker.class, "a reranker");
+    answering = queues(Answerer.class, "a model that answers questions");
   }
 
-  private <M extends Model<T, R>, T, R> WorkQueues<M, T, R> queues(
-      Class<M> type, String expected, ThreadPool threadPool) {
+  private <M extends Model<T, R>, T, R> WorkQueues<M, T, R> queues(Class<M> type, String expected) {
     return new WorkQueues<>(
-        type,
-        expected,
-        registry,
-        bulk,
-        search,
-        settings.batchTokens(),
-        threadPool.getThreadContext());
+        type, expected, registry, bulk, search, settings.batchTokens(), threadContext);
   }
 
   /**
-   * Hands over one embedding for each text, in order. Never blocks; the listener is called exactly
-   * once, in the caller's thread context, with the embeddings or with the first error of any text:
-   * 404 for an unknown model, 429 where the queue is full, 400 for a text that is refused or a
-   * model that is no encoder.
+   * Hands over what was made of each text, in order. Never blocks; the listener is called exactly
+   * once, in the caller's thread context, with the answers or with the first error of any text: 404
+   * for an unknown model, 429 where the queue is full, 400 for a text that is refused, a model that
+   * is no encoder, or one that has not got what is wanted.
    */
-  public void embed(EncodeRequest request, ActionListener<List<Embedding>> listener) {
+  public void embed(EncodeRequest request, ActionListener<List<Encoded>> listener) {
+    if (!request.isQuery()) {
+      compute(request, bulk, listener);
+      return;
+    }
+    ActionListener<List<Encoded>> answer =
+        ContextPreservingActionListener.wrapPreservingContext(listener, threadContext);
+    registry.open(
+        request.modelId(),
+        answer.delegateFailureAndWrap(
+            (asker, open) -> {
+              if (!(open.model() instanceof Encoder encoder)) {
+                compute(request, search, asker);
+                return;
+              }
+              Optional<Encoded> known = queries.get(encoder, request);
+              if (known.isPresent()) {
+                asker.onResponse(List.of(known.get()));
+                return;
+              }
+              compute(
+                  request,
+                  search,
+                  asker.map(
+                      made -> {
+                        queries.put(encoder, request, made);
+                        return made;
+                      }));
+            }));
+  }
+
+  private void compute(EncodeRequest request, Lane lane, ActionListener<List<Encoded>> listener) {
     embedding.submit(
         request.modelId(),
         request.texts(),
-        request.isQuery() ? search : bulk,
+        lane,
         encoder -> {
           String prompt = request.prompt(encoder.prompts());
-          return text -> encode(encoder, text, prompt, request.truncate());
+          return text -> read(encoder, text, prompt, request);
         },
         listener);
   }
 
-  private static EncodedText encode(
-      Encoder encoder, String text, String prompt, EncodeRequest.Truncate truncate) {
-    EncodedText encoded = encoder.encode(text, prompt);
-    if (encoder.truncated(encoded) && truncate == EncodeRequest.Truncate.NONE) {
+  private static Reading read(
+      Encoder encoder, EncodeRequest.Text text, String prompt, EncodeRequest request) {
+    Reading reading = encoder.read(text.text(), prompt, request.side().role(), text.outputs());
+    if (reading.truncated() && request.truncate() == EncodeRequest.Truncate.NONE) {
       throw new IllegalArgumentException(
           "Input too large. The tokenized input length ["
-              + encoder.countTokens(text, prompt)
+              + encoder.countTokens(text.text(), prompt)
               + "] exceeds the maximum sequence length ["
               + encoder.maxLength()
               + "]");
     }
-    return encoded;
+    return reading;
   }
 
   /**
@@ -188,6 +219,7 @@ public final class EncodeService implements Closeable {
         settings.queueCapacity(),
         bulk.stats(),
         search.stats(),
+        queries.stats(),
         models);
   }
 

@@ -17,6 +17,7 @@ import org.elasticsearch.xcontent.XContentBuilder;
  * @param queueCapacity most texts that may wait in each lane
  * @param bulk how full the bulk lane is
  * @param search how full the search lane is
+ * @param queryCache what was asked again
  * @param models the models used so far, by id
  */
 public record ServiceStats(
@@ -25,6 +26,7 @@ public record ServiceStats(
     int queueCapacity,
     LaneStats bulk,
     LaneStats search,
+    QueryCacheStats queryCache,
     Map<String, ModelStats> models)
     implements Writeable, ToXContentFragment {
 
@@ -40,6 +42,7 @@ public record ServiceStats(
         in.readVInt(),
         new LaneStats(in),
         new LaneStats(in),
+        new QueryCacheStats(in),
         in.readMap(ModelStats::new));
   }
 
@@ -50,6 +53,7 @@ public record ServiceStats(
     out.writeVInt(queueCapacity);
     bulk.writeTo(out);
     search.writeTo(out);
+    queryCache.writeTo(out);
     out.writeMap(models, StreamOutput::writeWriteable);
   }
 
@@ -67,6 +71,7 @@ public record ServiceStats(
     bulk.toXContent(builder.startObject("bulk"), params).endObject();
     search.toXContent(builder.startObject("search"), params).endObject();
     builder.endObject();
+    queryCache.toXContent(builder.startObject("query_cache"), params).endObject();
     builder.startObject("models");
     for (Map.Entry<String, ModelStats> model : new TreeMap<>(models).entrySet()) {
       builder.field(model.getKey(), model.getValue());

@@ -53,12 +53,16 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
     this.threadContext = threadContext;
   }
 
-  /** Queues texts that are wanted whatever happens. */
-  void submit(
+  /**
+   * Queues texts that are wanted whatever happens.
+   *
+   * @param <S> a text as the caller has it
+   */
+  <S> void submit(
       String modelId,
-      List<String> texts,
+      List<S> texts,
       Lane lane,
-      Function<M, Function<String, T>> reader,
+      Function<M, Function<S, T>> reader,
       ActionListener<List<R>> listener) {
     submit(modelId, texts, lane, reader, () -> false, listener);
   }
@@ -68,12 +72,13 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
    *
    * @param reader makes of the open model what makes of a text what the model reads
    * @param abandoned whether nobody waits any more, so that the texts left need not be computed
+   * @param <S> a text as the caller has it
    */
-  void submit(
+  <S> void submit(
       String modelId,
-      List<String> texts,
+      List<S> texts,
       Lane lane,
-      Function<M, Function<String, T>> reader,
+      Function<M, Function<S, T>> reader,
       BooleanSupplier abandoned,
       ActionListener<List<R>> listener) {
     ActionListener<List<R>> answer =
@@ -97,8 +102,14 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
             M model;
             try {
               model = cast(open);
+              Function<S, T> read = reader.apply(model);
               call =
-                  new EncodeCall<>(texts, reader.apply(model), abandoned, lane.replies(), answer);
+                  new EncodeCall<>(
+                      texts.size(),
+                      i -> read.apply(texts.get(i)),
+                      abandoned,
+                      lane.replies(),
+                      answer);
             } catch (RuntimeException e) {
               onFailure(e);
               return;

@@ -1,6 +1,7 @@
 package org.lanewise.plugin.ingest;
 
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.ExecutionException;
 import org.elasticsearch.cluster.metadata.IndexAbstraction;
@@ -10,17 +11,18 @@ import org.elasticsearch.cluster.metadata.ProjectMetadata;
 import org.elasticsearch.cluster.service.ClusterService;
 import org.elasticsearch.common.cache.Cache;
 import org.elasticsearch.common.cache.CacheBuilder;
+import org.lanewise.encoder.head.ElementType;
 
 /**
- * The dimensions that the mappings of the cluster state ask for.
+ * What the mappings of the cluster state ask of vectors.
  *
  * <p>A vector that is too long is refused by the field itself as well, but in words that leave out
  * how long it is: the field stops counting at its own size.
  */
 public final class ClusterMappings implements MappedDimensions {
   private final ClusterService clusterService;
-  private final Cache<Key, OptionalInt> known =
-      CacheBuilder.<Key, OptionalInt>builder().setMaximumWeight(1000).build();
+  private final Cache<Key, Optional<Field>> known =
+      CacheBuilder.<Key, Optional<Field>>builder().setMaximumWeight(1000).build();
 
   /** One version of one index's mapping, and a field. */
   private record Key(String indexUuid, long mappingVersion, String path) {}
@@ -31,37 +33,47 @@ public final class ClusterMappings implements MappedDimensions {
   }
 
   @Override
-  public OptionalInt of(ProjectId projectId, String index, String path) {
+  public Optional<Field> of(ProjectId projectId, String index, String path) {
     ProjectMetadata project = clusterService.state().metadata().getProject(projectId);
     IndexAbstraction target = project.getIndicesLookup().get(index);
     if (target == null || target.getWriteIndex() == null) {
-      return OptionalInt.empty();
+      return Optional.empty();
     }
     IndexMetadata metadata = project.index(target.getWriteIndex());
     if (metadata == null || metadata.mapping() == null) {
-      return OptionalInt.empty();
+      return Optional.empty();
     }
     try {
       return known.computeIfAbsent(
           new Key(metadata.getIndexUUID(), metadata.getMappingVersion(), path),
-          key -> dimensions(metadata.mapping().sourceAsMap(), path));
+          key -> field(metadata.mapping().sourceAsMap(), path));
     } catch (ExecutionException e) {
       throw new IllegalStateException("mapping of index [" + index + "] cannot be read", e);
     }
   }
 
-  private static OptionalInt dimensions(Map<String, Object> mapping, String path) {
+  private static Optional<Field> field(Map<String, Object> mapping, String path) {
     Object field = mapping;
     for (String name : path.split("\\.", -1)) {
       field = child(child(field, "properties"), name);
     }
-    Object elements = child(field, "element_type");
-    boolean numbers = elements == null || elements.equals("float") || elements.equals("bfloat16");
-    return numbers
-            && "dense_vector".equals(child(field, "type"))
-            && child(field, "dims") instanceof Integer dims
-        ? OptionalInt.of(dims)
-        : OptionalInt.empty();
+    if (!"dense_vector".equals(child(field, "type"))) {
+      return Optional.empty();
+    }
+    ElementType type =
+        switch (String.valueOf(child(field, "element_type"))) {
+          case "byte" -> ElementType.BYTE;
+          case "bit" -> ElementType.BIT;
+          default -> ElementType.FLOAT;
+        };
+    Object similarity = child(field, "similarity");
+    return Optional.of(
+        new Field(
+            child(field, "dims") instanceof Integer dims
+                ? OptionalInt.of(dims)
+                : OptionalInt.empty(),
+            type,
+            similarity == null || similarity.equals("cosine") || type == ElementType.BIT));
   }
 
   private static Object child(Object parent, String name) {

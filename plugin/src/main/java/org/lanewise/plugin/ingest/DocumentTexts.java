@@ -29,6 +29,7 @@ final class DocumentTexts {
   private final IngestDocument document;
   private final boolean ignoreMissing;
   private final List<String> texts = new ArrayList<>();
+  private final List<FieldPair> origins = new ArrayList<>();
   private final List<Slot> slots = new ArrayList<>();
 
   /** Returns the texts of the fields, or throws an {@code IllegalArgumentException}. */
@@ -49,6 +50,11 @@ final class DocumentTexts {
     return texts;
   }
 
+  /** Returns the fields that each of {@link #texts()} was read for. */
+  List<FieldPair> origins() {
+    return origins;
+  }
+
   /** Puts the answers, one for each of {@link #texts()}, into the document. */
   <R> void write(List<R> answers, Rendering<R> rendering) {
     for (Slot slot : slots) {
@@ -65,11 +71,12 @@ final class DocumentTexts {
   /**
    * The texts of one field.
    *
+   * @param pair where they were read, and where what is made of them goes
    * @param texts those that say something, at least one
    * @param elements the place of each in the field's array
    * @param array whether the field holds an array
    */
-  record Field(List<String> texts, List<Integer> elements, boolean array) {}
+  record Field(FieldPair pair, List<String> texts, List<Integer> elements, boolean array) {}
 
   /** What is written for a field. */
   interface Rendering<R> {
@@ -80,7 +87,7 @@ final class DocumentTexts {
   private void readField(FieldPair field) {
     if (document.hasField(field.input())) {
       readValue(
-          field.input(),
+          field,
           document.getFieldValue(field.input(), Object.class),
           new DocumentTarget(document, field.output()));
       return;
@@ -135,7 +142,7 @@ final class DocumentTexts {
     }
     String name = field.input().substring(start);
     if (current instanceof Map<?, ?> object && object.containsKey(name)) {
-      readValue(field.input(), object.get(name), new ElementTarget(element, from, field.output()));
+      readValue(field, object.get(name), new ElementTarget(element, from, field.output()));
     } else if (!ignoreMissing) {
       throw new IllegalArgumentException(
           "field [" + name + "] not present as part of path [" + field.input() + "]");
@@ -146,20 +153,21 @@ final class DocumentTexts {
     return parent instanceof Map<?, ?> object ? object.get(name) : null;
   }
 
-  private void readValue(String path, Object value, Target target) {
+  private void readValue(FieldPair pair, Object value, Target target) {
     int first = texts.size();
     List<Integer> elements = new ArrayList<>();
     List<?> values = value instanceof List<?> several ? several : Collections.singletonList(value);
     for (int i = 0; i < values.size(); i++) {
-      if (addText(path, values.get(i))) {
+      if (addText(pair.input(), values.get(i))) {
         elements.add(i);
+        origins.add(pair);
       }
     }
     if (value == null) {
       return;
     }
     List<String> added = List.copyOf(texts.subList(first, texts.size()));
-    slots.add(new Slot(first, new Field(added, elements, value instanceof List<?>), target));
+    slots.add(new Slot(first, new Field(pair, added, elements, value instanceof List<?>), target));
   }
 
   /** Returns whether there is anything to read. */

@@ -1,20 +1,27 @@
 package org.lanewise.plugin.ingest;
 
 import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.function.Supplier;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.cluster.metadata.ProjectId;
 import org.elasticsearch.ingest.IngestDocument;
 import org.elasticsearch.ingest.Processor;
-import org.lanewise.encoder.Embedding;
+import org.lanewise.encoder.EncoderOutputs.Output;
+import org.lanewise.encoder.head.ElementType;
+import org.lanewise.plugin.encode.DenseForm;
 import org.lanewise.plugin.encode.EncodeRequest;
 import org.lanewise.plugin.encode.EncodeRequest.Side;
 import org.lanewise.plugin.encode.EncodeRequest.Truncate;
 import org.lanewise.plugin.encode.EncodeService;
+import org.lanewise.plugin.models.Encoded;
 import org.lanewise.plugin.models.ModelRegistry;
 
 /**
@@ -24,7 +31,18 @@ import org.lanewise.plugin.models.ModelRegistry;
  *   <li>{@code model_id}: the model; the bundled one by default;
  *   <li>{@code input_output}: one object or a list of objects with {@code input_field} and {@code
  *       output_field}; or instead
- *   <li>{@code field} and {@code target_field}, by default the field's name with {@code _vector};
+ *   <li>{@code field} and {@code target_field}, by default the field's name with {@code _vector},
+ *       {@code _sparse} or {@code _tokens};
+ *   <li>{@code output}, beside each field, like what follows from it: {@code dense}, {@code sparse}
+ *       or {@code multi_vector}; a text that is read for several is encoded once:
+ *       <ul>
+ *         <li>{@code dimensions} and {@code element_type} ({@code float}, {@code byte}, {@code
+ *             bit}) of a dense vector: {@link DenseForm};
+ *         <li>{@code pruning} of a sparse one, with {@code top_k}, {@code max_ratio} and {@code
+ *             abs_value};
+ *         <li>{@code encoding} of the vectors of all tokens: {@code bf16}, {@code int8} or {@code
+ *             bit};
+ *       </ul>
  *   <li>{@code ignore_missing}: leave documents without the text, or with null, alone (false);
  *   <li>{@code truncate}: {@code first} cuts a text to the model's length, {@code none} refuses it;
  *   <li>{@code truncated_field}: where to write how many texts of the document were cut (nowhere);
@@ -33,13 +51,14 @@ import org.lanewise.plugin.models.ModelRegistry;
  *
  * <p>What fields may hold is said at {@link DocumentTexts}.
  */
-public final class EmbedProcessor extends TextProcessor<Embedding> {
+public final class EmbedProcessor extends TextProcessor<Encoded> {
   /** The name of the processor in a pipeline. */
   public static final String TYPE = "lanewise_embed";
 
   private final Supplier<EncodeService> service;
   private final FieldCheck check;
   private final String modelId;
+  private final Map<FieldPair, OutputForm> forms;
   private final Truncate truncate;
   private final Optional<String> truncatedField;
   private final Optional<String> promptName;
@@ -50,15 +69,16 @@ public final class EmbedProcessor extends TextProcessor<Embedding> {
       Supplier<EncodeService> service,
       FieldCheck check,
       String modelId,
-      List<FieldPair> fields,
+      Map<FieldPair, OutputForm> forms,
       boolean ignoreMissing,
       Truncate truncate,
       Optional<String> truncatedField,
       Optional<String> promptName) {
-    super(tag, description, fields, ignoreMissing);
+    super(tag, description, List.copyOf(forms.keySet()), ignoreMissing);
     this.service = service;
     this.check = check;
     this.modelId = modelId;
+    this.forms = forms;
     this.truncate = truncate;
     this.truncatedField = truncatedField;
     this.promptName = promptName;
@@ -70,64 +90,92 @@ public final class EmbedProcessor extends TextProcessor<Embedding> {
   }
 
   @Override
-  void ask(List<String> texts, ActionListener<List<Embedding>> listener) {
+  void ask(DocumentTexts texts, ActionListener<List<Encoded>> listener) {
+    // A text that is read for several fields is encoded once, for all that these want of it.
+    Map<String, Set<Output>> wanted = new LinkedHashMap<>();
+    for (int i = 0; i < texts.texts().size(); i++) {
+      wanted
+          .computeIfAbsent(texts.texts().get(i), _ -> EnumSet.noneOf(Output.class))
+          .add(forms.get(texts.origins().get(i)).output());
+    }
+    List<EncodeRequest.Text> distinct = new ArrayList<>();
+    Map<String, Integer> places = new HashMap<>();
+    wanted.forEach(
+        (text, outputs) -> {
+          places.put(text, distinct.size());
+          distinct.add(new EncodeRequest.Text(text, outputs));
+        });
     service
         .get()
-        .embed(new EncodeRequest(modelId, texts, Side.INGEST, promptName, truncate), listener);
+        .embed(
+            new EncodeRequest(modelId, distinct, Side.INGEST, promptName, truncate),
+            listener.map(
+                answers ->
+                    texts.texts().stream().map(text -> answers.get(places.get(text))).toList()));
   }
 
   @Override
-  void write(IngestDocument document, DocumentTexts texts, List<Embedding> embeddings) {
-    checkDimensions(document, embeddings);
+  void write(IngestDocument document, DocumentTexts texts, List<Encoded> answers) {
     texts.write(
-        embeddings,
-        (field, answers) -> {
-          List<Object> vectors = new ArrayList<>();
-          answers.forEach(embedding -> vectors.add(toList(embedding.vector())));
-          return field.array() ? vectors : vectors.getFirst();
+        answers,
+        (field, each) -> {
+          OutputForm form = forms.get(field.pair());
+          List<Object> values = new ArrayList<>();
+          each.forEach(answer -> values.add(form.render(modelId, answer)));
+          if (form instanceof OutputForm.Dense dense) {
+            check(document, field.pair().output(), dense.form(), (List<?>) values.getFirst());
+          }
+          return field.array() ? values : values.getFirst();
         });
     truncatedField.ifPresent(
         field ->
             document.setFieldValue(
-                field, (int) embeddings.stream().filter(Embedding::truncated).count()));
+                field, (int) answers.stream().filter(Encoded::truncated).count()));
   }
 
-  private static List<Float> toList(float[] vector) {
-    List<Float> list = new ArrayList<>(vector.length);
-    for (float value : vector) {
-      list.add(value);
-    }
-    return list;
-  }
-
-  private void checkDimensions(IngestDocument document, List<Embedding> embeddings) {
-    if (embeddings.isEmpty()) {
+  /** Refuses what the field would refuse, or worse take, in words that name the cure. */
+  private void check(IngestDocument document, String field, DenseForm form, List<?> vector) {
+    String index = document.getMetadata().getIndex();
+    Optional<MappedDimensions.Field> mapped = check.field(index, field);
+    if (mapped.isEmpty()) {
       return;
     }
-    int dimensions = embeddings.getFirst().vector().length;
-    String index = document.getMetadata().getIndex();
-    for (FieldPair field : fields()) {
-      OptionalInt mapped = check.dimensions(index, field.output());
-      if (mapped.isPresent() && mapped.getAsInt() != dimensions) {
-        throw new IllegalArgumentException(
-            "vectors of model ["
-                + modelId
-                + "] have ["
-                + dimensions
-                + "] dimensions but field ["
-                + field.output()
-                + "] of index ["
-                + index
-                + "] has [dims] of ["
-                + mapped.getAsInt()
-                + "]");
-      }
+    String place = "field [" + field + "] of index [" + index + "]";
+    ElementType type = mapped.get().type();
+    if (type != form.type() && (type != ElementType.FLOAT || form.type() == ElementType.BIT)) {
+      throw new IllegalArgumentException(
+          place
+              + " has [element_type] of ["
+              + type.label()
+              + "] but the processor writes ["
+              + form.type().label()
+              + "]; set its [element_type] to the field's");
+    }
+    int dimensions = form.type() == ElementType.BIT ? Byte.SIZE * vector.size() : vector.size();
+    OptionalInt expected = mapped.get().dimensions();
+    if (expected.isPresent() && expected.getAsInt() != dimensions) {
+      throw new IllegalArgumentException(
+          "vectors of model ["
+              + modelId
+              + "] have ["
+              + dimensions
+              + "] dimensions but "
+              + place
+              + " has [dims] of ["
+              + expected.getAsInt()
+              + "]");
+    }
+    if (form.type() == ElementType.BYTE && !mapped.get().angle()) {
+      throw new IllegalArgumentException(
+          place
+              + " compares vectors by more than their angle, which is all that is left of them in"
+              + " [element_type] of [byte]; set its [similarity] to [cosine]");
     }
   }
 
-  /** The dimensions that the pipeline's project maps for a field of an index. */
+  /** The vectors that the pipeline's project maps for a field of an index. */
   private interface FieldCheck {
-    OptionalInt dimensions(String index, String path);
+    Optional<MappedDimensions.Field> field(String index, String path);
   }
 
   String modelId() {
@@ -154,9 +202,10 @@ public final class EmbedProcessor extends TextProcessor<Embedding> {
         ProjectId projectId) {
       ProcessorOptions options = new ProcessorOptions(TYPE, tag, config);
       String modelId = options.modelId(Optional.of(ModelRegistry.BUNDLED_MODEL));
-      List<FieldPair> fields = options.fields(field -> field + "_vector");
+      Map<FieldPair, OutputForm> forms =
+          options.fields((field, form) -> field + form.suffix(), OutputForm::read);
       boolean ignoreMissing = options.flag("ignore_missing", false);
-      String truncate = options.text("truncate", "first");
+      Truncate truncate = options.choice("truncate", Truncate.FIRST);
       Optional<String> truncatedField = options.text("truncated_field");
       return new EmbedProcessor(
           tag,
@@ -164,15 +213,9 @@ public final class EmbedProcessor extends TextProcessor<Embedding> {
           service,
           (index, path) -> mappings.of(projectId, index, path),
           modelId,
-          fields,
+          forms,
           ignoreMissing,
-          switch (truncate) {
-            case "first" -> Truncate.FIRST;
-            case "none" -> Truncate.NONE;
-            default ->
-                throw options.wrong(
-                    "truncate", "must be [first] or [none] but was [" + truncate + "]");
-          },
+          truncate,
           truncatedField,
           options.text("prompt_name"));
     }

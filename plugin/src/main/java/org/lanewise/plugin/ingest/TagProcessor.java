@@ -96,8 +96,8 @@ public final class TagProcessor extends TextProcessor<Tags> {
   }
 
   @Override
-  void ask(List<String> texts, ActionListener<List<Tags>> listener) {
-    service.get().tag(modelId, texts, selection, listener);
+  void ask(DocumentTexts texts, ActionListener<List<Tags>> listener) {
+    service.get().tag(modelId, texts.texts(), selection, listener);
   }
 
   @Override
@@ -208,7 +208,8 @@ public final class TagProcessor extends TextProcessor<Tags> {
           description,
           service,
           modelId,
-          options.fields(field -> field + "_tags." + modelId),
+          List.copyOf(
+              options.fields((field, _) -> field + "_tags." + modelId, _ -> modelId).keySet()),
           options.flag("ignore_missing", false),
           new TagSelection(
               options.number("threshold", 0, 1).orElse(0.0),

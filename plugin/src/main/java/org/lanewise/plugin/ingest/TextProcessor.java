@@ -23,7 +23,7 @@ abstract class TextProcessor<R> extends AbstractProcessor {
   }
 
   /** Asks for one answer for each text. */
-  abstract void ask(List<String> texts, ActionListener<List<R>> listener);
+  abstract void ask(DocumentTexts texts, ActionListener<List<R>> listener);
 
   /** Writes the answers into the document. */
   abstract void write(IngestDocument document, DocumentTexts texts, List<R> answers);
@@ -48,7 +48,7 @@ abstract class TextProcessor<R> extends AbstractProcessor {
       return;
     }
     ask(
-        texts.texts(),
+        texts,
         new ActionListener<>() {
           @Override
           public void onResponse(List<R> answers) {

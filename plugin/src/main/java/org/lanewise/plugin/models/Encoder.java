@@ -1,26 +1,36 @@
 package org.lanewise.plugin.models;
 
-import java.util.List;
+import java.util.Arrays;
 import java.util.Optional;
-import java.util.stream.IntStream;
-import org.lanewise.encoder.Embedding;
-import org.lanewise.encoder.EncodedText;
+import java.util.OptionalInt;
+import java.util.Set;
+import org.lanewise.encoder.EncoderOutputs.Output;
+import org.lanewise.encoder.EncoderOutputs.Reading;
 import org.lanewise.encoder.Prompts;
+import org.lanewise.encoder.TokenEmbedder.Role;
 
-/** A model that makes vectors. */
-public non-sealed interface Encoder extends Model<EncodedText, Embedding> {
+/** A model that makes vectors, and whatever else its heads say of a text. */
+public non-sealed interface Encoder extends Model<Reading, Encoded> {
 
-  /** Returns the tokens of prompt and text, cut to {@link #maxLength()}. */
-  EncodedText encode(String text, String prompt);
+  /**
+   * Returns the tokens of prompt and text, cut to {@link #maxLength()}.
+   *
+   * @param prompt goes in front of the text; late interaction has its own
+   * @param role what the text is to late interaction
+   * @param outputs what is wanted of the text
+   * @throws IllegalArgumentException or a {@code ModelException} if the model has not got one of
+   *     them
+   */
+  Reading read(String text, String prompt, Role role, Set<Output> outputs);
 
   /** Returns how many tokens prompt and text have uncut, special tokens included. */
   int countTokens(String text, String prompt);
 
-  /** Returns one vector for each text, computed as one batch. */
-  float[][] vectors(List<EncodedText> texts);
+  /** Returns the outputs that can be had of the model. */
+  Set<Output> outputs();
 
-  /** Returns the length of the vectors. */
-  int dimensions();
+  /** Returns the length of dense vectors; empty where the model makes none. */
+  OptionalInt dimensions();
 
   /** Returns the most tokens of one text, special tokens included. */
   int maxLength();
@@ -37,34 +47,36 @@ public non-sealed interface Encoder extends Model<EncodedText, Embedding> {
   }
 
   @Override
-  default int tokens(EncodedText text) {
-    return text.length();
+  default int tokens(Reading text) {
+    return text.tokens();
   }
 
   @Override
-  default boolean truncated(EncodedText text) {
-    return text.tokens().truncated();
+  default boolean truncated(Reading text) {
+    return text.truncated();
   }
 
   @Override
-  default List<Embedding> forward(List<EncodedText> texts) {
-    float[][] vectors = vectors(texts);
-    return IntStream.range(0, vectors.length)
-        .mapToObj(i -> new Embedding(vectors[i], tokens(texts.get(i)), truncated(texts.get(i))))
-        .toList();
-  }
-
-  @Override
-  default Optional<String> flaw(EncodedText text, Embedding answer) {
-    float largest = 0;
-    for (float value : answer.vector()) {
-      largest = Float.isFinite(value) ? Math.max(largest, Math.abs(value)) : Float.NaN;
-    }
-    return largest > 0
+  default Optional<String> flaw(Reading text, Encoded answer) {
+    boolean usable =
+        answer.dense().stream().allMatch(Encoder::usable)
+            && answer.multiVector().stream().flatMap(Arrays::stream).allMatch(Encoder::usable)
+            && answer.sparse().stream()
+                .flatMap(weights -> weights.values().stream())
+                .allMatch(Float::isFinite);
+    return usable
         ? Optional.empty()
         : Optional.of(
             "no usable vector of a text of ["
                 + tokens(text)
                 + "] tokens: its numbers must be finite and not all zero");
+  }
+
+  private static boolean usable(float[] vector) {
+    float largest = 0;
+    for (float value : vector) {
+      largest = Float.isFinite(value) ? Math.max(largest, Math.abs(value)) : Float.NaN;
+    }
+    return largest > 0;
   }
 }

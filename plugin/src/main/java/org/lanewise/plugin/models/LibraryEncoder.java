@@ -3,37 +3,52 @@ package org.lanewise.plugin.models;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.OptionalInt;
+import java.util.Set;
 import org.lanewise.encoder.EmbedderOptions;
-import org.lanewise.encoder.EncodedText;
+import org.lanewise.encoder.EncoderOutputs;
+import org.lanewise.encoder.EncoderOutputs.Answer;
+import org.lanewise.encoder.EncoderOutputs.Output;
+import org.lanewise.encoder.EncoderOutputs.Reading;
 import org.lanewise.encoder.ModelDirectory;
-import org.lanewise.encoder.ModelException;
 import org.lanewise.encoder.Prompts;
 import org.lanewise.encoder.TextEmbedder;
+import org.lanewise.encoder.TokenEmbedder.Role;
 import org.lanewise.encoder.backend.Precision;
+import org.lanewise.encoder.head.SparseVector.Pruning;
 
 /** The encoder of {@code encoder-core} over one model directory. */
 final class LibraryEncoder implements Encoder {
   private final TextEmbedder embedder;
 
+  private final EncoderOutputs outputs;
+
   private LibraryEncoder(TextEmbedder embedder) {
     this.embedder = embedder;
+    outputs = EncoderOutputs.over(embedder);
   }
 
   /**
    * Returns the open model of the directory.
    *
-   * @throws ModelException if the directory states no pooling: better now than at each text
+   * @throws ModelException if nothing can be had of it: better now than at each text
    */
   static LibraryEncoder open(Path path, EmbedderOptions options) {
     TextEmbedder embedder = TextEmbedder.open(ModelDirectory.open(path), options);
     try {
-      embedder.dimensions();
+      LibraryEncoder encoder = new LibraryEncoder(embedder);
+      Set<Output> available = encoder.outputs();
+      // A head as wide as the vocabulary waits until somebody wants it.
+      encoder.outputs.prepare(
+          available.contains(Output.DENSE) || available.isEmpty()
+              ? Set.of(Output.DENSE)
+              : available);
       embedder.warmUp();
+      return encoder;
     } catch (RuntimeException e) {
       embedder.close();
       throw e;
     }
-    return new LibraryEncoder(embedder);
   }
 
   /** Returns the library's embedder, for the models that read it. */
@@ -42,8 +57,8 @@ final class LibraryEncoder implements Encoder {
   }
 
   @Override
-  public EncodedText encode(String text, String prompt) {
-    return embedder.encode(text, prompt);
+  public Reading read(String text, String prompt, Role role, Set<Output> wanted) {
+    return outputs.read(text, prompt, role, wanted);
   }
 
   @Override
@@ -57,13 +72,29 @@ final class LibraryEncoder implements Encoder {
   }
 
   @Override
-  public float[][] vectors(List<EncodedText> texts) {
-    return embedder.forward(texts);
+  public List<Encoded> forward(List<Reading> texts) {
+    return outputs.forward(texts).stream().map(this::encoded).toList();
+  }
+
+  private Encoded encoded(Answer answer) {
+    return new Encoded(
+        answer.dense(),
+        answer.sparse().map(vector -> outputs.tokens(vector.prune(Pruning.NONE))),
+        answer.multiVector(),
+        answer.tokens(),
+        answer.truncated());
   }
 
   @Override
-  public int dimensions() {
-    return embedder.dimensions();
+  public Set<Output> outputs() {
+    return outputs.available();
+  }
+
+  @Override
+  public OptionalInt dimensions() {
+    return outputs.available().contains(Output.DENSE)
+        ? OptionalInt.of(embedder.dimensions())
+        : OptionalInt.empty();
   }
 
   @Override
@@ -78,7 +109,7 @@ final class LibraryEncoder implements Encoder {
 
   @Override
   public String family() {
-    return "bert";
+    return embedder.directory().config().family();
   }
 
   @Override

@@ -5,6 +5,7 @@ import java.util.Locale;
 import java.util.Optional;
 import org.elasticsearch.xcontent.ToXContentObject;
 import org.elasticsearch.xcontent.XContentBuilder;
+import org.lanewise.encoder.EncoderOutputs.Output;
 
 /**
  * What a node knows of one model.
@@ -61,7 +62,10 @@ public record ModelInfo(
       switch (model.get()) {
         case Encoder encoder -> {
           builder.field("family", encoder.family());
-          builder.field("dimensions", encoder.dimensions());
+          builder.field("outputs", encoder.outputs().stream().map(Output::label).toList());
+          if (encoder.dimensions().isPresent()) {
+            builder.field("dimensions", encoder.dimensions().getAsInt());
+          }
           builder.field("max_length", encoder.maxLength());
         }
         case Tagger tagger -> {

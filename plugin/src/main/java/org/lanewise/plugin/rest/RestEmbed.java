@@ -5,8 +5,10 @@ import static org.elasticsearch.xcontent.ConstructingObjectParser.optionalConstr
 
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import org.elasticsearch.client.internal.node.NodeClient;
 import org.elasticsearch.rest.BaseRestHandler;
 import org.elasticsearch.rest.RestRequest;
@@ -15,17 +17,21 @@ import org.elasticsearch.rest.action.RestToXContentListener;
 import org.elasticsearch.xcontent.ConstructingObjectParser;
 import org.elasticsearch.xcontent.ObjectParser.ValueType;
 import org.elasticsearch.xcontent.ParseField;
+import org.elasticsearch.xcontent.XContentLocation;
 import org.elasticsearch.xcontent.XContentParseException;
 import org.elasticsearch.xcontent.XContentParser;
+import org.lanewise.encoder.EncoderOutputs.Output;
 import org.lanewise.plugin.action.EmbedAction;
 import org.lanewise.plugin.encode.EncodeRequest.Side;
+import org.lanewise.plugin.encode.Labels;
 import org.lanewise.plugin.models.ModelRegistry;
 
 /** {@code POST /_lanewise/embed} and {@code POST /_lanewise/embed/{model_id}}. */
 public final class RestEmbed extends BaseRestHandler {
 
   /** The body of a request. */
-  private record Body(List<String> input, Side side, Optional<String> promptName) {}
+  private record Body(
+      List<String> input, Side side, Optional<String> promptName, Set<Output> outputs) {}
 
   private static final ConstructingObjectParser<Body, Void> PARSER =
       new ConstructingObjectParser<>(
@@ -33,10 +39,13 @@ public final class RestEmbed extends BaseRestHandler {
           args -> {
             @SuppressWarnings("unchecked") // readInput returns strings
             List<String> input = (List<String>) args[0];
+            @SuppressWarnings("unchecked") // readOutputs returns outputs
+            Set<Output> outputs = (Set<Output>) args[3];
             return new Body(
                 input,
                 args[1] == null ? Side.INGEST : (Side) args[1],
-                Optional.ofNullable((String) args[2]));
+                Optional.ofNullable((String) args[2]),
+                outputs == null ? Set.of(Output.DENSE) : outputs);
           });
 
   static {
@@ -48,6 +57,11 @@ public final class RestEmbed extends BaseRestHandler {
         new ParseField("input_type"),
         ValueType.STRING);
     PARSER.declareString(optionalConstructorArg(), new ParseField("prompt_name"));
+    PARSER.declareField(
+        optionalConstructorArg(),
+        RestEmbed::readOutputs,
+        new ParseField("outputs"),
+        ValueType.STRING_ARRAY);
   }
 
   /** Reads a text or an array of texts. */
@@ -73,7 +87,7 @@ public final class RestEmbed extends BaseRestHandler {
     return parser.text();
   }
 
-  private static Side readSide(XContentParser parser) throws IOException {
+  static Side readSide(XContentParser parser) throws IOException {
     return switch (parser.text()) {
       case "ingest" -> Side.INGEST;
       case "search" -> Side.SEARCH;
@@ -82,6 +96,26 @@ public final class RestEmbed extends BaseRestHandler {
               parser.getTokenLocation(),
               "[input_type] must be [ingest] or [search] but was [" + parser.text() + "]");
     };
+  }
+
+  private static Set<Output> readOutputs(XContentParser parser) throws IOException {
+    Set<Output> outputs = EnumSet.noneOf(Output.class);
+    XContentLocation location = parser.getTokenLocation();
+    List<String> named =
+        parser.currentToken() == XContentParser.Token.VALUE_STRING
+            ? List.of(parser.text())
+            : parser.list().stream().map(String::valueOf).toList();
+    for (String name : named) {
+      try {
+        outputs.add(Labels.constant(Output.class, name));
+      } catch (IllegalArgumentException e) {
+        throw new XContentParseException(location, "[outputs] " + e.getMessage(), e);
+      }
+    }
+    if (outputs.isEmpty()) {
+      throw new XContentParseException(location, "[outputs] must name at least one output");
+    }
+    return outputs;
   }
 
   @Override
@@ -105,7 +139,7 @@ public final class RestEmbed extends BaseRestHandler {
       body = PARSER.apply(parser, null);
     }
     EmbedAction.Request embed =
-        new EmbedAction.Request(modelId, body.input, body.side, body.promptName);
+        new EmbedAction.Request(modelId, body.input, body.side, body.promptName, body.outputs);
     return channel ->
         client.execute(EmbedAction.TYPE, embed, new RestToXContentListener<>(channel));
   }

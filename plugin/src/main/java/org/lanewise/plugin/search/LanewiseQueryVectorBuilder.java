@@ -3,100 +3,96 @@ package org.lanewise.plugin.search;
 import static org.elasticsearch.xcontent.ConstructingObjectParser.optionalConstructorArg;
 
 import java.io.IOException;
-import java.util.List;
-import java.util.Optional;
+import java.util.OptionalInt;
 import org.elasticsearch.TransportVersion;
 import org.elasticsearch.action.ActionListener;
-import org.elasticsearch.action.support.ContextPreservingActionListener;
 import org.elasticsearch.client.internal.Client;
 import org.elasticsearch.common.io.stream.StreamInput;
 import org.elasticsearch.common.io.stream.StreamOutput;
-import org.elasticsearch.common.util.concurrent.ThreadContext;
 import org.elasticsearch.search.vectors.QueryVectorBuilder;
 import org.elasticsearch.xcontent.ConstructingObjectParser;
 import org.elasticsearch.xcontent.ParseField;
 import org.elasticsearch.xcontent.XContentBuilder;
-import org.elasticsearch.xcontent.XContentLocation;
-import org.elasticsearch.xcontent.XContentParseException;
 import org.elasticsearch.xcontent.XContentParser;
-import org.lanewise.plugin.action.EmbedAction;
-import org.lanewise.plugin.encode.EncodeRequest;
-import org.lanewise.plugin.encode.EncodeRequest.Side;
-import org.lanewise.plugin.models.ModelRegistry;
+import org.lanewise.encoder.EncoderOutputs.Output;
+import org.lanewise.encoder.head.ElementType;
+import org.lanewise.plugin.encode.DenseForm;
+import org.lanewise.plugin.encode.Labels;
 
 /**
- * The {@code lanewise} query vector builder.
+ * The {@code lanewise} query vector builder: {@code model_id}, {@code model_text}, {@code
+ * prompt_name}, and {@code dimensions} and {@code element_type} as the field's vectors have them.
  *
- * @param modelId the model, which must be the one that made the vectors of the field
- * @param modelText the question
- * @param promptName the model's prompt to use instead of that for questions
+ * @param question what is asked
+ * @param form the form of the field's vectors
  */
-public record LanewiseQueryVectorBuilder(
-    String modelId, String modelText, Optional<String> promptName) implements QueryVectorBuilder {
+public record LanewiseQueryVectorBuilder(Question question, DenseForm form)
+    implements QueryVectorBuilder {
   /** The name of the builder in a search. */
   public static final String NAME = "lanewise";
 
   private static final ParseField MODEL_ID = new ParseField("model_id");
   private static final ParseField MODEL_TEXT = new ParseField("model_text");
   private static final ParseField PROMPT_NAME = new ParseField("prompt_name");
+  private static final ParseField DIMENSIONS = new ParseField("dimensions");
+  private static final ParseField ELEMENT_TYPE = new ParseField("element_type");
 
-  /** What a search says, null where it says nothing. */
-  private record Options(String modelId, String modelText, String promptName) {}
-
-  private static final ConstructingObjectParser<Options, Void> PARSER =
+  private static final ConstructingObjectParser<LanewiseQueryVectorBuilder, Void> PARSER =
       new ConstructingObjectParser<>(
-          NAME, args -> new Options((String) args[0], (String) args[1], (String) args[2]));
+          NAME,
+          args ->
+              new LanewiseQueryVectorBuilder(
+                  Question.of(
+                      MODEL_TEXT.getPreferredName(),
+                      (String) args[0],
+                      (String) args[1],
+                      (String) args[2]),
+                  Question.parsed(
+                      () ->
+                          new DenseForm(
+                              dimensions((Integer) args[3]), elementType((String) args[4])))));
 
   static {
     PARSER.declareString(optionalConstructorArg(), MODEL_ID);
     PARSER.declareString(optionalConstructorArg(), MODEL_TEXT);
     PARSER.declareString(optionalConstructorArg(), PROMPT_NAME);
-  }
-
-  /** Throws an {@code IllegalArgumentException}, a 400, for a bad id or a question without text. */
-  public LanewiseQueryVectorBuilder {
-    ModelRegistry.checkId(modelId);
-    if (modelText == null) {
-      throw new IllegalArgumentException("[model_text] must not be null.");
-    }
-    if (!EncodeRequest.hasText(modelText)) {
-      throw new IllegalArgumentException("[model_text] must not be empty.");
-    }
+    PARSER.declareInt(optionalConstructorArg(), DIMENSIONS);
+    PARSER.declareString(optionalConstructorArg(), ELEMENT_TYPE);
   }
 
   /** Reads what {@link #writeTo} wrote. */
   public LanewiseQueryVectorBuilder(StreamInput in) throws IOException {
-    this(in.readString(), in.readString(), Optional.ofNullable(in.readOptionalString()));
+    this(new Question(in), new DenseForm(in));
   }
 
   /** Returns the builder that a search request describes. */
   public static LanewiseQueryVectorBuilder parse(XContentParser parser) {
-    XContentLocation location = parser.getTokenLocation();
-    Options options = PARSER.apply(parser, null);
+    return PARSER.apply(parser, null);
+  }
+
+  private static OptionalInt dimensions(Integer dimensions) {
+    if (dimensions != null && dimensions < 1) {
+      throw new IllegalArgumentException(
+          "[dimensions] must be 1 or more but was [" + dimensions + "]");
+    }
+    return dimensions == null ? OptionalInt.empty() : OptionalInt.of(dimensions);
+  }
+
+  private static ElementType elementType(String label) {
     try {
-      return new LanewiseQueryVectorBuilder(
-          options.modelId == null ? ModelRegistry.BUNDLED_MODEL : options.modelId,
-          options.modelText,
-          Optional.ofNullable(options.promptName));
+      return label == null ? ElementType.FLOAT : Labels.constant(ElementType.class, label);
     } catch (IllegalArgumentException e) {
-      // Of nested errors, the innermost of this type is the one that a response shows first.
-      throw new XContentParseException(location, e.getMessage(), e);
+      throw new IllegalArgumentException("[element_type] " + e.getMessage());
     }
   }
 
   @Override
   public void buildVector(Client client, ActionListener<float[]> listener) {
-    ThreadContext threadContext = client.threadPool().getThreadContext();
-    ActionListener<EmbedAction.Response> answer =
-        ContextPreservingActionListener.wrapPreservingContext(
-            listener.map(response -> response.embeddings().getFirst().vector()), threadContext);
-    // As the node itself: who may search an index need not be allowed to monitor the cluster.
-    try (ThreadContext.StoredContext _ = threadContext.stashContext()) {
-      client.execute(
-          EmbedAction.TYPE,
-          new EmbedAction.Request(modelId, List.of(modelText), Side.SEARCH, promptName),
-          answer);
-    }
+    question.ask(
+        client,
+        Output.DENSE,
+        // A copy, because what is asked again comes from a cache.
+        listener.map(answer -> form.of(question.modelId(), answer.vector().clone())));
   }
 
   @Override
@@ -111,18 +107,23 @@ public record LanewiseQueryVectorBuilder(
 
   @Override
   public void writeTo(StreamOutput out) throws IOException {
-    out.writeString(modelId);
-    out.writeString(modelText);
-    out.writeOptionalString(promptName.orElse(null));
+    question.writeTo(out);
+    form.writeTo(out);
   }
 
   @Override
   public XContentBuilder toXContent(XContentBuilder builder, Params params) throws IOException {
     builder.startObject();
-    builder.field(MODEL_ID.getPreferredName(), modelId);
-    builder.field(MODEL_TEXT.getPreferredName(), modelText);
-    if (promptName.isPresent()) {
-      builder.field(PROMPT_NAME.getPreferredName(), promptName.get());
+    builder.field(MODEL_ID.getPreferredName(), question.modelId());
+    builder.field(MODEL_TEXT.getPreferredName(), question.text());
+    if (question.promptName().isPresent()) {
+      builder.field(PROMPT_NAME.getPreferredName(), question.promptName().get());
+    }
+    if (form.dimensions().isPresent()) {
+      builder.field(DIMENSIONS.getPreferredName(), form.dimensions().getAsInt());
+    }
+    if (form.type() != ElementType.FLOAT) {
+      builder.field(ELEMENT_TYPE.getPreferredName(), form.type().label());
     }
     return builder.endObject();
   }

@@ -26,13 +26,14 @@ import org.elasticsearch.rest.RestStatus;
 import org.elasticsearch.test.ESTestCase;
 import org.junit.After;
 import org.junit.Before;
-import org.lanewise.encoder.Embedding;
+import org.lanewise.encoder.EncoderOutputs.Output;
 import org.lanewise.encoder.TextTagger.Entity;
 import org.lanewise.plugin.TestEncoder;
 import org.lanewise.plugin.TestService;
 import org.lanewise.plugin.TestTagger;
 import org.lanewise.plugin.encode.EncodeRequest.Side;
 import org.lanewise.plugin.encode.EncodeRequest.Truncate;
+import org.lanewise.plugin.models.Encoded;
 import org.lanewise.plugin.models.ModelKind;
 import org.lanewise.plugin.models.Tags;
 
@@ -68,8 +69,8 @@ public class EncodeServiceTests extends ESTestCase {
   }
 
   /** Fills the one worker of the bulk lane until a permit is given. */
-  private PlainActionFuture<List<Embedding>> block() throws Exception {
-    PlainActionFuture<List<Embedding>> blocked = test.start("m", Side.INGEST, "blocked");
+  private PlainActionFuture<List<Encoded>> block() throws Exception {
+    PlainActionFuture<List<Encoded>> blocked = test.start("m", Side.INGEST, "blocked");
     assertBusy(() -> assertEquals(1, TestEncoder.BLOCKED.get()));
     return blocked;
   }
@@ -81,8 +82,8 @@ public class EncodeServiceTests extends ESTestCase {
   }
 
   public void testEachSideHasItsPrompt() {
-    List<Embedding> told = test.embed("m", Side.INGEST, "a b");
-    List<Embedding> asked = test.embed("m", Side.SEARCH, "a b");
+    List<Encoded> told = test.embed("m", Side.INGEST, "a b");
+    List<Encoded> asked = test.embed("m", Side.SEARCH, "a b");
     assertEquals(5, told.getFirst().tokens());
     assertArrayEquals(
         test.embed("other", Side.SEARCH, "told a b").getFirst().vector(),
@@ -92,25 +93,35 @@ public class EncodeServiceTests extends ESTestCase {
   }
 
   public void testPromptByName() {
-    PlainActionFuture<List<Embedding>> named = new PlainActionFuture<>();
+    PlainActionFuture<List<Encoded>> named = new PlainActionFuture<>();
     test.service.embed(
-        new EncodeRequest("m", List.of("a"), Side.INGEST, Optional.of("query"), Truncate.FIRST),
+        new EncodeRequest(
+            "m",
+            EncodeRequest.all(List.of("a"), Set.of(Output.DENSE)),
+            Side.INGEST,
+            Optional.of("query"),
+            Truncate.FIRST),
         named);
     assertArrayEquals(
         test.embed("m", Side.SEARCH, "a").getFirst().vector(),
         named.actionGet().getFirst().vector(),
         0);
-    PlainActionFuture<List<Embedding>> unknown = new PlainActionFuture<>();
+    PlainActionFuture<List<Encoded>> unknown = new PlainActionFuture<>();
     test.service.embed(
-        new EncodeRequest("m", List.of("a"), Side.INGEST, Optional.of("zz"), Truncate.FIRST),
+        new EncodeRequest(
+            "m",
+            EncodeRequest.all(List.of("a"), Set.of(Output.DENSE)),
+            Side.INGEST,
+            Optional.of("zz"),
+            Truncate.FIRST),
         unknown);
     assertThat(failure(unknown).getMessage(), containsString("prompt [zz] is not one of"));
     assertThat(test.service.stats().bulk().queue(), equalTo(0L));
   }
 
   public void testTextsOfManyCallsShareBatches() throws Exception {
-    PlainActionFuture<List<Embedding>> blocked = block();
-    List<PlainActionFuture<List<Embedding>>> calls = new ArrayList<>();
+    PlainActionFuture<List<Encoded>> blocked = block();
+    List<PlainActionFuture<List<Encoded>>> calls = new ArrayList<>();
     for (int i = 0; i < 100; i++) {
       calls.add(test.start("m", Side.INGEST, "text number n" + i));
     }
@@ -135,7 +146,7 @@ public class EncodeServiceTests extends ESTestCase {
     for (int i = 0; i < texts.length; i++) {
       texts[i] = "n" + i;
     }
-    List<Embedding> embeddings = test.embed("m", Side.INGEST, texts);
+    List<Encoded> embeddings = test.embed("m", Side.INGEST, texts);
     assertEquals(150, embeddings.size());
     for (int i = 0; i < texts.length; i += 30) {
       assertArrayEquals(
@@ -149,8 +160,8 @@ public class EncodeServiceTests extends ESTestCase {
   public void testBatchesStayWithinTheBudgetAndNobodyOvertakes() throws Exception {
     test.close();
     start(Settings.builder().put("lanewise.threads", 1).put("lanewise.batch_tokens", 16).build());
-    PlainActionFuture<List<Embedding>> blocked = block();
-    List<PlainActionFuture<List<Embedding>>> calls = new ArrayList<>();
+    PlainActionFuture<List<Encoded>> blocked = block();
+    List<PlainActionFuture<List<Encoded>>> calls = new ArrayList<>();
     for (String text : List.of("a b c d e f g h", "a b c d e f g h", "a b c d", "a b c d")) {
       calls.add(test.start("other", Side.INGEST, text));
     }
@@ -165,7 +176,7 @@ public class EncodeServiceTests extends ESTestCase {
   }
 
   public void testFullQueueRejectsAndAnswersEverybodyOnce() throws Exception {
-    PlainActionFuture<List<Embedding>> blocked = block();
+    PlainActionFuture<List<Encoded>> blocked = block();
     AtomicInteger vectors = new AtomicInteger();
     AtomicInteger rejections = new AtomicInteger();
     CountDownLatch answers = new CountDownLatch(300);
@@ -174,7 +185,7 @@ public class EncodeServiceTests extends ESTestCase {
           TestService.request("m", Side.INGEST, List.of("n" + i)),
           new ActionListener<>() {
             @Override
-            public void onResponse(List<Embedding> embeddings) {
+            public void onResponse(List<Encoded> embeddings) {
               vectors.incrementAndGet();
               answers.countDown();
             }
@@ -206,18 +217,18 @@ public class EncodeServiceTests extends ESTestCase {
   }
 
   public void testPoisonousTextsHurtOnlyTheirOwnCall() throws Exception {
-    PlainActionFuture<List<Embedding>> blocked = block();
-    PlainActionFuture<List<Embedding>> poison = test.start("m", Side.INGEST, "good", "poison");
-    PlainActionFuture<List<Embedding>> bad = test.start("m", Side.INGEST, "untokenizable");
-    PlainActionFuture<List<Embedding>> infinite = test.start("m", Side.INGEST, "unlimited");
-    PlainActionFuture<List<Embedding>> zero = test.start("m", Side.INGEST, "nothing");
-    PlainActionFuture<List<Embedding>> good = test.start("m", Side.INGEST, "fine", "well");
+    PlainActionFuture<List<Encoded>> blocked = block();
+    PlainActionFuture<List<Encoded>> poison = test.start("m", Side.INGEST, "good", "poison");
+    PlainActionFuture<List<Encoded>> bad = test.start("m", Side.INGEST, "untokenizable");
+    PlainActionFuture<List<Encoded>> infinite = test.start("m", Side.INGEST, "unlimited");
+    PlainActionFuture<List<Encoded>> zero = test.start("m", Side.INGEST, "nothing");
+    PlainActionFuture<List<Encoded>> good = test.start("m", Side.INGEST, "fine", "well");
     TestEncoder.GATE.release();
     blocked.actionGet(10, TimeUnit.SECONDS);
     assertEquals(2, good.actionGet(10, TimeUnit.SECONDS).size());
     assertThat(failure(poison).getMessage(), equalTo("this text is poisonous"));
     assertThat(failure(bad).getMessage(), equalTo("cannot tokenize this"));
-    for (PlainActionFuture<List<Embedding>> unusable : List.of(infinite, zero)) {
+    for (PlainActionFuture<List<Encoded>> unusable : List.of(infinite, zero)) {
       assertThat(
           failure(unusable).getMessage(),
           containsString("model [m] made no usable vector of a text of [4] tokens"));
@@ -227,8 +238,8 @@ public class EncodeServiceTests extends ESTestCase {
   }
 
   public void testSearchesPassABlockedBulkLane() throws Exception {
-    PlainActionFuture<List<Embedding>> blocked = block();
-    PlainActionFuture<List<Embedding>> waiting = test.start("m", Side.INGEST, "a");
+    PlainActionFuture<List<Encoded>> blocked = block();
+    PlainActionFuture<List<Encoded>> waiting = test.start("m", Side.INGEST, "a");
     assertEquals(1, test.embed("m", Side.SEARCH, "a").size());
     assertFalse(blocked.isDone());
     assertFalse(waiting.isDone());
@@ -251,7 +262,7 @@ public class EncodeServiceTests extends ESTestCase {
               }));
     }
     safeAwait(held);
-    PlainActionFuture<List<Embedding>> next = test.start("m", Side.INGEST, "b");
+    PlainActionFuture<List<Encoded>> next = test.start("m", Side.INGEST, "b");
     assertBusy(() -> assertEquals(replies + 1, test.stats("m").bulk().texts()));
     assertFalse(next.isDone());
     hold.countDown();
@@ -259,8 +270,8 @@ public class EncodeServiceTests extends ESTestCase {
   }
 
   public void testClosingAnswersWhoeverWaits() throws Exception {
-    PlainActionFuture<List<Embedding>> running = block();
-    PlainActionFuture<List<Embedding>> waiting = test.start("m", Side.INGEST, "a", "b");
+    PlainActionFuture<List<Encoded>> running = block();
+    PlainActionFuture<List<Encoded>> waiting = test.start("m", Side.INGEST, "a", "b");
     test.service.close();
     Throwable e = failure(waiting);
     assertThat(e.getMessage(), equalTo("the node is closing"));
@@ -280,7 +291,7 @@ public class EncodeServiceTests extends ESTestCase {
     test.threadPool.shutdown();
     assertTrue(
         failure(test.start("m", Side.INGEST, "late")) instanceof EsRejectedExecutionException);
-    PlainActionFuture<List<Embedding>> unopened = test.start("other", Side.INGEST, "late");
+    PlainActionFuture<List<Encoded>> unopened = test.start("other", Side.INGEST, "late");
     test.service.close();
     assertTrue(failure(unopened) instanceof EsRejectedExecutionException);
     assertEquals(0, test.service.stats().bulk().queue());
@@ -307,13 +318,18 @@ public class EncodeServiceTests extends ESTestCase {
 
   public void testTooLong() {
     String longText = "a b c d e f g h i j k";
-    Embedding cut = test.embed("other", Side.INGEST, longText).getFirst();
+    Encoded cut = test.embed("other", Side.INGEST, longText).getFirst();
     assertTrue(cut.truncated());
     assertEquals(12, cut.tokens());
     assertEquals(1, test.stats("other").bulk().truncated());
-    PlainActionFuture<List<Embedding>> refused = new PlainActionFuture<>();
+    PlainActionFuture<List<Encoded>> refused = new PlainActionFuture<>();
     test.service.embed(
-        new EncodeRequest("other", List.of(longText), Side.INGEST, Optional.empty(), Truncate.NONE),
+        new EncodeRequest(
+            "other",
+            EncodeRequest.all(List.of(longText), Set.of(Output.DENSE)),
+            Side.INGEST,
+            Optional.empty(),
+            Truncate.NONE),
         refused);
     Throwable e = failure(refused);
     assertEquals(RestStatus.BAD_REQUEST, ExceptionsHelper.status(e));
@@ -333,9 +349,9 @@ public class EncodeServiceTests extends ESTestCase {
 
   public void testModelsShareTheThreads() throws Exception {
     test.embed("other", Side.INGEST, "open");
-    PlainActionFuture<List<Embedding>> blocked = block();
-    PlainActionFuture<List<Embedding>> next = test.start("m", Side.INGEST, "blocked");
-    PlainActionFuture<List<Embedding>> other = test.start("other", Side.INGEST, "a");
+    PlainActionFuture<List<Encoded>> blocked = block();
+    PlainActionFuture<List<Encoded>> next = test.start("m", Side.INGEST, "blocked");
+    PlainActionFuture<List<Encoded>> other = test.start("other", Side.INGEST, "a");
     TestEncoder.GATE.release();
     assertEquals(1, other.actionGet(10, TimeUnit.SECONDS).size());
     blocked.actionGet(10, TimeUnit.SECONDS);
@@ -370,7 +386,7 @@ public class EncodeServiceTests extends ESTestCase {
   }
 
   public void testTagsShareTheQueueOfTheBulkLane() throws Exception {
-    PlainActionFuture<List<Embedding>> blocked = block();
+    PlainActionFuture<List<Encoded>> blocked = block();
     String[] texts = new String[150];
     Arrays.fill(texts, "a");
     PlainActionFuture<List<Tags>> some = test.startTagging("ner", ALL, texts);

@@ -59,6 +59,15 @@ public class EmbedProcessorFactoryTests extends ESTestCase {
         create("{\"field\":\"a\",\"target_field\":\"v\"}").fields());
   }
 
+  public void testTargetsOfOutputs() throws Exception {
+    assertEquals(
+        List.of(new FieldPair("a", "a_sparse")),
+        create("{\"field\":\"a\",\"output\":\"sparse\"}").fields());
+    assertEquals(
+        List.of(new FieldPair("a", "a_tokens")),
+        create("{\"field\":\"a\",\"output\":\"multi_vector\"}").fields());
+  }
+
   public void testBadOptions() {
     assertBad("{}", "input_output", "[input_output] required property is missing");
     assertBad("{\"target_field\":\"a\"}", "field", "[field] required property is missing");
@@ -102,13 +111,43 @@ public class EmbedProcessorFactoryTests extends ESTestCase {
     assertBad(
         "{\"field\":\"a\",\"truncate\":\"second\"}",
         "truncate",
-        "[truncate] must be [first] or [none] but was [second]");
+        "[truncate] must be one of [first, none] but was [second]");
     assertBad(
         "{\"field\":\"a\",\"ignore_missing\":\"yes\"}",
         "ignore_missing",
         "[ignore_missing] property isn't a boolean");
     assertBad("{\"field\":\"a\",\"model_id\":\"../x\"}", "model_id", "model id [../x] must have");
     assertBad("{\"field\":\"a\",\"prompt_name\":\"\"}", "prompt_name", "must not be empty");
+    assertBad(
+        "{\"field\":\"a\",\"output\":\"vector\"}",
+        "output",
+        "[output] must be one of [dense, sparse, multi_vector] but was [vector]");
+    assertBad("{\"field\":\"a\",\"dimensions\":0}", "dimensions", "must be 1 or more but was [0]");
+    assertBad(
+        "{\"field\":\"a\",\"element_type\":\"int8\"}",
+        "element_type",
+        "[element_type] must be one of [float, byte, bit] but was [int8]");
+    assertBad(
+        "{\"field\":\"a\",\"output\":\"multi_vector\",\"encoding\":\"float\"}",
+        "encoding",
+        "[encoding] must be one of [bf16, int8, bit] but was [float]");
+    assertBad(
+        "{\"field\":\"a\",\"output\":\"sparse\",\"pruning\":{\"top_k\":0}}",
+        "top_k",
+        "must be 1 or more but was [0]");
+    assertBad(
+        "{\"field\":\"a\",\"output\":\"sparse\",\"pruning\":{\"top\":1}}",
+        "pruning",
+        "has unknown options [top]");
+    assertBad(
+        "{\"field\":\"a\",\"output\":\"sparse\",\"pruning\":3}",
+        "pruning",
+        "must be an object but was [3]");
+    assertBad(
+        "{\"input_output\":{\"input_field\":\"a\",\"output_field\":\"b\",\"output\":\"sparse\","
+            + "\"element_type\":\"byte\"}}",
+        "input_output",
+        "has unknown options [element_type]");
   }
 
   public void testUnknownOption() {

@@ -5,9 +5,11 @@ import static org.hamcrest.Matchers.equalTo;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.TimeUnit;
 import org.elasticsearch.action.support.PlainActionFuture;
@@ -20,12 +22,15 @@ import org.elasticsearch.test.ESTestCase;
 import org.elasticsearch.xcontent.json.JsonXContent;
 import org.junit.After;
 import org.junit.Before;
+import org.lanewise.encoder.head.ElementType;
+import org.lanewise.encoder.head.StoredTokenVectors;
 import org.lanewise.plugin.TestEncoder;
 import org.lanewise.plugin.TestService;
 import org.lanewise.plugin.encode.EncodeRequest.Side;
 
 public class EmbedProcessorTests extends ESTestCase {
   private TestService test;
+  private MappedDimensions.Field mapped;
 
   @Before
   public void createService() throws Exception {
@@ -45,7 +50,7 @@ public class EmbedProcessorTests extends ESTestCase {
     config.put("model_id", "m");
     EmbedProcessor processor =
         new EmbedProcessor.Factory(
-                () -> test.service, (project, index, path) -> OptionalInt.empty())
+                () -> test.service, (project, index, path) -> Optional.ofNullable(mapped))
             .create(Map.of(), null, null, config, ProjectId.DEFAULT);
     IngestDocument document =
         new IngestDocument(
@@ -100,6 +105,97 @@ public class EmbedProcessorTests extends ESTestCase {
             "{\"title\":\"a\",\"text\":{\"body\":\"b\"}}");
     assertEquals(Map.of("title", vector("a"), "body", vector("b")), source.get("v"));
     assertEquals(2, test.stats("m").bulk().texts() - 2);
+  }
+
+  public void testOutputsOfOneText() throws Exception {
+    Map<String, Object> source =
+        run(
+            "{\"input_output\":[{\"input_field\":\"t\",\"output_field\":\"v\"},"
+                + "{\"input_field\":\"t\",\"output_field\":\"s\",\"output\":\"sparse\"},"
+                + "{\"input_field\":\"u\",\"output_field\":\"m\",\"output\":\"multi_vector\","
+                + "\"encoding\":\"bf16\"}]}",
+            "{\"t\":\"b a b\",\"u\":[\"a\",\"x y\"]}");
+    assertEquals(3, test.stats("m").bulk().texts());
+    assertEquals(vector("b a b"), source.get("v"));
+    assertEquals(Map.of("told", 1f, "b", 2f, "a", 1f), source.get("s"));
+    List<?> tokens = (List<?>) source.get("m");
+    assertEquals(2, tokens.size());
+    byte[] bytes = Base64.getDecoder().decode((String) tokens.get(1));
+    assertEquals(3, StoredTokenVectors.read(bytes, 0, bytes.length).rows());
+  }
+
+  public void testPruning() throws Exception {
+    String source = "{\"t\":\"b a b c\"}";
+    assertEquals(
+        Map.of("b", 2f),
+        run("{\"field\":\"t\",\"output\":\"sparse\",\"pruning\":{\"top_k\":1}}", source)
+            .get("t_sparse"));
+    assertEquals(
+        Map.of("b", 2f),
+        run("{\"field\":\"t\",\"output\":\"sparse\",\"pruning\":{\"max_ratio\":0.6}}", source)
+            .get("t_sparse"));
+    assertEquals(
+        Map.of("b", 2f),
+        run("{\"field\":\"t\",\"output\":\"sparse\",\"pruning\":{\"abs_value\":1.5}}", source)
+            .get("t_sparse"));
+    assertEquals(
+        3,
+        ((Map<?, ?>) run("{\"field\":\"t\",\"output\":\"sparse\"}", source).get("t_sparse"))
+            .size());
+  }
+
+  public void testSmallVectors() throws Exception {
+    List<Float> whole = vector("a b c");
+    assertEquals(
+        whole.subList(0, 4),
+        run("{\"field\":\"t\",\"dimensions\":4}", "{\"t\":\"a b c\"}").get("t_vector"));
+    float largest = whole.stream().max(Float::compare).orElseThrow();
+    assertEquals(
+        whole.stream().map(value -> Math.round(value * 127 / largest)).toList(),
+        run("{\"field\":\"t\",\"element_type\":\"byte\"}", "{\"t\":\"a b c\"}").get("t_vector"));
+    int bits = 0;
+    for (float value : whole) {
+      bits = 2 * bits + (value > 0 ? 1 : 0);
+    }
+    assertEquals(
+        List.of((int) (byte) bits),
+        run("{\"field\":\"t\",\"element_type\":\"bit\"}", "{\"t\":\"a b c\"}").get("t_vector"));
+    assertFails(
+        "{\"field\":\"t\",\"dimensions\":9}",
+        "{\"t\":\"a\"}",
+        "[dimensions] is [9] but the vectors of model [m] have [8]");
+    assertFails(
+        "{\"field\":\"t\",\"dimensions\":4,\"element_type\":\"bit\"}",
+        "{\"t\":\"a\"}",
+        "a vector of [4] numbers cannot be stored as bits: the number must be a multiple of 8; cut"
+            + " the vector with [dimensions]");
+  }
+
+  public void testFieldsOfOtherVectorsAreRefused() {
+    mapped = new MappedDimensions.Field(OptionalInt.of(8), ElementType.FLOAT, false);
+    assertFails(
+        "{\"field\":\"t\",\"element_type\":\"byte\"}",
+        "{\"t\":\"a\"}",
+        "field [t_vector] of index [index] compares vectors by more than their angle, which is all"
+            + " that is left of them in [element_type] of [byte]; set its [similarity] to"
+            + " [cosine]");
+    assertFails(
+        "{\"field\":\"t\",\"element_type\":\"bit\"}",
+        "{\"t\":\"a\"}",
+        "field [t_vector] of index [index] has [element_type] of [float] but the processor writes"
+            + " [bit]; set its [element_type] to the field's");
+    mapped = new MappedDimensions.Field(OptionalInt.of(8), ElementType.BYTE, true);
+    assertFails(
+        "{\"field\":\"t\"}",
+        "{\"t\":\"a\"}",
+        "field [t_vector] of index [index] has [element_type] of [byte] but the processor writes"
+            + " [float]; set its [element_type] to the field's");
+    mapped = new MappedDimensions.Field(OptionalInt.of(16), ElementType.BIT, true);
+    assertFails(
+        "{\"field\":\"t\",\"element_type\":\"bit\"}",
+        "{\"t\":\"a\"}",
+        "vectors of model [m] have [8] dimensions but field [t_vector] of index [index] has [dims]"
+            + " of [16]");
   }
 
   public void testArrayOfTexts() throws Exception {

@@ -78,8 +78,8 @@ public class ModelRegistryTests extends ESTestCase {
     TestEncoder.create(bundled, "m", 8, 10, Map.of());
     TestEncoder.create(bundled, "n", 8, 10, Map.of());
     TestEncoder.create(configured, "m", 16, 10, Map.of());
-    assertEquals(16, encoder("m").dimensions());
-    assertEquals(8, encoder("n").dimensions());
+    assertEquals(16, encoder("m").dimensions().orElse(0));
+    assertEquals(8, encoder("n").dimensions().orElse(0));
     assertEquals(ModelInfo.Source.CONFIG, info("m").source());
     assertEquals(ModelInfo.Source.BUNDLED, info("n").source());
   }
@@ -125,7 +125,7 @@ public class ModelRegistryTests extends ESTestCase {
             + "]; the models of this node are [a, b]",
         e.getMessage());
     TestEncoder.create(configured, "c", 8, 10, Map.of());
-    assertEquals(8, encoder("c").dimensions());
+    assertEquals(8, encoder("c").dimensions().orElse(0));
   }
 
   public void testBrokenModelWorksOnceRepaired() throws Exception {
@@ -143,7 +143,7 @@ public class ModelRegistryTests extends ESTestCase {
     assertBusy(
         () -> {
           try {
-            assertEquals(8, encoder("m").dimensions());
+            assertEquals(8, encoder("m").dimensions().orElse(0));
           } catch (ElasticsearchStatusException stillRemembered) {
             throw new AssertionError(stillRemembered);
           }
@@ -164,7 +164,7 @@ public class ModelRegistryTests extends ESTestCase {
     open("a");
     assertEquals(
         "{\"model_id\":\"a\",\"source\":\"config\",\"state\":\"open\",\"kind\":\"encoder\",\"family\":\"test\","
-            + "\"dimensions\":8,\"max_length\":10,\"backend\":\"scalar\",\"precision\":\"fp32\","
+            + "\"outputs\":[\"dense\",\"sparse\",\"multi_vector\"],\"dimensions\":8,\"max_length\":10,\"backend\":\"scalar\",\"precision\":\"fp32\","
             + "\"prompts\":[\"query\"]}",
         Strings.toString(list().get(0)));
     assertEquals(

@@ -4,6 +4,7 @@ import static org.hamcrest.Matchers.containsString;
 
 import java.io.IOException;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.elasticsearch.ExceptionsHelper;
 import org.elasticsearch.common.io.stream.Writeable;
 import org.elasticsearch.rest.RestStatus;
@@ -11,6 +12,8 @@ import org.elasticsearch.test.AbstractXContentSerializingTestCase;
 import org.elasticsearch.xcontent.XContentParseException;
 import org.elasticsearch.xcontent.XContentParser;
 import org.elasticsearch.xcontent.json.JsonXContent;
+import org.lanewise.encoder.head.ElementType;
+import org.lanewise.plugin.encode.DenseForm;
 
 public class LanewiseQueryVectorBuilderTests
     extends AbstractXContentSerializingTestCase<LanewiseQueryVectorBuilder> {
@@ -27,19 +30,39 @@ public class LanewiseQueryVectorBuilderTests
   @Override
   protected LanewiseQueryVectorBuilder createTestInstance() {
     return new LanewiseQueryVectorBuilder(
-        randomFrom("lanewise-mini-en", "a.b_c-1"),
-        "text " + randomAlphaOfLength(5),
-        randomBoolean() ? Optional.empty() : Optional.of(randomAlphaOfLength(4)));
+        new Question(
+            randomFrom("lanewise-mini-en", "a.b_c-1"),
+            "text " + randomAlphaOfLength(5),
+            randomBoolean() ? Optional.empty() : Optional.of(randomAlphaOfLength(4))),
+        new DenseForm(
+            randomBoolean() ? OptionalInt.empty() : OptionalInt.of(between(1, 1000)),
+            randomFrom(ElementType.values())));
   }
 
   @Override
   protected LanewiseQueryVectorBuilder mutateInstance(LanewiseQueryVectorBuilder b) {
-    return switch (between(0, 2)) {
-      case 0 -> new LanewiseQueryVectorBuilder(b.modelId() + "x", b.modelText(), b.promptName());
-      case 1 -> new LanewiseQueryVectorBuilder(b.modelId(), b.modelText() + "x", b.promptName());
+    Question q = b.question();
+    DenseForm form = b.form();
+    return switch (between(0, 4)) {
+      case 0 ->
+          new LanewiseQueryVectorBuilder(
+              new Question(q.modelId() + "x", q.text(), q.promptName()), form);
+      case 1 ->
+          new LanewiseQueryVectorBuilder(
+              new Question(q.modelId(), q.text() + "x", q.promptName()), form);
+      case 2 ->
+          new LanewiseQueryVectorBuilder(
+              new Question(q.modelId(), q.text(), Optional.of(q.promptName().orElse("") + "x")),
+              form);
+      case 3 ->
+          new LanewiseQueryVectorBuilder(
+              q, new DenseForm(OptionalInt.of(form.dimensions().orElse(0) + 1), form.type()));
       default ->
           new LanewiseQueryVectorBuilder(
-              b.modelId(), b.modelText(), Optional.of(b.promptName().orElse("") + "x"));
+              q,
+              new DenseForm(
+                  form.dimensions(),
+                  form.type() == ElementType.BIT ? ElementType.BYTE : ElementType.BIT));
     };
   }
 
@@ -50,7 +73,7 @@ public class LanewiseQueryVectorBuilderTests
   }
 
   public void testTheBundledModelIsTheDefault() throws IOException {
-    assertEquals("lanewise-mini-en", parse("{\"model_text\":\"a\"}").modelId());
+    assertEquals("lanewise-mini-en", parse("{\"model_text\":\"a\"}").question().modelId());
   }
 
   public void testBadOptions() {
@@ -58,12 +81,21 @@ public class LanewiseQueryVectorBuilderTests
     assertBad("{\"model_text\":\" \"}", "[model_text] must not be empty.");
     assertBad("{\"model_text\":\"a\",\"model_id\":\"../a\"}", "model id [../a] must have");
     assertBad("{\"model_text\":\"a\",\"modelid\":\"a\"}", "unknown field [modelid]");
+    assertBad(
+        "{\"model_text\":\"a\",\"dimensions\":0}", "[dimensions] must be 1 or more but was [0]");
+    assertBad(
+        "{\"model_text\":\"a\",\"element_type\":\"x\"}",
+        "[element_type] must be one of [float, byte, bit] but was [x]");
     assertBad("{\"model_text\":1}", "model_text doesn't support values of type: VALUE_NUMBER");
   }
 
   private void assertBad(String json, String message) {
     XContentParseException e = expectThrows(XContentParseException.class, () -> parse(json));
     assertEquals(RestStatus.BAD_REQUEST, ExceptionsHelper.status(e));
-    assertThat(e.getMessage(), containsString(message));
+    Throwable root = e;
+    while (root.getCause() != null) {
+      root = root.getCause();
+    }
+    assertThat(root.getMessage(), containsString(message));
   }
 }
