@@ -30,13 +30,13 @@ import org.lanewise.plugin.models.Relevance;
 /**
  * Rescores the hits of one shard: reads their texts, and waits for the model on the search thread.
  *
- * @param combination how both scores make one; empty where the model's takes the place of the other
+ * @param combination how both scores make one
  * @param service scores the texts
  * @param shard reads the texts
  */
 record RerankRescorer(
     Reranking reranking,
-    Optional<RerankRescorerBuilder.Combination> combination,
+    RerankRescorerBuilder.Combination combination,
     ModelWait waiting,
     EncodeService service,
     SearchExecutionContext shard)
@@ -116,12 +116,9 @@ record RerankRescorer(
 
   /** Returns the score of a hit; what the model did not read is as what the query did not match. */
   private float score(float queryScore, Optional<Relevance> relevance) {
-    if (combination.isEmpty()) {
-      return relevance.map(Relevance::hitScore).orElse(0f);
-    }
     return relevance
-        .map(each -> combination.get().of(queryScore, each.hitScore()))
-        .orElse(combination.get().query() * queryScore);
+        .map(each -> combination.of(queryScore, each.hitScore()))
+        .orElse(combination.query() * queryScore);
   }
 
   @Override
@@ -142,24 +139,21 @@ record RerankRescorer(
         relevance
             .map(each -> "by [" + reranking.modelId() + "]: " + each.formula())
             .orElse("not read by [" + reranking.modelId() + "]");
-    if (combination.isEmpty()) {
-      return Explanation.match(score, by + "; in place of:", source);
-    }
     Explanation queryPart =
         Explanation.match(
-            combination.get().query() * queryScore,
-            "[query_weight] " + combination.get().query() + " times:",
+            combination.query() * queryScore,
+            "[query_weight] " + combination.query() + " times:",
             source);
     return relevance
         .map(
             each ->
                 Explanation.match(
                     score,
-                    combination.get().mode() + " of:",
+                    combination.mode() + " of:",
                     queryPart,
                     Explanation.match(
-                        combination.get().rescore() * each.hitScore(),
-                        "[rescore_query_weight] " + combination.get().rescore() + " times:",
+                        combination.rescore() * each.hitScore(),
+                        "[rescore_query_weight] " + combination.rescore() + " times:",
                         Explanation.match(each.hitScore(), by))))
         .orElse(Explanation.match(score, by + ":", queryPart));
   }

@@ -7,7 +7,6 @@ import static org.elasticsearch.xcontent.ConstructingObjectParser.optionalConstr
 import java.io.IOException;
 import java.util.Locale;
 import java.util.Objects;
-import java.util.Optional;
 import java.util.function.Supplier;
 import org.elasticsearch.TransportVersion;
 import org.elasticsearch.action.ActionRequestValidationException;
@@ -31,7 +30,7 @@ import org.lanewise.plugin.encode.EncodeService;
 
 /**
  * The {@code lanewise_rerank} rescorer: the best hits of each shard get the score of a
- * cross-encoder, or one that is made of both scores where weights or a mode are given.
+ * cross-encoder, or one that is made of both scores where the query's has a weight.
  */
 public final class RerankRescorerBuilder extends RescorerBuilder<RerankRescorerBuilder> {
   /** The name of the rescorer in a search. */
@@ -71,7 +70,7 @@ public final class RerankRescorerBuilder extends RescorerBuilder<RerankRescorerB
   }
 
   private final Reranking reranking;
-  private final Optional<Combination> combination;
+  private final Combination combination;
   private final TimeValue timeout;
   private final Supplier<EncodeService> service;
 
@@ -101,7 +100,7 @@ public final class RerankRescorerBuilder extends RescorerBuilder<RerankRescorerB
 
   private RerankRescorerBuilder(
       Reranking reranking,
-      Optional<Combination> combination,
+      Combination combination,
       TimeValue timeout,
       Supplier<EncodeService> service) {
     this.reranking = reranking;
@@ -114,7 +113,7 @@ public final class RerankRescorerBuilder extends RescorerBuilder<RerankRescorerB
   public RerankRescorerBuilder(StreamInput in, Supplier<EncodeService> service) throws IOException {
     super(in);
     reranking = new Reranking(in);
-    combination = Optional.ofNullable(in.readOptionalWriteable(Combination::new));
+    combination = new Combination(in);
     timeout = in.readTimeValue();
     this.service = service;
   }
@@ -130,18 +129,15 @@ public final class RerankRescorerBuilder extends RescorerBuilder<RerankRescorerB
   }
 
   private static RerankRescorerBuilder described(Object[] args, Supplier<EncodeService> service) {
-    boolean combined = args[3] != null || args[4] != null || args[5] != null;
+    boolean mode = args[5] != null;
     return new RerankRescorerBuilder(
         new Reranking((String) args[0], (String) args[1], (String) args[2]),
-        combined
-            ? Optional.of(
-                new Combination(
-                    args[3] == null ? 1 : (float) args[3],
-                    args[4] == null ? 1 : (float) args[4],
-                    args[5] == null
-                        ? QueryRescoreMode.Total
-                        : QueryRescoreMode.fromString((String) args[5])))
-            : Optional.empty(),
+        new Combination(
+            // Who names a mode wants both scores; without it, the model's alone is what is asked
+            // for.
+            args[3] == null ? (mode ? 1 : 0) : (float) args[3],
+            args[4] == null ? 1 : (float) args[4],
+            mode ? QueryRescoreMode.fromString((String) args[5]) : QueryRescoreMode.Total),
         args[6] == null
             ? ModelWait.USUAL
             : TimeValue.parseTimeValue((String) args[6], TIMEOUT.getPreferredName()),
@@ -162,7 +158,7 @@ public final class RerankRescorerBuilder extends RescorerBuilder<RerankRescorerB
   @Override
   protected void doWriteTo(StreamOutput out) throws IOException {
     reranking.writeTo(out);
-    out.writeOptionalWriteable(combination.orElse(null));
+    combination.writeTo(out);
     out.writeTimeValue(timeout);
   }
 
@@ -174,7 +170,7 @@ public final class RerankRescorerBuilder extends RescorerBuilder<RerankRescorerB
     long end =
         (long) Math.max(source.from(), 0)
             + (source.size() < 0 ? SearchService.DEFAULT_SIZE : source.size());
-    if (combination.isPresent() || end <= window) {
+    if (combination.query > 0 || end <= window) {
       return errors;
     }
     return addValidationError(
@@ -219,12 +215,9 @@ public final class RerankRescorerBuilder extends RescorerBuilder<RerankRescorerB
   protected void doXContent(XContentBuilder builder, Params params) throws IOException {
     builder.startObject(NAME);
     reranking.toXContent(builder, params);
-    if (combination.isPresent()) {
-      builder.field(QUERY_WEIGHT.getPreferredName(), combination.get().query);
-      builder.field(RESCORE_QUERY_WEIGHT.getPreferredName(), combination.get().rescore);
-      builder.field(
-          SCORE_MODE.getPreferredName(), combination.get().mode.name().toLowerCase(Locale.ROOT));
-    }
+    builder.field(QUERY_WEIGHT.getPreferredName(), combination.query);
+    builder.field(RESCORE_QUERY_WEIGHT.getPreferredName(), combination.rescore);
+    builder.field(SCORE_MODE.getPreferredName(), combination.mode.name().toLowerCase(Locale.ROOT));
     builder.field(TIMEOUT.getPreferredName(), timeout.getStringRep());
     builder.endObject();
   }

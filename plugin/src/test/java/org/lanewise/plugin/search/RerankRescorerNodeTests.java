@@ -159,7 +159,10 @@ public class RerankRescorerNodeTests extends HeadNodeTestCase {
                           : "not read by [xlm_roberta_reranker]"));
               assertThat(
                   told,
-                  containsString(options.isEmpty() ? "in place of:" : "[query_weight] 0.5 times:"));
+                  containsString(
+                      options.isEmpty()
+                          ? "[query_weight] 0.0 times:"
+                          : "[query_weight] 0.5 times:"));
             }
           });
     }
