@@ -229,35 +229,41 @@ public final class VectorBackend implements TrainingBackend {
       LeftPacking.pack(
           input.data(), input.rowOffset(firstRow), input.stride() * 4L, rows, depth, left);
       boolean int8 = weight.precision() == Precision.INT8;
-      MemorySegment widened = scratch.floats(int8 ? (long) PANEL * depth : 1);
       for (int panel = firstPanel; panel < endPanel; panel++) {
-        if (int8) {
-          ProductKernels.widen(
-              weight.panels(),
-              panel * weight.panelBytes(),
-              depth,
-              weight.scales(),
-              panel * PANEL_BYTES,
-              widened);
-        }
         long leftAt = 0;
         int block;
         for (int row = 0; row < rows; row += block) {
           block = ProductKernels.block(rows - row);
           long outputAt = output.rowOffset(firstRow + row) + panel * PANEL_BYTES;
-          ProductKernels.multiply(
-              block,
-              weight.precision() == Precision.BF16,
-              left,
-              leftAt,
-              int8 ? widened : weight.panels(),
-              int8 ? 0 : panel * weight.panelBytes(),
-              depth,
-              weight.bias(),
-              panel * PANEL_BYTES,
-              output.data(),
-              outputAt,
-              output.stride() * 4L);
+          if (int8) {
+            ProductKernels.multiplyInt8(
+                block,
+                left,
+                leftAt,
+                weight.panels(),
+                panel * weight.panelBytes(),
+                depth,
+                weight.scales(),
+                weight.bias(),
+                panel * PANEL_BYTES,
+                output.data(),
+                outputAt,
+                output.stride() * 4L);
+          } else {
+            ProductKernels.multiply(
+                block,
+                weight.precision() == Precision.BF16,
+                left,
+                leftAt,
+                weight.panels(),
+                panel * weight.panelBytes(),
+                depth,
+                weight.bias(),
+                panel * PANEL_BYTES,
+                output.data(),
+                outputAt,
+                output.stride() * 4L);
+          }
           activate(activation, output.data(), outputAt, output.stride() * 4L, block);
           leftAt += 4L * block * depth;
         }
