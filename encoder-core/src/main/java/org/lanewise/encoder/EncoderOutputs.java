@@ -39,10 +39,11 @@ public final class EncoderOutputs {
   /**
    * A text as the model reads it: once, or more than once where outputs want other tokens of it.
    *
-   * @param parts at least one; no output is in two of them
+   * @param parts no output is in two of them
    * @param chunks the pieces of a longer text that this is read for; none of a text as a whole
+   * @param weighed the sparse vector, where a table gives it and no part is needed for it
    */
-  public record Reading(List<Part> parts, List<Chunk> chunks) {
+  public record Reading(List<Part> parts, List<Chunk> chunks, Optional<SparseVector> weighed) {
     /** Copies the lists. */
     public Reading {
       parts = List.copyOf(parts);
@@ -51,7 +52,7 @@ public final class EncoderOutputs {
 
     /** Returns the reading of a whole text. */
     public Reading(List<Part> parts) {
-      this(parts, List.of());
+      this(parts, List.of(), Optional.empty());
     }
 
     /** Returns how many tokens the model reads. */
@@ -112,8 +113,7 @@ public final class EncoderOutputs {
     }
 
     private static Answer empty(Reading text) {
-      return new Answer(
-          List.of(), Optional.empty(), Optional.empty(), text.tokens(), text.truncated());
+      return new Answer(List.of(), text.weighed, Optional.empty(), text.tokens(), text.truncated());
     }
 
     private Answer with(Answer part) {
@@ -179,17 +179,25 @@ public final class EncoderOutputs {
   }
 
   /**
-   * Returns what the model reads of a text.
+   * Returns what the model reads of a text. What a table says of a question is known at once.
    *
    * @param prompt goes in front of the text as it is; empty for none; late interaction has its own
-   * @param role what the text is to late interaction
+   * @param role what the text is to late interaction and to inference-free models
    * @param outputs what is wanted, at least one
    * @throws ModelException saying why the model has not got one of the outputs
    */
   public Reading read(String text, String prompt, TokenEmbedder.Role role, Set<Output> outputs) {
     prepare(outputs);
     List<Part> parts = new ArrayList<>();
-    Set<Output> plain = EnumSet.copyOf(outputs);
+    Set<Output> computed = EnumSet.copyOf(outputs);
+    Optional<SparseVector> weighed =
+        role == TokenEmbedder.Role.QUERY && outputs.contains(Output.SPARSE)
+            ? SparseEmbedder.queryWeights(encoder, text, prompt)
+            : Optional.empty();
+    if (weighed.isPresent()) {
+      computed.remove(Output.SPARSE);
+    }
+    Set<Output> plain = EnumSet.copyOf(computed);
     plain.remove(Output.MULTI_VECTOR);
     if (!plain.isEmpty()) {
       parts.add(new Part(encoder.encode(text, prompt), plain, new int[0]));
@@ -197,12 +205,12 @@ public final class EncoderOutputs {
     if (outputs.contains(Output.MULTI_VECTOR)) {
       TokenEmbedder.Read read = multiVector.get().read(text, role);
       if (!plain.isEmpty() && read.text().readsAs(parts.getFirst().text())) {
-        parts.set(0, new Part(parts.getFirst().text(), outputs, read.kept()));
+        parts.set(0, new Part(parts.getFirst().text(), computed, read.kept()));
       } else {
         parts.add(new Part(read.text(), Set.of(Output.MULTI_VECTOR), read.kept()));
       }
     }
-    return new Reading(parts);
+    return new Reading(parts, List.of(), weighed);
   }
 
   /**
@@ -231,7 +239,8 @@ public final class EncoderOutputs {
               window ->
                   new Reading(
                       List.of(new Part(window.text(), outputs, new int[0], window.ranges())),
-                      window.chunks()))
+                      window.chunks(),
+                      Optional.empty()))
           .toList();
     }
     return chunker.chunks(text).stream()
@@ -239,7 +248,8 @@ public final class EncoderOutputs {
             chunk ->
                 new Reading(
                     List.of(new Part(encoder.encode(chunk.of(text), prompt), outputs, new int[0])),
-                    List.of(chunk)))
+                    List.of(chunk),
+                    Optional.empty()))
         .toList();
   }
 

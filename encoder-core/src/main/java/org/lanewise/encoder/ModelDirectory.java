@@ -18,6 +18,7 @@ import org.lanewise.encoder.model.EncoderConfig;
 import org.lanewise.encoder.tokenizer.Tokenizer;
 import org.lanewise.encoder.weights.DataType;
 import org.lanewise.encoder.weights.JsonFile;
+import org.lanewise.encoder.weights.Tensor;
 import org.lanewise.encoder.weights.Weights;
 
 /**
@@ -48,6 +49,7 @@ public final class ModelDirectory implements AutoCloseable {
       String fingerprint,
       EncoderHeads heads,
       SparsePooling sparsePooling,
+      Optional<Tensor> queryTokenWeights,
       Optional<LateInteractionPlan> lateInteraction) {}
 
   private final Contents contents;
@@ -149,6 +151,14 @@ public final class ModelDirectory implements AutoCloseable {
   /** Returns how the logits of a masked language model are pooled; the maximum if nothing says. */
   public SparsePooling sparsePooling() {
     return contents.sparsePooling;
+  }
+
+  /**
+   * Returns the weight of each token in a question, (vocabulary); empty where questions go through
+   * the model as documents do.
+   */
+  public Optional<Tensor> queryTokenWeights() {
+    return contents.queryTokenWeights;
   }
 
   /** Returns how vectors of tokens are made; empty where the model is not one of those. */

@@ -133,6 +133,7 @@ final class ModelDirectoryReader {
         .filter(json -> !sentenceModules.isEmpty())
         .ifPresent(json -> requireText(json, "transformer_task", "feature-extraction"));
     SparsePooling sparsePooling = modules.sparsePooling().orElse(SparsePooling.MAX);
+    Optional<Tensor> queryTokenWeights = modules.queryTokenWeights(home);
     Optional<LateInteractionPlan> lateInteraction =
         opened.isPresent() && config.isPresent() && tokenizer.isPresent()
             ? lateInteraction(
@@ -155,6 +156,7 @@ final class ModelDirectoryReader {
 
     List<Tensor> used = new ArrayList<>(weights.values());
     heads.plans().values().forEach(plan -> addTensors(plan, used));
+    queryTokenWeights.ifPresent(used::add);
     List<SentenceModule> allModules = new ArrayList<>(sentenceModules);
     lateInteraction.ifPresent(plan -> allModules.addAll(plan.modules()));
     for (SentenceModule module : allModules) {
@@ -185,6 +187,7 @@ final class ModelDirectoryReader {
         fingerprint,
         heads,
         sparsePooling,
+        queryTokenWeights,
         lateInteraction);
   }
 

@@ -1,6 +1,8 @@
 package org.lanewise.encoder;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -51,9 +53,13 @@ final class SentenceModuleReader {
   private static final String TOKEN_EMBEDDINGS = "token_embeddings";
   private static final String SPLADE = "SpladePooling";
   private static final String MASK = "MultiVectorMask";
+  private static final String ROUTER = "Router";
+  private static final String ROUTES = "router_config.json";
+  private static final String TABLE = "SparseStaticEmbedding";
+  private static final String TOKENIZER = "tokenizer.json";
 
   private static final List<String> SUPPORTED =
-      List.of("Transformer", "Pooling", "Dense", "Normalize", "Dropout", SPLADE, MASK);
+      List.of("Transformer", "Pooling", "Dense", "Normalize", "Dropout", SPLADE, MASK, TABLE);
   private static final int MAX_FEATURES = 1 << 20;
 
   /**
@@ -67,6 +73,7 @@ final class SentenceModuleReader {
   private final ModelDirectoryReader directory;
   private final List<String> problems;
   private final List<Module> modules = new ArrayList<>();
+  private Optional<Module> queryTable = Optional.empty();
 
   /** Reads modules.json, where there is one. */
   SentenceModuleReader(ModelDirectoryReader directory) {
@@ -77,8 +84,13 @@ final class SentenceModuleReader {
       return;
     }
     int before = problems.size();
-    for (int i = 0; i < list.get().size(); i++) {
-      module(list.get().get(i), MODULES + ": module " + i).ifPresent(modules::add);
+    if (list.get().size() == 1
+        && list.get().get(0).path("type").asText("").endsWith("." + ROUTER)) {
+      readRoutes(JsonFile.of(list.get().get(0), MODULES + ": module 0", problems));
+    } else {
+      for (int i = 0; i < list.get().size(); i++) {
+        module(list.get().get(i), MODULES + ": module " + i).ifPresent(modules::add);
+      }
     }
     boolean understood = problems.size() == before;
     if (understood && (modules.isEmpty() || !modules.getFirst().kind.equals("Transformer"))) {
@@ -88,6 +100,75 @@ final class SentenceModuleReader {
               + (modules.isEmpty() ? "nothing" : "[" + modules.getFirst().kind + "]")
               + ", expected a Transformer");
     }
+  }
+
+  /** Documents go through the encoder, questions through a table of weights. */
+  private void readRoutes(JsonFile router) {
+    Optional<String> folder = folder(router);
+    Optional<JsonFile> file = folder.flatMap(path -> directory.require(path + ROUTES));
+    if (file.isEmpty()) {
+      return;
+    }
+    JsonFile json = file.get();
+    JsonNode structure = json.node("structure");
+    JsonNode documents = structure.path("document");
+    JsonNode queries = structure.path("query");
+    JsonNode parameters = json.node("parameters");
+    if (structure.size() != 2
+        || documents.isEmpty()
+        || queries.size() != 1
+        || !parameters.path("route_mappings").isEmpty()
+        || !parameters.path("default_route").asText("document").equals("document")) {
+      json.wrong(
+          "structure",
+          "a route [document] by default and a route [query] of one SparseStaticEmbedding, without"
+              + " mappings");
+      return;
+    }
+    for (JsonNode id : documents) {
+      routed(json, folder.get(), id).ifPresent(modules::add);
+    }
+    queryTable = routed(json, folder.get(), queries.get(0));
+    if (queryTable.isPresent() && !queryTable.get().kind.equals(TABLE)) {
+      json.wrong("structure", "a [query] of one " + TABLE + ", not " + queryTable.get().kind);
+    }
+  }
+
+  private Optional<Module> routed(JsonFile json, String folder, JsonNode id) {
+    ObjectNode module = JsonNodeFactory.instance.objectNode();
+    module.put("type", json.node("types").path(id.asText("")).asText(""));
+    module.put("path", folder + id.asText(""));
+    return module(module, json.name() + ": module [" + id.asText("") + "]");
+  }
+
+  /**
+   * Returns the weight of each token in a question, (vocabulary), where the directory has such a
+   * table.
+   *
+   * @param home the folder of the encoder, whose tokenizer must be the table's own
+   */
+  Optional<Tensor> queryTokenWeights(String home) {
+    if (queryTable.isEmpty()) {
+      return Optional.empty();
+    }
+    String folder = queryTable.get().folder;
+    Optional<JsonFile> own = directory.optional(folder + TOKENIZER);
+    Optional<JsonFile> encoders = directory.optional(home + TOKENIZER);
+    if (own.isPresent() && encoders.isPresent()) {
+      for (String part : List.of("model", "normalizer", "pre_tokenizer", "added_tokens")) {
+        if (!own.get().node(part).equals(encoders.get().node(part))) {
+          own.get().wrong(part, "that of " + home + TOKENIZER + ": both make the same tokens");
+        }
+      }
+    }
+    return directory
+        .openWeights(folder)
+        .flatMap(
+            weights -> {
+              Tensor stored = weights.tensors().get("weight");
+              long size = stored == null || stored.shape().length != 1 ? -1 : stored.shape()[0];
+              return Optional.ofNullable(tensor(weights, folder, "weight", List.of(size)));
+            });
   }
 
   /** Returns the folder of the encoder, empty or ending in a slash. */

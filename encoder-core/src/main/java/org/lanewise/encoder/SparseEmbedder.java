@@ -6,6 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Matrix;
 import org.lanewise.encoder.batch.PackedBatch;
@@ -57,6 +58,38 @@ public final class SparseEmbedder {
    */
   public List<SparseVector> embed(List<String> texts, List<Optional<String>> pairs, String prompt) {
     return encoder.answer(encoder.encodeAll(texts, pairs, prompt), head::forward);
+  }
+
+  /**
+   * Returns the sparse vector of a question, as {@code SparseEncoder.encode_query} does. A
+   * directory with weights of tokens in questions needs no forward pass for it.
+   *
+   * @param prompt goes in front of the text; empty for none
+   */
+  public SparseVector embedQuery(String text, String prompt) {
+    return queryWeights(encoder, text, prompt)
+        .orElseGet(() -> embed(List.of(text), List.of(Optional.empty()), prompt).getFirst());
+  }
+
+  /** Returns the weights of the question's tokens; empty where the model has no such table. */
+  static Optional<SparseVector> queryWeights(TextEmbedder encoder, String text, String prompt) {
+    return encoder
+        .directory()
+        .queryTokenWeights()
+        .map(
+            weights -> {
+              int[] ids =
+                  IntStream.of(encoder.queryTokens(prompt + text))
+                      .distinct()
+                      .sorted()
+                      .filter(id -> id < weights.elements() && weights.get(id) > 0)
+                      .toArray();
+              float[] numbers = new float[ids.length];
+              for (int i = 0; i < ids.length; i++) {
+                numbers[i] = weights.get(ids[i]);
+              }
+              return new SparseVector(ids, numbers);
+            });
   }
 
   /** Returns the sparse vectors of a batch. */

@@ -247,6 +247,14 @@ public final class TextEmbedder implements AutoCloseable {
     return tokens;
   }
 
+  /** Returns the ids of a text's tokens without special ones, cut to the model's length. */
+  int[] queryTokens(String text) {
+    return directory
+        .tokenizer()
+        .encode(cased(text), Optional.empty(), false, Optional.of(Truncation.to(maxLength())))
+        .ids();
+  }
+
   /** Returns the tokens of a text uncut, special tokens included. */
   Tokens allTokens(String text) {
     return directory.tokenizer().encode(cased(text));

@@ -2,6 +2,7 @@ package org.lanewise.encoder;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -10,10 +11,12 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -21,6 +24,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.lanewise.encoder.EncoderOutputs.Output;
 import org.lanewise.encoder.TokenEmbedder.Role;
 import org.lanewise.encoder.TokenEmbedder.TokenVectors;
 import org.lanewise.encoder.backend.Matrix;
@@ -236,6 +240,86 @@ final class EncoderHeadsTest {
       }
       opened.compare("splade.encode", dense, WIDER);
     }
+  }
+
+  /** As sentence-transformers saves it, and as the Hub has it: the encoder beside modules.json. */
+  @ParameterizedTest
+  @ValueSource(strings = {"document_0_Transformer", ""})
+  void questionsOfAnInferenceFreeModelAreWeighedByATable(String home, @TempDir Path directory)
+      throws IOException {
+    Path golden = Goldens.path("heads/sparse_router");
+    copy(golden, directory);
+    if (home.isEmpty()) {
+      copy(golden.resolve("document_0_Transformer"), directory);
+      Path routes = directory.resolve("router_config.json");
+      Files.writeString(
+          routes, Files.readString(routes).replace("\"document_0_Transformer\"", "\"\""));
+    }
+    JsonNode expected =
+        new ObjectMapper().readTree(Files.readAllBytes(golden.resolve("golden.json")));
+    try (TextEmbedder embedder =
+        TextEmbedder.open(ModelDirectory.open(directory), Opened.options("vector"))) {
+      SparseEmbedder sparse = SparseEmbedder.over(embedder);
+      for (int i = 0; i < expected.get("texts").size(); i++) {
+        String text = expected.get("texts").get(i).textValue();
+        compare(expected.get("query").get(i), sparse.embedQuery(text, ""), text);
+        compare(expected.get("document").get(i), sparse.embed(List.of(text)).getFirst(), text);
+        EncoderOutputs outputs = EncoderOutputs.over(embedder);
+        compare(
+            expected.get("query").get(i),
+            outputs
+                .forward(List.of(outputs.read(text, "", Role.QUERY, Set.of(Output.SPARSE))))
+                .getFirst()
+                .sparse()
+                .orElseThrow(),
+            text);
+      }
+    }
+  }
+
+  private static void compare(JsonNode expected, SparseVector actual, String what) {
+    assertEquals(expected.size(), actual.size(), what);
+    for (int i = 0; i < actual.size(); i++) {
+      assertEquals(expected.get(i).get(0).intValue(), actual.ids()[i], what);
+      near(expected.get(i).get(1).doubleValue(), actual.weights()[i], TOLERANCE, what);
+    }
+  }
+
+  private static void copy(Path from, Path to) throws IOException {
+    try (Stream<Path> files = Files.walk(from)) {
+      for (Path file : files.toList()) {
+        Path target = to.resolve(from.relativize(file).toString());
+        if (Files.isDirectory(file)) {
+          Files.createDirectories(target);
+        } else {
+          Files.copy(file, target, StandardCopyOption.REPLACE_EXISTING);
+        }
+      }
+    }
+  }
+
+  @Test
+  void otherRoutesAreRefused(@TempDir Path directory) throws IOException {
+    copy(Goldens.path("heads/sparse_router"), directory);
+    Path routes = directory.resolve("router_config.json");
+    String good = Files.readString(routes);
+    for (String bad :
+        List.of(
+            good.replace("\"query\"", "\"question\""),
+            good.replace("\"default_route\": \"document\"", "\"default_route\": \"query\""),
+            good.replace("\"route_mappings\": {}", "\"route_mappings\": {\"a\": \"b\"}"),
+            good.replace("sparse_static_embedding.SparseStaticEmbedding", "x.Pooling"))) {
+      assertNotEquals(good, bad);
+      Files.writeString(routes, bad);
+      ModelException e = assertThrows(ModelException.class, () -> ModelDirectory.open(directory));
+      assertTrue(e.getMessage().contains("router_config.json"), e.getMessage());
+    }
+    Files.writeString(routes, good);
+    Path tokenizer = directory.resolve("query_0_SparseStaticEmbedding/tokenizer.json");
+    Files.writeString(
+        tokenizer, Files.readString(tokenizer).replace("per_word\": 100", "per_word\": 99"));
+    ModelException e = assertThrows(ModelException.class, () -> ModelDirectory.open(directory));
+    assertTrue(e.getMessage().contains("both make the same tokens"), e.getMessage());
   }
 
   @ParameterizedTest

@@ -146,13 +146,15 @@ public final class TestEncoder implements Encoder {
     }
     if (late) {
       Part whole = read(text, prompt, Role.DOCUMENT, wanted).parts().getFirst();
-      return List.of(new Reading(List.of(whole), chunks));
+      return List.of(new Reading(List.of(whole), chunks, Optional.empty()));
     }
     return chunks.stream()
         .map(
             chunk ->
                 new Reading(
-                    read(chunk.of(text), prompt, Role.DOCUMENT, wanted).parts(), List.of(chunk)))
+                    read(chunk.of(text), prompt, Role.DOCUMENT, wanted).parts(),
+                    List.of(chunk),
+                    Optional.empty()))
         .toList();
   }
 
