@@ -9,7 +9,6 @@ import org.lanewise.encoder.head.AnswerSpans;
 import org.lanewise.encoder.head.HeadKind;
 import org.lanewise.encoder.head.PredictionHead;
 import org.lanewise.encoder.tokenizer.Tokens;
-import org.lanewise.encoder.tokenizer.Truncation;
 
 /**
  * Finds the answer to a question in a text. Thread-safe; lives as long as the embedder under it.
@@ -53,35 +52,48 @@ public final class AnswerFinder {
   }
 
   /**
-   * Returns the best answer; none where the text has no tokens. A text that is too long is read in
-   * windows that overlap by a quarter, each after the question.
+   * A text as it is read for an answer to one question.
+   *
+   * @param windows tokens of the question and of a part of the text each; none where the text has
+   *     no tokens
+   * @param mostTokens most tokens of the answer
+   */
+  public record Reading(String text, List<Tokens> windows, int mostTokens) {
+    /** Copies the list. */
+    public Reading {
+      windows = List.copyOf(windows);
+    }
+
+    /** Returns the tokens of all windows. */
+    public int length() {
+      return windows.stream().mapToInt(Tokens::length).sum();
+    }
+  }
+
+  /**
+   * Returns the best answer; none where the text has no tokens.
    *
    * @param mostTokens most tokens of the answer
    * @throws IllegalArgumentException if the question leaves no room for the text
    */
   public Optional<Answer> answer(String question, String text, int mostTokens) {
-    String read = encoder.casedInPlace(text);
-    List<Tokens> windows = new ArrayList<>();
-    Tokens first =
-        encoder.tokens(
-            question,
-            Optional.of(read),
-            new Truncation(
-                encoder.maxLength(),
-                OptionalInt.empty(),
-                Truncation.Strategy.ONLY_SECOND,
-                Truncation.Direction.RIGHT));
-    windows.add(first);
-    if (first.truncated()) {
-      int overlap = (last(first) - first(first)) / 4;
-      Truncation truncation =
-          new Truncation(
-              encoder.maxLength(),
-              OptionalInt.of(overlap),
-              Truncation.Strategy.ONLY_SECOND,
-              Truncation.Direction.RIGHT);
-      windows.addAll(encoder.tokens(question, Optional.of(read), truncation).overflow());
+    return answers(List.of(read(question, text, mostTokens))).getFirst();
+  }
+
+  /**
+   * Returns the tokens that are read for an answer. A text that is too long is read in windows that
+   * overlap by a quarter, each after the question.
+   *
+   * @param mostTokens most tokens of the answer, at least 1
+   * @throws IllegalArgumentException if the question leaves no room for the text
+   */
+  public Reading read(String question, String text, int mostTokens) {
+    if (mostTokens < 1) {
+      throw new IllegalArgumentException(
+          "an answer may have [" + mostTokens + "] tokens, expected at least [1]");
     }
+    String read = encoder.casedInPlace(text);
+    Tokens first = encoder.pair("question", question, read, OptionalInt.empty());
     boolean empty =
         encoder
                 .directory()
@@ -90,44 +102,63 @@ public final class AnswerFinder {
                 .length()
             == 0;
     if (empty) {
-      return Optional.empty();
+      return new Reading(text, List.of(), mostTokens);
     }
-    List<AnswerSpans.AnswerSpan> spans = spans(windows, mostTokens);
-    int best = 0;
-    for (int i = 1; i < spans.size(); i++) {
-      best = spans.get(i).score() > spans.get(best).score() ? i : best;
+    List<Tokens> windows = new ArrayList<>();
+    windows.add(first);
+    if (first.truncated()) {
+      int overlap = (last(first) - first(first)) / 4;
+      windows.addAll(encoder.pair("question", question, read, OptionalInt.of(overlap)).overflow());
     }
-    AnswerSpans.AnswerSpan span = spans.get(best);
-    int start = windows.get(best).starts()[span.first()];
-    int end = windows.get(best).ends()[span.last()];
-    return Optional.of(new Answer(text.substring(start, end), span.score(), start, end));
+    return new Reading(text, windows, mostTokens);
   }
 
-  private List<AnswerSpans.AnswerSpan> spans(List<Tokens> windows, int mostTokens) {
-    List<float[][]> logits =
-        encoder.answer(
-            windows.stream().map(tokens -> new EncodedText(tokens, 0)).toList(),
-            (backend, call, hidden, batch) -> {
-              Matrix output = head.forward(backend, call, hidden, batch);
-              List<float[][]> answers = new ArrayList<>();
-              for (int i = 0; i < batch.sequences(); i++) {
-                float[][] startAndEnd = new float[2][batch.length(i)];
-                for (int token = 0; token < batch.length(i); token++) {
-                  float[] both = backend.read(output, batch.sequenceStarts()[i] + token, 2);
-                  startAndEnd[0][token] = both[0];
-                  startAndEnd[1][token] = both[1];
-                }
-                answers.add(startAndEnd);
-              }
-              return answers;
-            });
-    List<AnswerSpans.AnswerSpan> spans = new ArrayList<>();
-    for (int i = 0; i < windows.size(); i++) {
-      Tokens tokens = windows.get(i);
-      float[][] both = logits.get(i);
-      spans.add(AnswerSpans.best(both[0], both[1], first(tokens), last(tokens), mostTokens));
+  /** Returns the best answer in each text, in order; none where it has no tokens. */
+  public List<Optional<Answer>> answers(List<Reading> readings) {
+    List<EncodedText> windows = new ArrayList<>();
+    for (Reading reading : readings) {
+      reading.windows().forEach(tokens -> windows.add(new EncodedText(tokens, 0)));
     }
-    return spans;
+    List<float[][]> logits = logits(windows);
+    List<Optional<Answer>> answers = new ArrayList<>();
+    int window = 0;
+    for (Reading reading : readings) {
+      Optional<Answer> best = Optional.empty();
+      for (Tokens tokens : reading.windows()) {
+        float[][] both = logits.get(window++);
+        AnswerSpans.AnswerSpan span =
+            AnswerSpans.best(both[0], both[1], first(tokens), last(tokens), reading.mostTokens());
+        if (best.isEmpty() || span.score() > best.get().score()) {
+          int start = tokens.starts()[span.first()];
+          int end = tokens.ends()[span.last()];
+          best =
+              Optional.of(
+                  new Answer(reading.text().substring(start, end), span.score(), start, end));
+        }
+      }
+      answers.add(best);
+    }
+    return answers;
+  }
+
+  /** Returns start and end logit of each token of each window. */
+  private List<float[][]> logits(List<EncodedText> windows) {
+    return encoder.answer(
+        windows,
+        (backend, call, hidden, batch) -> {
+          Matrix output = head.forward(backend, call, hidden, batch);
+          List<float[][]> answers = new ArrayList<>();
+          for (int i = 0; i < batch.sequences(); i++) {
+            float[][] startAndEnd = new float[2][batch.length(i)];
+            for (int token = 0; token < batch.length(i); token++) {
+              float[] both = backend.read(output, batch.sequenceStarts()[i] + token, 2);
+              startAndEnd[0][token] = both[0];
+              startAndEnd[1][token] = both[1];
+            }
+            answers.add(startAndEnd);
+          }
+          return answers;
+        });
   }
 
   /** The first token of the second text: behind the last special ones within. */

@@ -21,6 +21,9 @@ interface ClassReader extends AutoCloseable {
   /** Returns the length of a text in what the model reads. */
   int length(String text);
 
+  /** Returns whether the end of the text is not read. */
+  boolean cuts(String text);
+
   /** Returns what computes on one thread. */
   Backend backend();
 

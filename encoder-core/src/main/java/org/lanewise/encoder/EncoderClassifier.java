@@ -83,6 +83,11 @@ final class EncoderClassifier implements ClassReader {
   }
 
   @Override
+  public boolean cuts(String text) {
+    return encoder.encode(text, "").tokens().truncated();
+  }
+
+  @Override
   public Backend backend() {
     return encoder.alone();
   }

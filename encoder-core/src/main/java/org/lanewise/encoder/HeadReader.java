@@ -12,6 +12,7 @@ import org.lanewise.encoder.backend.PoolingMode;
 import org.lanewise.encoder.head.EncoderHeads;
 import org.lanewise.encoder.head.HeadKind;
 import org.lanewise.encoder.head.HeadPlan;
+import org.lanewise.encoder.head.TrainedHead;
 import org.lanewise.encoder.model.EncoderConfig;
 import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 import org.lanewise.encoder.weights.JsonFile;
@@ -91,6 +92,27 @@ final class HeadReader {
     this.weights = weights;
     this.prefix = prefix;
     json.node("architectures").forEach(each -> architectures.add(each.asText("")));
+  }
+
+  /** Returns what {@code architectures} names; empty where it is no head that answers a text. */
+  static Optional<TrainedHead> trainedHead(JsonFile json) {
+    for (JsonNode architecture : json.node("architectures")) {
+      String name = architecture.asText("");
+      if (name.endsWith(TOKENS)) {
+        return Optional.of(new TrainedHead(HeadKind.TOKEN_CLASSIFICATION, outputs(json)));
+      } else if (name.endsWith(SEQUENCE)) {
+        return Optional.of(new TrainedHead(HeadKind.SEQUENCE_CLASSIFICATION, outputs(json)));
+      } else if (name.endsWith(ANSWERS)) {
+        return Optional.of(new TrainedHead(HeadKind.QUESTION_ANSWERING, 2));
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** As transformers counts labels, which leaves its default of two away when it saves. */
+  private static int outputs(JsonFile json) {
+    int named = json.node("id2label").size();
+    return named > 0 ? named : json.node("num_labels").asInt(2);
   }
 
   /**

@@ -14,6 +14,7 @@ import org.lanewise.encoder.head.EncoderHeads;
 import org.lanewise.encoder.head.LateInteractionPlan;
 import org.lanewise.encoder.head.SentenceModule;
 import org.lanewise.encoder.head.SparsePooling;
+import org.lanewise.encoder.head.TrainedHead;
 import org.lanewise.encoder.model.EncoderConfig;
 import org.lanewise.encoder.tokenizer.Tokenizer;
 import org.lanewise.encoder.weights.DataType;
@@ -93,12 +94,32 @@ public final class ModelDirectory implements AutoCloseable {
 
   /** Returns whether config.json is that of an encoder, of a family that is supported. */
   public static boolean holdsEncoder(Path directory) {
+    return encoderConfig(directory).isPresent();
+  }
+
+  /**
+   * Returns the head that an encoder was trained for, read from config.json and modules.json alone;
+   * empty where it was trained to make vectors: where modules follow its Transformer, or its
+   * architecture has no such head.
+   */
+  public static Optional<TrainedHead> trainedHead(Path directory) {
+    Path modules = directory.resolve("modules.json");
+    boolean makesVectors =
+        Files.isRegularFile(modules)
+            && JsonFile.readTree(modules, "modules.json", new ArrayList<>())
+                .map(list -> list.size() != 1)
+                .orElse(true);
+    return makesVectors
+        ? Optional.empty()
+        : encoderConfig(directory).flatMap(HeadReader::trainedHead);
+  }
+
+  private static Optional<JsonFile> encoderConfig(Path directory) {
     Path config = directory.resolve("config.json");
     return Files.isRegularFile(config)
-        && JsonFile.open(config, "config.json", new ArrayList<>())
-            .map(json -> json.node("model_type").asText(""))
-            .filter(Families.supported()::contains)
-            .isPresent();
+        ? JsonFile.open(config, "config.json", new ArrayList<>())
+            .filter(json -> Families.supported().contains(json.node("model_type").asText("")))
+        : Optional.empty();
   }
 
   /** Returns where the directory is. */

@@ -158,6 +158,11 @@ final class RecurrentClassifier implements ClassReader {
   }
 
   @Override
+  public boolean cuts(String text) {
+    return false;
+  }
+
+  @Override
   public Backend backend() {
     return runner.alone();
   }

@@ -68,6 +68,13 @@ public final class TextClassifier implements AutoCloseable {
     return reader.length(text);
   }
 
+  /**
+   * Returns whether the text is longer than the model reads, so that its end counts for nothing.
+   */
+  public boolean cuts(String text) {
+    return reader.cuts(text);
+  }
+
   /** Returns the name of the backend that runs: {@code vector} or {@code scalar}. */
   public String backend() {
     return reader.backend().name();

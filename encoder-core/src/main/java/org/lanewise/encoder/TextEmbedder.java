@@ -7,6 +7,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.ReadWriteLock;
@@ -267,6 +268,42 @@ public final class TextEmbedder implements AutoCloseable {
    */
   public int countTokens(String text, String prompt) {
     return allTokens(prompt + text).length();
+  }
+
+  /**
+   * Returns the tokens of two texts of which only the second may be cut.
+   *
+   * @param name what the first one is called
+   * @param overlap tokens that windows over the second share, where it is read to its end
+   * @throws IllegalArgumentException if the first leaves no room for the second
+   */
+  Tokens pair(String name, String first, String second, OptionalInt overlap) {
+    Optional<String> pair = Optional.of(second);
+    try {
+      return tokens(
+          first,
+          pair,
+          new Truncation(
+              maxLength(), overlap, Truncation.Strategy.ONLY_SECOND, Truncation.Direction.RIGHT));
+    } catch (IllegalArgumentException e) {
+      int alone =
+          directory
+              .tokenizer()
+              .encode(cased(first), Optional.of(""), true, Optional.empty())
+              .length();
+      if (alone < maxLength()) {
+        throw e;
+      }
+      throw new IllegalArgumentException(
+          "the "
+              + name
+              + " has ["
+              + alone
+              + "] tokens with the special ones and leaves no room for a text, as the model reads ["
+              + maxLength()
+              + "] at once: shorten it",
+          e);
+    }
   }
 
   /** Lower-cases where the model asks for it, keeping every unit in its place. */

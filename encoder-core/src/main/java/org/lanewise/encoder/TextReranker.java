@@ -3,6 +3,7 @@ package org.lanewise.encoder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.lanewise.encoder.backend.Activation;
 import org.lanewise.encoder.backend.Matrix;
 import org.lanewise.encoder.head.HeadKind;
@@ -56,9 +57,24 @@ public final class TextReranker {
    * @param texts second text of each pair; as many
    */
   public float[] score(List<String> queries, List<String> texts) {
+    return score(encoder.encodeAll(queries, texts.stream().map(Optional::of).toList(), ""));
+  }
+
+  /**
+   * Returns the tokens of query and text. Where they are too many the text loses its end, never the
+   * query.
+   *
+   * @throws IllegalArgumentException if the query leaves no room for the text
+   */
+  public EncodedText encode(String query, String text) {
+    return new EncodedText(encoder.pair("query", query, text, OptionalInt.empty()), 0);
+  }
+
+  /** Returns the score of each encoded pair, in order. */
+  public float[] score(List<EncodedText> pairs) {
     List<Float> scores =
         encoder.answer(
-            encoder.encodeAll(queries, texts.stream().map(Optional::of).toList(), ""),
+            pairs,
             (backend, call, hidden, batch) -> {
               Matrix logits = head.forward(backend, call, hidden, batch);
               List<Float> answers = new ArrayList<>();
@@ -72,6 +88,11 @@ public final class TextReranker {
       numbers[i] = scores.get(i);
     }
     return numbers;
+  }
+
+  /** Returns whether scores may be below zero: logits and tanh, unlike a sigmoid. */
+  public boolean signed() {
+    return activation != Activation.SIGMOID;
   }
 
   private float activated(float logit) {

@@ -35,6 +35,7 @@ import org.lanewise.encoder.head.HeadKind;
 import org.lanewise.encoder.head.PredictionHead;
 import org.lanewise.encoder.head.SparseVector;
 import org.lanewise.encoder.head.TokenVectorHead;
+import org.lanewise.encoder.head.TrainedHead;
 
 /** Every head against transformers and sentence-transformers, from text, on both backends. */
 final class EncoderHeadsTest {
@@ -184,6 +185,103 @@ final class EncoderHeadsTest {
       }
       opened.compare("predict.default", rows, TOLERANCE);
     }
+  }
+
+  @Test
+  void onlyTheTextOfAPairIsCut() throws IOException {
+    try (Opened opened = Opened.open("cross_encoder_sigmoid", "scalar")) {
+      TextReranker reranker = TextReranker.over(opened.embedder);
+      String word = "Chabert ";
+      int most = opened.embedder.maxLength();
+      int perWord = reranker.encode(word, word).length() - reranker.encode("", word).length();
+      String query = word.repeat((most - 4) / perWord);
+      int[] whole = reranker.encode(query, "").tokens().ids();
+      EncodedText cut = reranker.encode(query, word.repeat(most));
+      assertEquals(most, cut.length());
+      assertTrue(cut.tokens().truncated());
+      int kept = whole.length - 1;
+      assertArrayEquals(Arrays.copyOf(whole, kept), Arrays.copyOf(cut.tokens().ids(), kept));
+      IllegalArgumentException refused =
+          assertThrows(
+              IllegalArgumentException.class, () -> reranker.encode(word.repeat(most), word));
+      assertTrue(refused.getMessage().startsWith("the query has ["), refused.getMessage());
+      assertTrue(refused.getMessage().contains("reads [20] at once"), refused.getMessage());
+      float[] alone = reranker.score(List.of(cut));
+      float[] together = reranker.score(List.of(reranker.encode("a", "b"), cut));
+      assertEquals(alone[0], together[1], 1e-6f);
+    }
+  }
+
+  @Test
+  void answersInManyTextsAreThoseInEach() throws IOException {
+    try (Opened opened = Opened.open("question_answering", "vector")) {
+      AnswerFinder finder = AnswerFinder.over(opened.embedder);
+      String question = "Like streams";
+      List<String> texts =
+          List.of("\"What next?\" said Godeschal. ".repeat(8), " ", "Sleary, with hospitable");
+      List<Optional<AnswerFinder.Answer>> answers =
+          finder.answers(texts.stream().map(text -> finder.read(question, text, 5)).toList());
+      for (int i = 0; i < texts.size(); i++) {
+        Optional<AnswerFinder.Answer> alone = finder.answer(question, texts.get(i), 5);
+        assertEquals(
+            alone.map(AnswerFinder.Answer::start), answers.get(i).map(AnswerFinder.Answer::start));
+        assertEquals(
+            alone.map(AnswerFinder.Answer::end), answers.get(i).map(AnswerFinder.Answer::end));
+      }
+      assertTrue(answers.get(0).isPresent() && answers.get(1).isEmpty());
+      assertTrue(finder.read(question, texts.get(0), 5).windows().size() > 1);
+      IllegalArgumentException refused =
+          assertThrows(
+              IllegalArgumentException.class, () -> finder.read(texts.get(0), texts.get(2), 5));
+      assertTrue(refused.getMessage().startsWith("the question has ["), refused.getMessage());
+      refused =
+          assertThrows(
+              IllegalArgumentException.class, () -> finder.read(question, texts.get(2), 0));
+      assertTrue(refused.getMessage().contains("expected at least [1]"), refused.getMessage());
+    }
+  }
+
+  static Stream<Arguments> trainedHeads() {
+    return Stream.of(
+        Arguments.of("colbert_sentence_transformers", null),
+        Arguments.of("colbert_stanford", null),
+        Arguments.of("masked_lm_splade", null),
+        Arguments.of("pretraining_nsp", null),
+        Arguments.of(
+            "cross_encoder_identity", new TrainedHead(HeadKind.SEQUENCE_CLASSIFICATION, 1)),
+        Arguments.of("xlm_roberta_reranker", new TrainedHead(HeadKind.SEQUENCE_CLASSIFICATION, 1)),
+        Arguments.of(
+            "distilbert_sequence_classification",
+            new TrainedHead(HeadKind.SEQUENCE_CLASSIFICATION, 2)),
+        Arguments.of(
+            "sequence_classification_5", new TrainedHead(HeadKind.SEQUENCE_CLASSIFICATION, 5)),
+        Arguments.of("token_classification", new TrainedHead(HeadKind.TOKEN_CLASSIFICATION, 5)),
+        Arguments.of("question_answering", new TrainedHead(HeadKind.QUESTION_ANSWERING, 2)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("trainedHeads")
+  void configurationSaysWhatAModelWasTrainedFor(String name, TrainedHead expected) {
+    assertEquals(
+        Optional.ofNullable(expected), ModelDirectory.trainedHead(Goldens.path("heads/" + name)));
+  }
+
+  @Test
+  void labelsThatAreNotNamedAreTwo(@TempDir Path directory) throws IOException {
+    Path config = directory.resolve("config.json");
+    assertEquals(Optional.empty(), ModelDirectory.trainedHead(directory));
+    String start = "{\"model_type\": \"bert\", \"architectures\": [\"BertFor";
+    Files.writeString(config, start + "SequenceClassification\"]}");
+    assertEquals(2, ModelDirectory.trainedHead(directory).orElseThrow().outputs());
+    Files.writeString(config, start + "SequenceClassification\"], \"num_labels\": 1}");
+    assertEquals(1, ModelDirectory.trainedHead(directory).orElseThrow().outputs());
+    Files.writeString(directory.resolve("modules.json"), "[{}, {}]");
+    assertEquals(Optional.empty(), ModelDirectory.trainedHead(directory));
+    Files.writeString(directory.resolve("modules.json"), "{");
+    assertEquals(Optional.empty(), ModelDirectory.trainedHead(directory));
+    Files.delete(directory.resolve("modules.json"));
+    Files.writeString(config, start.replace("bert", "gpt2") + "SequenceClassification\"]}");
+    assertEquals(Optional.empty(), ModelDirectory.trainedHead(directory));
   }
 
   static Stream<Arguments> classifiers() {

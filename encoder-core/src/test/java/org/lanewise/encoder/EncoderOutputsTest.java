@@ -51,7 +51,6 @@ final class EncoderOutputsTest {
         SparseVector expected = sparse.embed(List.of(TEXTS.get(i))).getFirst();
         SparseVector actual = answers.get(i).sparse().orElseThrow();
         assertArrayEquals(expected.ids(), actual.ids());
-        // Weights are greater than 1, and sums of lanes may be rounded otherwise in each call.
         assertArrayEquals(expected.weights(), actual.weights(), 1e-5f);
         assertEquals(sparse.tokens(expected).keySet(), outputs.tokens(actual).keySet());
         if (i == 1) {

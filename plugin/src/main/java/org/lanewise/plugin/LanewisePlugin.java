@@ -21,6 +21,7 @@ import org.elasticsearch.plugins.IngestPlugin;
 import org.elasticsearch.plugins.Plugin;
 import org.elasticsearch.plugins.SearchPlugin;
 import org.elasticsearch.rest.RestHandler;
+import org.elasticsearch.search.fetch.subphase.highlight.Highlighter;
 import org.elasticsearch.search.rank.RankDoc;
 import org.elasticsearch.threadpool.ExecutorBuilder;
 import org.elasticsearch.threadpool.FixedExecutorBuilder;
@@ -28,8 +29,10 @@ import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Backends;
 import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.backend.Workers;
+import org.lanewise.plugin.action.AnswerAction;
 import org.lanewise.plugin.action.EmbedAction;
 import org.lanewise.plugin.action.ModelsAction;
+import org.lanewise.plugin.action.RerankAction;
 import org.lanewise.plugin.action.StatsAction;
 import org.lanewise.plugin.action.TagAction;
 import org.lanewise.plugin.encode.EncodeService;
@@ -40,15 +43,21 @@ import org.lanewise.plugin.ingest.TagProcessor;
 import org.lanewise.plugin.models.LibraryOpener;
 import org.lanewise.plugin.models.ModelOpener;
 import org.lanewise.plugin.models.ModelRegistry;
+import org.lanewise.plugin.rest.RestAnswer;
 import org.lanewise.plugin.rest.RestEmbed;
 import org.lanewise.plugin.rest.RestModels;
+import org.lanewise.plugin.rest.RestRerank;
 import org.lanewise.plugin.rest.RestSparse;
 import org.lanewise.plugin.rest.RestStats;
 import org.lanewise.plugin.rest.RestTag;
+import org.lanewise.plugin.search.AnswerHighlighter;
 import org.lanewise.plugin.search.HybridRankDoc;
 import org.lanewise.plugin.search.HybridRetrieverBuilder;
 import org.lanewise.plugin.search.LanewiseQueryVectorBuilder;
 import org.lanewise.plugin.search.MaxSimRescorerBuilder;
+import org.lanewise.plugin.search.RerankRankDoc;
+import org.lanewise.plugin.search.RerankRescorerBuilder;
+import org.lanewise.plugin.search.RerankRetrieverBuilder;
 import org.lanewise.plugin.search.SparseQueryBuilder;
 
 /** What Elasticsearch loads: registers everything that the plugin adds and owns its service. */
@@ -182,25 +191,39 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
         new RescorerSpec<>(
             MaxSimRescorerBuilder.NAME,
             in -> new MaxSimRescorerBuilder(in, () -> exact),
-            parser -> MaxSimRescorerBuilder.parse(parser, () -> exact)));
+            parser -> MaxSimRescorerBuilder.parse(parser, () -> exact)),
+        new RescorerSpec<>(
+            RerankRescorerBuilder.NAME,
+            in -> new RerankRescorerBuilder(in, () -> service),
+            parser -> RerankRescorerBuilder.parse(parser, () -> service)));
   }
 
   @Override
   public List<RetrieverSpec<?>> getRetrievers() {
-    return List.of(new RetrieverSpec<>(HybridRetrieverBuilder.NAME, HybridRetrieverBuilder::parse));
+    return List.of(
+        new RetrieverSpec<>(HybridRetrieverBuilder.NAME, HybridRetrieverBuilder::parse),
+        new RetrieverSpec<>(RerankRetrieverBuilder.NAME, RerankRetrieverBuilder::parse));
+  }
+
+  @Override
+  public Map<String, Highlighter> getHighlighters() {
+    return Map.of(AnswerHighlighter.TYPE, new AnswerHighlighter(() -> service));
   }
 
   @Override
   public List<NamedWriteableRegistry.Entry> getNamedWriteables() {
     return List.of(
-        new NamedWriteableRegistry.Entry(RankDoc.class, HybridRankDoc.NAME, HybridRankDoc::new));
+        new NamedWriteableRegistry.Entry(RankDoc.class, HybridRankDoc.NAME, HybridRankDoc::new),
+        new NamedWriteableRegistry.Entry(RankDoc.class, RerankRankDoc.NAME, RerankRankDoc::new));
   }
 
   @Override
   public Collection<ActionHandler> getActions() {
     return List.of(
+        new ActionHandler(AnswerAction.TYPE, AnswerAction.class),
         new ActionHandler(EmbedAction.TYPE, EmbedAction.class),
         new ActionHandler(ModelsAction.TYPE, ModelsAction.class),
+        new ActionHandler(RerankAction.TYPE, RerankAction.class),
         new ActionHandler(StatsAction.TYPE, StatsAction.class),
         new ActionHandler(TagAction.TYPE, TagAction.class));
   }
@@ -211,7 +234,13 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
       Supplier<DiscoveryNodes> nodesInCluster,
       Predicate<NodeFeature> clusterSupportsFeature) {
     return List.of(
-        new RestEmbed(), new RestModels(), new RestSparse(), new RestStats(), new RestTag());
+        new RestAnswer(),
+        new RestEmbed(),
+        new RestModels(),
+        new RestRerank(),
+        new RestSparse(),
+        new RestStats(),
+        new RestTag());
   }
 
   /** Rejects what waits and closes the models. */

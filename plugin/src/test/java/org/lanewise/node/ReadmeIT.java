@@ -8,19 +8,23 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
+import org.lanewise.plugin.HeadModels;
 import org.lanewise.plugin.TinyModels;
 
 /**
  * Every curl command of the README, in its order, on a real node; the tagger that the reader trains
- * is one whose answers are known.
+ * is one whose answers are known, and the models that the reader copies are tiny ones.
  */
 final class ReadmeIT {
   private static final Path README = Path.of("..", "README.md");
-  private static final int REQUESTS = 21;
+  private static final int REQUESTS = 35;
 
   /**
    * A block of one curl command: method, path, content type and body, all but the path optional.
@@ -37,11 +41,17 @@ final class ReadmeIT {
         REQUESTS,
         Pattern.compile("```bash").matcher(readme).results().count(),
         "blocks of the README");
-    List<JsonNode> searches = new ArrayList<>();
+    Map<String, JsonNode> searches = new LinkedHashMap<>();
     List<JsonNode> documents = new ArrayList<>();
+    Map<String, JsonNode> answers = new HashMap<>();
     int requests = 0;
     try (NodeHome home = NodeHome.assemble("readme")) {
-      TinyModels.names(home.config().resolve("lanewise").resolve("models").resolve("my-tagger"));
+      Path models = home.config().resolve("lanewise").resolve("models");
+      TinyModels.names(models.resolve("my-tagger"));
+      putHead(HeadModels.RERANKER, models.resolve("my-reranker"));
+      putHead(HeadModels.ANSWERER, models.resolve("my-answerer"));
+      HeadModels.copy(HeadModels.SPLADE, models.resolve("my-splade"));
+      HeadModels.copy(HeadModels.COLBERT, models.resolve("my-colbert"));
       try (ElasticsearchNode node = ElasticsearchNode.start(home, NodeOptions.defaults())) {
         Matcher curl = CURL.matcher(readme);
         while (curl.find()) {
@@ -49,7 +59,10 @@ final class ReadmeIT {
           JsonNode answer = send(node.http(), curl).orThrow().json();
           assertTrue(!answer.path("errors").asBoolean(false), answer::toString);
           if (curl.group(2).contains("_search")) {
-            searches.add(answer);
+            searches.put(curl.group(4), answer);
+          }
+          if (curl.group(2).startsWith("/_lanewise/")) {
+            answers.put(curl.group(2).split("[/?]", -1)[2], answer);
           }
           if (answer.has("_source")) {
             documents.add(answer.get("_source"));
@@ -58,33 +71,88 @@ final class ReadmeIT {
       }
     }
     assertEquals(REQUESTS, requests, "requests that could be read");
-    List<String> best =
-        searches.stream()
-            .filter(answer -> answer.at("/hits/hits/0/_source").has("body"))
-            .map(answer -> answer.at("/hits/hits/0/_source/body").asText())
-            .map(body -> body.substring(0, body.indexOf(' ')))
-            .toList();
-    assertEquals(List.of("Hypertension", "Solar", "Hypertension", "Solar"), best);
-    JsonNode passage =
-        searches.stream()
-            .map(answer -> answer.at("/hits/hits/0/inner_hits/passages/hits/hits/0/_source"))
-            .filter(JsonNode::isObject)
-            .findFirst()
-            .orElseThrow();
-    assertTrue(passage.path("text").asText().contains("Yeast eats"), passage::toString);
-    assertTrue(readme.contains(passage.path("text").asText()), passage::toString);
-    assertTrue(readme.contains("\"start_pos\": " + passage.path("start_pos")), passage::toString);
-    assertTrue(readme.contains("\"end_pos\": " + passage.path("end_pos")), passage::toString);
-    JsonNode explained = searches.get(4).at("/hits/hits/0/_explanation/details/1/description");
-    assertTrue(explained.asText().startsWith("2.0 * ("), explained::toString);
-    assertTrue(explained.asText().endsWith("of retriever 2 [knn]"), explained::toString);
-    JsonNode places = searches.getLast().at("/aggregations/places/buckets");
+    checkVectors(searches);
+    checkPassage(searches, readme);
+    checkHeads(searches, answers);
+    JsonNode places = only(searches, "\"aggs\"").at("/aggregations/places/buckets");
     assertEquals("London", places.at("/0/key").asText(), places::toString);
     assertEquals(2, places.at("/0/doc_count").asInt(), places::toString);
     assertEquals(1, documents.size());
     JsonNode entity = documents.getFirst().at("/tags/entities/0");
     assertEquals("Ada Lovelace", entity.path("entity").asText(), documents::toString);
     assertEquals("PER", entity.path("class_name").asText(), documents::toString);
+  }
+
+  /** Returns the answer to the only search that says so. */
+  private static JsonNode only(Map<String, JsonNode> searches, String fragment) {
+    List<JsonNode> found =
+        searches.entrySet().stream()
+            .filter(search -> search.getKey().contains(fragment))
+            .map(Map.Entry::getValue)
+            .toList();
+    assertEquals(1, found.size(), fragment);
+    return found.getFirst();
+  }
+
+  private static void checkVectors(Map<String, JsonNode> searches) {
+    Map<String, String> best =
+        Map.of(
+            "{ \"model_text\": \"what lowers high blood pressure?\" }", "Hypertension",
+            "\"bool\"", "Solar",
+            "\"lanewise_hybrid\": {\n      \"retrievers\"", "Hypertension",
+            "\"weighted_sum\"", "Solar",
+            "\"element_type\": \"bit\"", "Solar");
+    best.forEach(
+        (search, word) -> {
+          JsonNode answer = only(searches, search);
+          assertTrue(
+              answer.at("/hits/hits/0/_source/body").asText().startsWith(word), answer::toString);
+        });
+    JsonNode explained =
+        only(searches, "\"weighted_sum\"").at("/hits/hits/0/_explanation/details/1/description");
+    assertTrue(explained.asText().startsWith("2.0 * ("), explained::toString);
+    assertTrue(explained.asText().endsWith("of retriever 2 [knn]"), explained::toString);
+  }
+
+  private static void checkPassage(Map<String, JsonNode> searches, String readme) {
+    JsonNode passage =
+        only(searches, "\"inner_hits\"").at("/hits/hits/0/inner_hits/passages/hits/hits/0/_source");
+    assertTrue(passage.path("text").asText().contains("Yeast eats"), passage::toString);
+    assertTrue(readme.contains(passage.path("text").asText()), passage::toString);
+    assertTrue(readme.contains("\"start_pos\": " + passage.path("start_pos")), passage::toString);
+    assertTrue(readme.contains("\"end_pos\": " + passage.path("end_pos")), passage::toString);
+  }
+
+  /** The models have random weights, so that only the form of their answers is known. */
+  private static void checkHeads(Map<String, JsonNode> searches, Map<String, JsonNode> answers) {
+    checkOrder(only(searches, "\"lanewise_maxsim\""), 2);
+    JsonNode sparse = answers.get("sparse").at("/sparse_embedding/0/embedding");
+    assertEquals(5, sparse.size(), sparse::toString);
+    checkOrder(only(searches, "\"lanewise_rerank\": {\n      \"retriever\""), 3);
+    checkOrder(only(searches, "\"rescore_query_weight\""), 1);
+    assertEquals(1, answers.get("rerank").path("rerank").size(), answers::toString);
+    JsonNode marked = only(searches, "\"lanewise_answer\"").at("/hits/hits/0");
+    JsonNode told = marked.at("/fields/_lanewise_answer/0");
+    assertTrue(
+        marked.at("/highlight/body/0").asText().contains("<em>" + told.path("text").asText()),
+        marked::toString);
+    JsonNode found = answers.get("answer").at("/answers/0");
+    assertTrue(found.path("end_pos").asInt() > found.path("start_pos").asInt(), found::toString);
+  }
+
+  private static void putHead(String name, Path directory) {
+    HeadModels.copy(name, directory);
+    HeadModels.lengthen(directory);
+  }
+
+  private static void checkOrder(JsonNode search, int expected) {
+    JsonNode hits = search.at("/hits/hits");
+    assertEquals(expected, hits.size(), search::toString);
+    for (int i = 1; i < hits.size(); i++) {
+      assertTrue(
+          hits.get(i).path("_score").asDouble() <= hits.get(i - 1).path("_score").asDouble(),
+          search::toString);
+    }
   }
 
   private static Http.Response send(Http http, Matcher curl) {

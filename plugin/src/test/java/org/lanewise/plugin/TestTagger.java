@@ -64,7 +64,7 @@ public final class TestTagger implements Tagger {
     if (text.contains("untokenizable")) {
       throw new IllegalArgumentException("cannot tokenize this");
     }
-    return new Text(text, (int) WORD.matcher(text).results().count());
+    return new Text(text, (int) WORD.matcher(text).results().count(), false);
   }
 
   @Override

@@ -7,12 +7,14 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.function.IntFunction;
 import org.elasticsearch.ElasticsearchException;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.logging.LogManager;
 import org.elasticsearch.logging.Logger;
+import org.elasticsearch.tasks.TaskCancelledException;
 
 /**
  * One request on its way: answered exactly once, when each of its texts, and each part of those
@@ -27,6 +29,7 @@ final class EncodeCall<T, R> {
   private final int size;
   private final IntFunction<List<T>> reader;
   private final Function<List<R>, R> joiner;
+  private final BooleanSupplier abandoned;
   private final Executor replies;
   private final ActionListener<List<R>> listener;
 
@@ -44,16 +47,19 @@ final class EncodeCall<T, R> {
    * @param reader the parts that the model reads of the text at a place, most often one; throws
    *     where it is refused
    * @param joiner the answer for a text from those for its parts
+   * @param abandoned whether nobody waits any more, so that the texts left need not be computed
    */
   EncodeCall(
       int size,
       IntFunction<List<T>> reader,
       Function<List<R>, R> joiner,
+      BooleanSupplier abandoned,
       Executor replies,
       ActionListener<List<R>> listener) {
     this.size = size;
     this.reader = reader;
     this.joiner = joiner;
+    this.abandoned = abandoned;
     this.replies = replies;
     this.listener = listener;
     this.answers = new ArrayList<>(Collections.nCopies(size, List.of()));
@@ -66,6 +72,9 @@ final class EncodeCall<T, R> {
 
   /** Returns the parts of a text, each of which is to be finished; without any, the text is. */
   List<T> read(int index) {
+    if (abandoned.getAsBoolean()) {
+      throw new TaskCancelledException("nobody waits for the answer any more");
+    }
     List<T> parts = reader.apply(index);
     if (parts.isEmpty()) {
       finish();

@@ -5,21 +5,28 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.BooleanSupplier;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.action.support.ContextPreservingActionListener;
 import org.elasticsearch.common.util.concurrent.ThreadContext;
 import org.elasticsearch.threadpool.ThreadPool;
+import org.lanewise.encoder.AnswerFinder;
+import org.lanewise.encoder.AnswerFinder.Answer;
+import org.lanewise.encoder.EncodedText;
 import org.lanewise.encoder.EncoderOutputs.Reading;
 import org.lanewise.plugin.LanewiseSettings;
 import org.lanewise.plugin.encode.EncodeRequest.Chunking;
+import org.lanewise.plugin.models.Answerer;
 import org.lanewise.plugin.models.Encoded;
 import org.lanewise.plugin.models.Encoder;
 import org.lanewise.plugin.models.Model;
 import org.lanewise.plugin.models.ModelRegistry;
+import org.lanewise.plugin.models.Relevance;
+import org.lanewise.plugin.models.Reranker;
 import org.lanewise.plugin.models.Tagger;
 import org.lanewise.plugin.models.Tags;
 
-/** Makes vectors and tags of texts for the whole node, in batches, on the plugin's own threads. */
+/** Does the models' work for the whole node, in batches, on the plugin's own threads. */
 public final class EncodeService implements Closeable {
   /** Computes the batches of the bulk lane. */
   public static final String BULK_POOL = "lanewise_bulk";
@@ -38,6 +45,8 @@ public final class EncodeService implements Closeable {
   private final QueryCache queries;
   private final WorkQueues<Encoder, Reading, Encoded> embedding;
   private final WorkQueues<Tagger, Tagger.Text, Tags> tagging;
+  private final WorkQueues<Reranker, EncodedText, Relevance> reranking;
+  private final WorkQueues<Answerer, AnswerFinder.Reading, Optional<Answer>> answering;
 
   /** Creates a service that owns the registry and closes it with itself. */
   public EncodeService(ModelRegistry registry, LanewiseSettings settings, ThreadPool threadPool) {
@@ -61,6 +70,8 @@ public final class EncodeService implements Closeable {
             threadPool.executor(ThreadPool.Names.SEARCH_COORDINATION));
     embedding = queues(Encoder.class, "an encoder");
     tagging = queues(Tagger.class, "a tagger or a classifier");
+    reranking = queues(Reranker.class, "a reranker");
+    answering = queues(Answerer.class, "a model that answers questions");
   }
 
   private <M extends Model<T, R>, T, R> WorkQueues<M, T, R> queues(Class<M> type, String expected) {
@@ -156,11 +167,58 @@ public final class EncodeService implements Closeable {
         listener.map(answers -> answers.stream().map(selection::of).toList()));
   }
 
+  /**
+   * Hands over how well each text answers the query, in order; everything else is as for {@link
+   * #embed}. The search lane does it: each text takes a place there, and after each batch the next
+   * model has its turn, so that a window of many hits does not keep questions waiting.
+   *
+   * @param abandoned whether nobody waits any more; texts that are not computed then never are
+   */
+  public void rerank(
+      String modelId,
+      String query,
+      List<String> texts,
+      BooleanSupplier abandoned,
+      ActionListener<List<Relevance>> listener) {
+    reranking.submit(
+        modelId,
+        texts,
+        search,
+        reranker -> text -> List.of(reranker.read(query, text)),
+        abandoned,
+        listener);
+  }
+
+  /**
+   * Hands over the best answer in each text, in order, empty where a text has no tokens; everything
+   * else is as for {@link #rerank}.
+   *
+   * @param mostTokens most tokens of an answer
+   * @param abandoned whether nobody waits any more
+   */
+  public void answer(
+      String modelId,
+      String question,
+      int mostTokens,
+      List<String> texts,
+      BooleanSupplier abandoned,
+      ActionListener<List<Optional<Answer>>> listener) {
+    answering.submit(
+        modelId,
+        texts,
+        search,
+        answerer -> text -> List.of(answerer.read(question, text, mostTokens)),
+        abandoned,
+        listener);
+  }
+
   /** Returns what was done so far. */
   public ServiceStats stats() {
     Map<String, ModelStats> models = new TreeMap<>();
     embedding.stats(models);
     tagging.stats(models);
+    reranking.stats(models);
+    answering.stats(models);
     return new ServiceStats(
         settings.threads(),
         settings.batchTokens(),
@@ -176,6 +234,8 @@ public final class EncodeService implements Closeable {
   public void close() {
     embedding.close();
     tagging.close();
+    reranking.close();
+    answering.close();
     registry.close();
   }
 }

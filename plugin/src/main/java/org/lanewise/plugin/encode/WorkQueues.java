@@ -3,6 +3,7 @@ package org.lanewise.plugin.encode;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.action.support.ContextPreservingActionListener;
@@ -53,9 +54,8 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
   }
 
   /**
-   * Queues texts, and answers once with one answer for each or with the first error.
+   * Queues texts that are wanted whatever happens.
    *
-   * @param reader makes of the open model what makes of a text the parts that the model reads
    * @param <S> a text as the caller has it
    */
   <S> void submit(
@@ -63,6 +63,23 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
       List<S> texts,
       Lane lane,
       Function<M, Function<S, List<T>>> reader,
+      ActionListener<List<R>> listener) {
+    submit(modelId, texts, lane, reader, () -> false, listener);
+  }
+
+  /**
+   * Queues texts, and answers once with one answer for each or with the first error.
+   *
+   * @param reader makes of the open model what makes of a text the parts that the model reads
+   * @param abandoned whether nobody waits any more, so that the texts left need not be computed
+   * @param <S> a text as the caller has it
+   */
+  <S> void submit(
+      String modelId,
+      List<S> texts,
+      Lane lane,
+      Function<M, Function<S, List<T>>> reader,
+      BooleanSupplier abandoned,
       ActionListener<List<R>> listener) {
     ActionListener<List<R>> answer =
         ContextPreservingActionListener.wrapPreservingContext(listener, threadContext);
@@ -91,6 +108,7 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
                       texts.size(),
                       i -> read.apply(texts.get(i)),
                       model::join,
+                      abandoned,
                       lane.replies(),
                       answer);
             } catch (RuntimeException e) {
@@ -113,7 +131,7 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
       throw new IllegalArgumentException(
           open.model().kind().misnamed(open.id(), expected)
               + ": use ["
-              + open.model().kind().processor()
+              + open.model().kind().feature()
               + "]");
     }
     return type.cast(open.model());

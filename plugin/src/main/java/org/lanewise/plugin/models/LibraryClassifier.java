@@ -22,7 +22,7 @@ record LibraryClassifier(TextClassifier classifier, Set<String> encoderIds) impl
 
   @Override
   public Text read(String text) {
-    return new Text(text, classifier.length(text));
+    return new Text(text, classifier.length(text), classifier.cuts(text));
   }
 
   @Override

@@ -6,10 +6,14 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import org.lanewise.encoder.AnswerFinder;
 import org.lanewise.encoder.EmbedderOptions;
+import org.lanewise.encoder.ModelDirectory;
 import org.lanewise.encoder.TextClassifier;
 import org.lanewise.encoder.TextEmbedder;
+import org.lanewise.encoder.TextReranker;
 import org.lanewise.encoder.TextTagger;
+import org.lanewise.encoder.head.TrainedHead;
 import org.lanewise.encoder.model.SequenceInput;
 import org.lanewise.encoder.model.SequenceModelDirectory;
 import org.lanewise.plugin.LanewiseSettings;
@@ -34,7 +38,9 @@ public final class LibraryOpener implements ModelOpener {
   public Outline outline(Path directory) {
     Optional<SequenceModelDirectory.Kind> kind = SequenceModelDirectory.kind(directory);
     if (kind.isEmpty()) {
-      return new Outline(ModelKind.ENCODER, Set.of());
+      return new Outline(
+          ModelDirectory.trainedHead(directory).map(LibraryOpener::kind).orElse(ModelKind.ENCODER),
+          Set.of());
     }
     return new Outline(
         switch (kind.get()) {
@@ -42,6 +48,16 @@ public final class LibraryOpener implements ModelOpener {
           case CLASSIFIER -> ModelKind.CLASSIFIER;
         },
         encoders(directory));
+  }
+
+  private static ModelKind kind(TrainedHead head) {
+    return switch (head.kind()) {
+      case TOKEN_CLASSIFICATION -> ModelKind.TAGGER;
+      case SEQUENCE_CLASSIFICATION ->
+          head.outputs() == 1 ? ModelKind.RERANKER : ModelKind.CLASSIFIER;
+      case QUESTION_ANSWERING -> ModelKind.ANSWERER;
+      case MASKED_LM, NEXT_SENTENCE -> ModelKind.ENCODER;
+    };
   }
 
   private static Set<String> encoders(Path directory) {
@@ -64,7 +80,23 @@ public final class LibraryOpener implements ModelOpener {
         TextClassifier classifier = TextClassifier.open(directory, options, shared);
         yield warmed(new LibraryClassifier(classifier, encoders.keySet()), classifier::warmUp);
       }
+      case RERANKER ->
+          headed(directory, encoder -> new LibraryReranker(encoder, TextReranker.over(encoder)));
+      case ANSWERER ->
+          headed(directory, encoder -> new LibraryAnswerer(encoder, AnswerFinder.over(encoder)));
     };
+  }
+
+  /** Returns a model that is a head over an encoder of its own. */
+  private Model<?, ?> headed(Path directory, Function<TextEmbedder, Model<?, ?>> head) {
+    TextEmbedder encoder = TextEmbedder.open(ModelDirectory.open(directory), options);
+    try {
+      encoder.warmUp();
+      return head.apply(encoder);
+    } catch (RuntimeException e) {
+      encoder.close();
+      throw e;
+    }
   }
 
   private static Tagger warmed(Tagger model, Runnable warmUp) {

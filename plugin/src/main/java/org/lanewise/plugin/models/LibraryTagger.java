@@ -19,7 +19,8 @@ record LibraryTagger(TextTagger tagger, Set<String> encoderIds) implements Tagge
 
   @Override
   public Text read(String text) {
-    return new Text(text, tagger.length(text));
+    // Long texts are read in windows, to their end.
+    return new Text(text, tagger.length(text), false);
   }
 
   @Override

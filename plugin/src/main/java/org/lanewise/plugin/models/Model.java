@@ -11,7 +11,8 @@ import org.lanewise.encoder.backend.Precision;
  * @param <T> a text as the model reads it
  * @param <R> the answer for a text
  */
-public sealed interface Model<T, R> extends AutoCloseable permits Encoder, Tagger {
+public sealed interface Model<T, R> extends AutoCloseable
+    permits Encoder, Tagger, Reranker, Answerer {
   /** Returns what the model makes of a text. */
   ModelKind kind();
 

@@ -72,6 +72,14 @@ public record ModelInfo(
           builder.field("labels", tagger.classes());
           builder.field("encoders", tagger.encoders());
         }
+        case Reranker reranker -> {
+          builder.field("family", reranker.family());
+          builder.field("max_length", reranker.maxLength());
+        }
+        case Answerer answerer -> {
+          builder.field("family", answerer.family());
+          builder.field("max_length", answerer.maxLength());
+        }
       }
       builder.field("backend", model.get().backend());
       builder.field("precision", model.get().precision().label());

@@ -9,14 +9,18 @@ public enum ModelKind {
   /** Spans, or a tag for each word. */
   TAGGER("a tagger", "lanewise_tag"),
   /** A class. */
-  CLASSIFIER("a classifier", "lanewise_tag");
+  CLASSIFIER("a classifier", "lanewise_tag"),
+  /** A score of how well it answers a query. */
+  RERANKER("a reranker", "lanewise_rerank"),
+  /** The answer to a question. */
+  ANSWERER("a model that answers questions", "lanewise_answer");
 
   private final String inWords;
-  private final String processor;
+  private final String feature;
 
-  ModelKind(String inWords, String processor) {
+  ModelKind(String inWords, String feature) {
     this.inWords = inWords;
-    this.processor = processor;
+    this.feature = feature;
   }
 
   /** Returns the kind as answers name it. */
@@ -34,8 +38,8 @@ public enum ModelKind {
     return "[" + id + "] is " + inWords + ", expected " + expected;
   }
 
-  /** Returns the processor that uses models of this kind. */
-  public String processor() {
-    return processor;
+  /** Returns the processor, retriever or highlighter that uses models of this kind. */
+  public String feature() {
+    return feature;
   }
 }

@@ -9,9 +9,10 @@ public non-sealed interface Tagger extends Model<Tagger.Text, Tags> {
    * A text and its length.
    *
    * @param text the text as it came
-   * @param tokens how many words, or characters, the model will read
+   * @param tokens how many words, characters or tokens the model will read
+   * @param truncated whether it does not see the end
    */
-  record Text(String text, int tokens) {}
+  record Text(String text, int tokens, boolean truncated) {}
 
   /** Returns the text with its length. */
   Text read(String text);
@@ -27,10 +28,9 @@ public non-sealed interface Tagger extends Model<Tagger.Text, Tags> {
     return text.tokens();
   }
 
-  /** Long texts are read in windows, to their end. */
   @Override
   default boolean truncated(Text text) {
-    return false;
+    return text.truncated();
   }
 
   @Override

@@ -219,22 +219,32 @@ public final class HybridRetrieverBuilder extends CompoundRetrieverBuilder<Hybri
     return copy;
   }
 
-  /** Refuses pages beyond the window, where hits would be missing without a word. */
   @Override
   public ActionRequestValidationException validate(
       SearchSourceBuilder source,
       ActionRequestValidationException errors,
       boolean scroll,
       boolean allowPartialSearchResults) {
-    ActionRequestValidationException found =
-        super.validate(source, errors, scroll, allowPartialSearchResults);
+    return checkPage(
+        NAME,
+        rankWindowSize,
+        source,
+        super.validate(source, errors, scroll, allowPartialSearchResults));
+  }
+
+  /** Refuses pages beyond a retriever's window, where hits would be missing without a word. */
+  static ActionRequestValidationException checkPage(
+      String name,
+      int rankWindowSize,
+      SearchSourceBuilder source,
+      ActionRequestValidationException errors) {
     // Without a size, a page reaches to the end of the window.
     int from = Math.max(source.from(), 0);
     long end = source.size() < 0 ? from + 1L : (long) from + source.size();
     if (source.size() <= rankWindowSize && end > rankWindowSize) {
       return addValidationError(
           "["
-              + NAME
+              + name
               + "] finds the best [rank_window_size: "
               + rankWindowSize
               + "] hits, but [from: "
@@ -242,9 +252,9 @@ public final class HybridRetrieverBuilder extends CompoundRetrieverBuilder<Hybri
               + "] and [size] ask for [rank_window_size] of at least ["
               + end
               + "]",
-          found);
+          errors);
     }
-    return found;
+    return errors;
   }
 
   @Override
