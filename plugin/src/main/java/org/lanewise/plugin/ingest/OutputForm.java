@@ -21,9 +21,6 @@ import org.lanewise.plugin.models.Encoded;
 
 /** What is written into a field of what an encoder made of a text. */
 sealed interface OutputForm {
-  /** Sentences that a chunk repeats where nothing is said, as in Elasticsearch. */
-  int USUAL_SENTENCE_OVERLAP = 1;
-
   /** Returns what the encoder is asked for. */
   Output output();
 
@@ -156,6 +153,9 @@ sealed interface OutputForm {
    * @param includeText whether the text of each chunk is written, too
    */
   record Passages(OutputForm of, Chunking cut, boolean includeText) implements OutputForm {
+    /** Sentences that a chunk repeats where nothing is said, as in Elasticsearch. */
+    private static final int USUAL_SENTENCE_OVERLAP = 1;
+
     /** Reads the options below {@code chunking}. */
     private static Passages read(OutputForm of, ProcessorOptions options) {
       boolean late = options.flag("late", false);
