@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -40,7 +41,7 @@ import org.lanewise.encoder.TextTagger;
 /** Fine-tuned encoders over HTTP, beside the library's doors. */
 @ESIntegTestCase.ClusterScope(
     scope = ESIntegTestCase.Scope.SUITE,
-    numDataNodes = 1,
+    numDataNodes = 2,
     numClientNodes = 0,
     supportsDedicatedMasters = false)
 @SuppressFileSystems("*") // weights are mapped into memory
@@ -155,11 +156,14 @@ public class HeadRestTests extends ESIntegTestCase {
 
   private static long counter(String model, String name) throws IOException {
     Map<String, Object> stats = answer(new Request("GET", "/_lanewise/stats"));
-    Map<?, ?> nodes = (Map<?, ?>) stats.get("nodes");
-    @SuppressWarnings("unchecked") // a JSON object
-    Map<String, Object> node = (Map<String, Object>) nodes.values().iterator().next();
-    Object count = XContentMapValues.extractValue("models." + model + "." + name, node);
-    return count == null ? 0 : ((Number) count).longValue();
+    long count = 0;
+    for (Object each : ((Map<?, ?>) stats.get("nodes")).values()) {
+      @SuppressWarnings("unchecked") // a JSON object
+      Map<String, Object> node = (Map<String, Object>) each;
+      Object counted = XContentMapValues.extractValue("models." + model + "." + name, node);
+      count += counted == null ? 0 : ((Number) counted).longValue();
+    }
+    return count;
   }
 
   public void testKindsAreTold() throws Exception {
@@ -296,6 +300,67 @@ public class HeadRestTests extends ESIntegTestCase {
             objects(post(path, Map.of("query", query, "input", TEXTS, "top_n", 2)), "rerank"));
       }
       assertTrue(counter(name, "lanes.search.batches") > 2);
+    }
+  }
+
+  /** Requests and hits go from node to node. */
+  public void testSearches() throws Exception {
+    createIndex("docs", indexSettings(4, 0).build());
+    for (int i = 0; i < TEXTS.size(); i++) {
+      prepareIndex("docs").setId("" + i).setSource("body", TEXTS.get(i)).get();
+    }
+    refresh("docs");
+    String query = "Am I dead";
+    List<Map<String, Object>> ranked =
+        objects(
+            post(
+                "/_lanewise/rerank/" + HeadModels.RERANKER, Map.of("query", query, "input", TEXTS)),
+            "rerank");
+    Map<String, Object> rerank =
+        Map.of("model_id", HeadModels.RERANKER, "field", "body", "inference_text", query);
+    Map<String, Object> retriever = new HashMap<>(rerank);
+    retriever.put("retriever", Map.of("standard", Map.of("query", Map.of("match_all", Map.of()))));
+    Map<String, Object> highlight =
+        Map.of(
+            "type",
+            "lanewise_answer",
+            "options",
+            Map.of("model_id", HeadModels.ANSWERER, "question", "Like streams"),
+            "fields",
+            Map.of("body", Map.of("number_of_fragments", 0)));
+    for (Map<String, Object> search :
+        List.<Map<String, Object>>of(
+            Map.of("retriever", Map.of("lanewise_rerank", retriever)),
+            Map.of("rescore", Map.of("window_size", 10, "lanewise_rerank", rerank)))) {
+      Map<String, Object> body = new HashMap<>(search);
+      body.put("explain", true);
+      body.put("highlight", highlight);
+      Map<String, Object> answer = post("/docs/_search", body);
+      assertEquals(0, XContentMapValues.extractValue("_shards.failed", answer));
+      @SuppressWarnings("unchecked") // a JSON object
+      List<Map<String, Object>> hits = objects((Map<String, Object>) answer.get("hits"), "hits");
+      assertEquals(
+          ranked.stream().map(each -> "" + each.get("index")).toList(),
+          hits.stream().map(each -> each.get("_id")).toList());
+      for (int i = 0; i < hits.size(); i++) {
+        Map<String, Object> hit = hits.get(i);
+        assertEquals(number(ranked.get(i), "relevance_score"), number(hit, "_score"), 1e-5);
+        assertThat(
+            hit.get("_explanation").toString(),
+            containsString("by [cross_encoder_sigmoid]: the score of the model"));
+        Map<?, ?> told =
+            (Map<?, ?>)
+                ((List<?>) XContentMapValues.extractValue("fields._lanewise_answer", hit))
+                    .getFirst();
+        String text = TEXTS.get(Integer.parseInt((String) hit.get("_id")));
+        String marked =
+            text.substring(0, (int) told.get("start_pos"))
+                + "<em>"
+                + told.get("text")
+                + "</em>"
+                + text.substring((int) told.get("end_pos"));
+        assertEquals(List.of(marked), XContentMapValues.extractValue("highlight.body", hit));
+      }
     }
   }
 
