@@ -186,7 +186,7 @@ __device__ __forceinline__ float warp_max(float x) {
   return x;
 }
 
-/** The order of the host's enum of activations. */
+/** As CudaBackend numbers them. */
 enum Activation { IDENTITY = 0, GELU = 1, GELU_TANH = 2, RELU = 3, SILU = 4, TANH = 5, SIGMOID = 6 };
 
 __device__ __forceinline__ float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }

@@ -6,7 +6,7 @@
 
 static const int RECURRENT_THREADS = 256;
 
-/** The order of the host's enum of cells. */
+/** As CudaBackend numbers them. */
 enum Cell { RNN_TANH = 0, RNN_RELU = 1, LSTM = 2, LSTM_PEEPHOLE = 3, GRU = 4 };
 
 /**

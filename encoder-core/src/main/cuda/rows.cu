@@ -371,7 +371,7 @@ extern "C" __global__ void neighbours_bf16(const bf16* input, int inputStride, c
   neighbours<bf16>(input, inputStride, sequenceOf, sequenceStarts, width, output, outputStride, tokens, columns);
 }
 
-/** The order of the host's enum of poolings. */
+/** As CudaBackend numbers them. */
 enum Pooling { CLS = 0, MEAN = 1, MAX = 2, MEAN_SQRT_LENGTH = 3, WEIGHTED_MEAN = 4, LAST_TOKEN = 5 };
 
 /** A thread for each column of a sequence: blockIdx.x counts sequences. */

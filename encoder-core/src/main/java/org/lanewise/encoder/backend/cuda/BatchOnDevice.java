@@ -23,6 +23,7 @@ final class BatchOnDevice {
   }
 
   /** Returns this, holding the batch. */
+  @SuppressWarnings("ReferenceEquality") // An equal batch that is another one is copied again.
   BatchOnDevice hold(PackedBatch batch) {
     if (batch == held) {
       return this;

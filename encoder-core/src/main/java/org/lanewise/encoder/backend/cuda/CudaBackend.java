@@ -433,7 +433,7 @@ public final class CudaBackend implements Backend {
         .pointer(weight.rows())
         .integer(weight.stride())
         .pointer(weight.bias())
-        .integer(activation.ordinal())
+        .integer(code(activation))
         .matrix(output)
         .integer(left.rows())
         .integer(left.columns())
@@ -470,7 +470,7 @@ public final class CudaBackend implements Backend {
         lane()
             .kernel("rows", "gate_" + suffix(input))
             .matrix(input)
-            .integer(activation.ordinal())
+            .integer(code(activation))
             .matrix(output),
         input.rows(),
         output.columns());
@@ -633,7 +633,7 @@ public final class CudaBackend implements Backend {
     lane.kernel("recurrence", "recur")
         .matrix(projected)
         .pointer(lane.integers(sequenceStarts))
-        .integer(layer.cell().ordinal())
+        .integer(code(layer.cell()))
         .integer(gates)
         .pointer(layer.weight())
         .pointer(layer.bias())
@@ -655,7 +655,7 @@ public final class CudaBackend implements Backend {
         .matrix(hidden)
         .pointer(read.pooledStarts())
         .pointer(read.sequenceStarts())
-        .integer(mode.ordinal())
+        .integer(code(mode))
         .matrix(vectors)
         .integer(column)
         .integer(hidden.columns())
@@ -710,5 +710,41 @@ public final class CudaBackend implements Backend {
     for (int i = 0; i < numbers.length; i++) {
       numbers[i] = Float.intBitsToFloat(row.get(ValueLayout.JAVA_SHORT, 2L * i) << 16);
     }
+  }
+
+  /** Returns the number that device.cuh gives the activation. */
+  private static int code(Activation activation) {
+    return switch (activation) {
+      case IDENTITY -> 0;
+      case GELU -> 1;
+      case GELU_TANH -> 2;
+      case RELU -> 3;
+      case SILU -> 4;
+      case TANH -> 5;
+      case SIGMOID -> 6;
+    };
+  }
+
+  /** Returns the number that rows.cu gives the pooling. */
+  private static int code(PoolingMode mode) {
+    return switch (mode) {
+      case CLS -> 0;
+      case MEAN -> 1;
+      case MAX -> 2;
+      case MEAN_SQRT_LENGTH -> 3;
+      case WEIGHTED_MEAN -> 4;
+      case LAST_TOKEN -> 5;
+    };
+  }
+
+  /** Returns the number that recurrence.cu gives the cell. */
+  private static int code(RecurrentCell cell) {
+    return switch (cell) {
+      case RNN_TANH -> 0;
+      case RNN_RELU -> 1;
+      case LSTM -> 2;
+      case LSTM_PEEPHOLE -> 3;
+      case GRU -> 4;
+    };
   }
 }
