@@ -5,7 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
@@ -38,12 +40,14 @@ abstract class CudaBackendContract extends BackendContract {
   /** Half a unit in the last of bf16's 8 bits, and as much again for what was rounded before. */
   private static final double ROUNDING = 1.0 / 128;
 
+  private final Map<Precision, Backend> backends = new EnumMap<>(Precision.class);
+
   /** Returns the device under test. */
   abstract CudaDevice device();
 
   @Override
   protected Backend backend(Precision precision) {
-    return new CudaBackend(device(), precision);
+    return backends.computeIfAbsent(precision, each -> new CudaBackend(device(), each));
   }
 
   @Override
@@ -84,9 +88,10 @@ abstract class CudaBackendContract extends BackendContract {
   @ParameterizedTest
   @EnumSource(Activation.class)
   void statesGoThroughLinearLayers(Activation activation) {
-    for (int rows : new int[] {1, 63, 65, 130}) {
-      for (int inputSize : new int[] {8, 33, 64, 200}) {
-        for (int outputSize : new int[] {1, 64, 70, 130}) {
+    boolean once = activation != Activation.GELU;
+    for (int rows : once ? new int[] {9} : new int[] {1, 63, 65, 130}) {
+      for (int inputSize : once ? new int[] {33} : new int[] {8, 33, 64, 200}) {
+        for (int outputSize : once ? new int[] {70} : new int[] {1, 64, 70, 130}) {
           float[][] input = halves(rows, inputSize);
           List<Tensor> weight = List.of(halfTensor(outputSize, inputSize));
           List<Tensor> bias = List.of(tensor(outputSize));

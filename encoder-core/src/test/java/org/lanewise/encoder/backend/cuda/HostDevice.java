@@ -41,6 +41,7 @@ public final class HostDevice {
 
   private final MethodHandle kernels;
   private final Map<Long, Block> blocks = new HashMap<>();
+  private final Map<Long, Arena> pageLocked = new HashMap<>();
   private final Map<Long, Deque<Runnable>> streams = new HashMap<>();
   private final Map<Long, String> functions = new HashMap<>();
   private final Arena arena = Arena.ofAuto();
@@ -351,12 +352,21 @@ public final class HostDevice {
     return SUCCESS;
   }
 
-  private int cuMemHostAlloc(MemorySegment answer, long bytes, int flags) {
-    address(answer).set(ValueLayout.ADDRESS, 0, Arena.global().allocate(bytes, 4096));
+  private synchronized int cuMemHostAlloc(MemorySegment answer, long bytes, int flags) {
+    Arena own = Arena.ofShared();
+    MemorySegment memory = own.allocate(bytes, 4096);
+    pageLocked.put(memory.address(), own);
+    address(answer).set(ValueLayout.ADDRESS, 0, memory);
     return SUCCESS;
   }
 
-  private int cuMemFreeHost(MemorySegment pointer) {
+  private synchronized int cuMemFreeHost(MemorySegment pointer) {
+    streams.keySet().forEach(this::finish);
+    Arena own = pageLocked.remove(pointer.address());
+    if (own == null) {
+      return INVALID_VALUE;
+    }
+    own.close();
     return SUCCESS;
   }
 
