@@ -166,6 +166,14 @@ public interface Backend {
     return BatchTokens.CACHES;
   }
 
+  /**
+   * Returns whether the calling threads do not compute themselves, so that it pays to tokenize on
+   * them meanwhile.
+   */
+  default boolean computesElsewhere() {
+    return false;
+  }
+
   /** Copies numbers from host memory into a row, from {@code column} on. */
   void write(float[] numbers, Matrix matrix, int row, int column);
 

@@ -11,6 +11,7 @@ import org.lanewise.encoder.backend.AttentionPattern;
 import org.lanewise.encoder.backend.BFloat16;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.BatchTokens;
+import org.lanewise.encoder.backend.DeviceException;
 import org.lanewise.encoder.backend.EmbeddingTables;
 import org.lanewise.encoder.backend.LinearWeight;
 import org.lanewise.encoder.backend.Matrix;
@@ -100,7 +101,15 @@ public final class CudaBackend implements Backend {
    * @throws IllegalArgumentException if it cannot start, with the reason
    */
   public static CudaBackend open(int device, Precision precision, long memoryLimit) {
-    return new CudaBackend(CudaDevice.open(CudaDriver.load(), device, memoryLimit), precision);
+    return open(CudaDriver.load(), device, precision, memoryLimit);
+  }
+
+  static CudaBackend open(CudaDriver driver, int device, Precision precision, long memoryLimit) {
+    try {
+      return new CudaBackend(CudaDevice.open(driver, device, memoryLimit), precision);
+    } catch (DeviceException e) {
+      throw new IllegalArgumentException(e.getMessage(), e);
+    }
   }
 
   @Override
@@ -131,6 +140,11 @@ public final class CudaBackend implements Backend {
   @Override
   public BatchTokens batchTokens() {
     return BATCH_TOKENS;
+  }
+
+  @Override
+  public boolean computesElsewhere() {
+    return true;
   }
 
   /** Returns the calling thread's lane on the device. */
