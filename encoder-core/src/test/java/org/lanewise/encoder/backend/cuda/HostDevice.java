@@ -19,6 +19,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.lanewise.encoder.backend.Precision;
 
 /**
  * A driver whose device is this process: memory is ordinary memory, and kernels are the CUDA files
@@ -133,6 +134,11 @@ public final class HostDevice {
     return new HostDevice((MethodHandle) Library.COMPILED);
   }
 
+  /** Returns a backend on it. */
+  public CudaBackend backend(Precision precision) {
+    return CudaBackend.open(driver(), 0, precision, Long.MAX_VALUE);
+  }
+
   /** Returns the functions of its driver. */
   CudaDriver driver() {
     MethodHandles.Lookup lookup = MethodHandles.lookup();
@@ -150,17 +156,17 @@ public final class HostDevice {
   }
 
   /** Refuses memory beyond so many bytes. */
-  synchronized void limitMemory(long bytes) {
+  public synchronized void limitMemory(long bytes) {
     limit = bytes;
   }
 
   /** Fails at whatever is waited for from now on, as a device that fell off the bus. */
-  synchronized void lose() {
+  public synchronized void lose() {
     lost = true;
   }
 
   /** Returns the bytes that are allocated. */
-  synchronized long taken() {
+  public synchronized long taken() {
     return taken;
   }
 
