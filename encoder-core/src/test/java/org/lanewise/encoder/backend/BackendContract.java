@@ -868,6 +868,9 @@ public abstract class BackendContract {
 
   private static void fill(Backend backend, Matrix matrix, float[][] numbers) {
     int stride = matrix.stride();
+    if (stride == 0) {
+      return;
+    }
     int rows = (int) (matrix.data().byteSize() / matrix.rowOffset(1));
     Matrix whole = new Matrix(matrix.data(), rows, stride, stride, matrix.format());
     float[] none = new float[stride];
