@@ -21,15 +21,6 @@ final class DeviceFailover implements AutoCloseable {
   private boolean closed;
 
   /**
-   * What devices could not do.
-   *
-   * @param halved batches that were too large for a device's memory
-   * @param onProcessor batches that were computed on the processor instead
-   * @param lost what a device said when it failed, after which nothing is asked of it
-   */
-  record Report(long halved, long onProcessor, Optional<String> lost) {}
-
-  /**
    * Creates a failover.
    *
    * @param opener opens the same model on the processor, when it is needed first
@@ -38,8 +29,8 @@ final class DeviceFailover implements AutoCloseable {
     this.opener = opener;
   }
 
-  Report report() {
-    return new Report(halved.get(), onProcessor.get(), Optional.ofNullable(lost));
+  DeviceReport report() {
+    return new DeviceReport(halved.get(), onProcessor.get(), Optional.ofNullable(lost));
   }
 
   /** Returns the vectors that the device computes, or those of the processor. */

@@ -194,8 +194,8 @@ public final class TextEmbedder implements AutoCloseable {
     return options.batchTokens();
   }
 
-  /** Returns what the device that computes could not do; empty where there is none. */
-  Optional<DeviceFailover.Report> deviceReport() {
+  /** Returns what the device that computes could not do; empty where the processor computes. */
+  public Optional<DeviceReport> deviceReport() {
     return failover.map(DeviceFailover::report);
   }
 

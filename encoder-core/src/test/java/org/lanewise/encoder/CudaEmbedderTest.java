@@ -70,8 +70,7 @@ final class CudaEmbedderTest {
         float[] alone = embedder.embed(List.of(texts.get(i))).getFirst().vector();
         assertArrayEquals(all[i], alone, "text " + i + " alone");
       }
-      assertEquals(
-          Optional.of(new DeviceFailover.Report(0, 0, Optional.empty())), embedder.deviceReport());
+      assertEquals(Optional.of(new DeviceReport(0, 0, Optional.empty())), embedder.deviceReport());
     }
   }
 
@@ -84,8 +83,8 @@ final class CudaEmbedderTest {
       // Room for a few texts at a time.
       host.limitMemory(host.taken() + (3 << 20));
       assertNear(exact(texts), vectors(embedder, texts));
-      DeviceFailover.Report some = embedder.deviceReport().orElseThrow();
-      assertTrue(some.halved() > 0, some.toString());
+      DeviceReport some = embedder.deviceReport().orElseThrow();
+      assertTrue(some.halvedBatches() > 0, some.toString());
       host.limitMemory(0);
       String longer = "a garden by the river ".repeat(40);
       assertNear(exact(List.of(longer)), vectors(embedder, List.of(longer)));
@@ -102,8 +101,8 @@ final class CudaEmbedderTest {
       host.lose();
       assertNear(exact(texts), vectors(embedder, texts));
       assertNear(exact(texts), vectors(embedder, texts));
-      DeviceFailover.Report report = embedder.deviceReport().orElseThrow();
-      assertEquals(2, report.onProcessor());
+      DeviceReport report = embedder.deviceReport().orElseThrow();
+      assertEquals(2, report.processorBatches());
       assertTrue(report.lost().orElseThrow().contains("CUDA_ERROR_LAUNCH_FAILED"));
     }
   }

@@ -3,6 +3,8 @@ package org.lanewise.plugin.models;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
+import org.lanewise.encoder.DeviceReport;
 import org.lanewise.encoder.EmbedderOptions;
 import org.lanewise.encoder.EncodedText;
 import org.lanewise.encoder.ModelDirectory;
@@ -94,6 +96,11 @@ final class LibraryEncoder implements Encoder {
   @Override
   public String kernels() {
     return embedder.kernels();
+  }
+
+  @Override
+  public Optional<DeviceReport> device() {
+    return embedder.deviceReport();
   }
 
   @Override
