@@ -21,7 +21,7 @@ import picocli.CommandLine.Spec;
       "jmh [...] runs the kernels' benchmarks and takes JMH's own options."
     },
     mixinStandardHelpOptions = true,
-    subcommands = {RaceCommand.class, RandomModelCommand.class})
+    subcommands = {RaceCommand.class, RandomModelCommand.class, DeviceSpeedCommand.class})
 public final class Main implements Runnable {
   @Spec private CommandSpec spec;
 
@@ -33,7 +33,8 @@ public final class Main implements Runnable {
       org.openjdk.jmh.Main.main(Arrays.copyOfRange(args, 1, args.length));
       return;
     }
-    boolean restart = args.length > 0 && args[0].equals("race") && !Backends.vectorApiPresent();
+    boolean measures = args.length > 0 && List.of("race", "device-speed").contains(args[0]);
+    boolean restart = measures && !Backends.vectorApiPresent();
     System.exit(restart ? again(args) : run(args));
   }
 
@@ -77,6 +78,7 @@ public final class Main implements Runnable {
   @Override
   public void run() {
     throw new ParameterException(
-        spec.commandLine(), "a command is missing; expected race, random-model or jmh");
+        spec.commandLine(),
+        "a command is missing; expected race, random-model, device-speed or jmh");
   }
 }
