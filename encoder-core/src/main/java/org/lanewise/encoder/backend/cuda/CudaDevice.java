@@ -33,7 +33,6 @@ final class CudaDevice {
   private static final int OUT_OF_MEMORY = 2;
 
   private static final int MAX_DYNAMIC_SHARED = 8;
-  private static final int SHARED_WITHOUT_ASKING = 48 << 10;
 
   /** CU_JIT_ERROR_LOG_BUFFER and CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES. */
   private static final int ERROR_LOG = 5;
@@ -245,14 +244,13 @@ final class CudaDevice {
    * Returns a kernel; the calling thread has entered the device.
    *
    * @param file what its file is called, without the ending
-   * @param sharedBytes most shared memory that it will be launched with
    */
-  Kernel kernel(String file, String kernel, int sharedBytes) {
+  Kernel kernel(String file, String kernel) {
     Kernel known = kernels.get(kernel);
-    return known != null ? known : kernels.computeIfAbsent(kernel, k -> find(file, k, sharedBytes));
+    return known != null ? known : kernels.computeIfAbsent(kernel, each -> find(file, each));
   }
 
-  private Kernel find(String file, String kernel, int sharedBytes) {
+  private Kernel find(String file, String kernel) {
     MemorySegment module = modules.computeIfAbsent(file, this::compile);
     try (Arena call = Arena.ofConfined()) {
       MemorySegment answer = call.allocate(ValueLayout.ADDRESS);
@@ -262,16 +260,15 @@ final class CudaDevice {
           "asked for [" + kernel + "]",
           () -> (int) driver.function().invokeExact(answer, module, text));
       MemorySegment function = answer.get(ValueLayout.ADDRESS, 0);
-      if (sharedBytes > SHARED_WITHOUT_ASKING) {
-        check(
-            "cuFuncSetAttribute",
-            "asked for " + sharedBytes + " bytes of shared memory",
-            () ->
-                (int)
-                    driver
-                        .setFunctionAttribute()
-                        .invokeExact(function, MAX_DYNAMIC_SHARED, sharedBytes));
-      }
+      // No kernel has shared memory beside what its launch asks for, so each may ask for all.
+      check(
+          "cuFuncSetAttribute",
+          "asked for " + sharedMemory + " bytes of shared memory",
+          () ->
+              (int)
+                  driver
+                      .setFunctionAttribute()
+                      .invokeExact(function, MAX_DYNAMIC_SHARED, sharedMemory));
       return new Kernel(kernel, function);
     }
   }

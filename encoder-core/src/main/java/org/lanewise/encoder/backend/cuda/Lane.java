@@ -25,6 +25,7 @@ final class Lane {
   private final Arena arena = Arena.ofAuto();
   private final MemorySegment stream;
   private final MemorySegment staging;
+  private final MemorySegment answers;
   private final MemorySegment values = arena.allocate(MOST_ARGUMENTS * 8L, 8);
   private final MemorySegment pointers = arena.allocate(ValueLayout.ADDRESS, MOST_ARGUMENTS);
   private long staged;
@@ -53,25 +54,33 @@ final class Lane {
                             device.enter();
                             return (int) driver.destroyStream().invokeExact(each);
                           }));
+    }
+    staging = pageLocked(device, arena);
+    answers = pageLocked(device, arena);
+    for (int i = 0; i < MOST_ARGUMENTS; i++) {
+      pointers.setAtIndex(ValueLayout.ADDRESS, i, values.asSlice(i * 8L));
+    }
+  }
+
+  private static MemorySegment pageLocked(CudaDevice device, Arena arena) {
+    CudaDriver driver = device.driver();
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment answer = call.allocate(ValueLayout.ADDRESS);
       device.check(
           "cuMemHostAlloc",
           "(asked for " + STAGING_BYTES + " bytes)",
           () -> (int) driver.allocateHost().invokeExact(answer, STAGING_BYTES, 0));
-      staging =
-          answer
-              .get(ValueLayout.ADDRESS, 0)
-              .reinterpret(
-                  STAGING_BYTES,
-                  arena,
-                  each ->
-                      CudaDevice.quietly(
-                          () -> {
-                            device.enter();
-                            return (int) driver.freeHost().invokeExact(each);
-                          }));
-    }
-    for (int i = 0; i < MOST_ARGUMENTS; i++) {
-      pointers.setAtIndex(ValueLayout.ADDRESS, i, values.asSlice(i * 8L));
+      return answer
+          .get(ValueLayout.ADDRESS, 0)
+          .reinterpret(
+              STAGING_BYTES,
+              arena,
+              each ->
+                  CudaDevice.quietly(
+                      () -> {
+                        device.enter();
+                        return (int) driver.freeHost().invokeExact(each);
+                      }));
     }
   }
 
@@ -155,8 +164,7 @@ final class Lane {
 
   /** Returns a copy, valid until the lane is used again, after everything is done. */
   MemorySegment copyOut(long address, long bytes) {
-    synchronize();
-    MemorySegment target = staging.asSlice(0, bytes);
+    MemorySegment target = answers.asSlice(0, bytes);
     device.check(
         "cuMemcpyDtoHAsync_v2",
         () -> (int) device.driver().copyOut().invokeExact(target, address, bytes, stream));
@@ -210,8 +218,18 @@ final class Lane {
       if (gridX == 0 || gridY == 0) {
         return;
       }
+      if (sharedBytes > device.sharedMemory()) {
+        throw new IllegalArgumentException(
+            "kernel ["
+                + name
+                + "] needs ["
+                + sharedBytes
+                + "] bytes of shared memory for these sizes, the device has ["
+                + device.sharedMemory()
+                + "]: use backend [vector] or [scalar]");
+      }
       int blocks = Math.toIntExact(gridX);
-      MemorySegment function = device.kernel(file, name, sharedBytes).function();
+      MemorySegment function = device.kernel(file, name).function();
       device.check(
           "cuLaunchKernel",
           name,

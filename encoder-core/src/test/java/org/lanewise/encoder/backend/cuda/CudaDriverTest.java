@@ -46,7 +46,8 @@ final class CudaDriverTest {
       // The header declares the name of the first version, and a macro makes it the newest.
       String declared = name.replaceAll("_v\\d$", "");
       if (!declared.equals(name)) {
-        Pattern macro = Pattern.compile("#define " + declared + " (__CUDA_API_PTSZ\\()?" + name + "\\b");
+        Pattern macro =
+            Pattern.compile("#define " + declared + " (__CUDA_API_PTSZ\\()?" + name + "\\b");
         assertTrue(macro.matcher(text).find(), declared + " is not " + name);
       }
       String declaration = signature.replace("CUresult " + name, "CUresult CUDAAPI " + declared);
