@@ -98,7 +98,7 @@ final class CudaDeviceTest {
       host.lose();
       DeviceException lost = assertThrows(DeviceException.class, () -> backend.read(matrix, 0, 1));
       assertEquals(DeviceException.Kind.LOST, lost.kind());
-      assertEquals("cuStreamSynchronize failed: CUDA_ERROR_LAUNCH_FAILED", lost.getMessage());
+      assertEquals("cuMemcpyDtoHAsync_v2 failed: CUDA_ERROR_LAUNCH_FAILED", lost.getMessage());
     }
   }
 
