@@ -67,6 +67,7 @@ if has limits; then
   bandwidth=$(awk '/copy_gbs/ {print $2}' "$out/limits.log")
 fi
 if has speed; then
+  run tiles 200 "$java" $flags -cp "$tests" org.lanewise.encoder.backend.cuda.TileSpeed
   run speed 200 "$java" $flags -jar "$bundle/benchmarks.jar" device-speed \
     --matrix-rate "${rate:-0}" --bandwidth "${bandwidth:-0}"
 fi
@@ -84,7 +85,7 @@ if has race; then
 fi
 {
   echo
-  for log in check models limits speed; do
+  for log in check models limits tiles speed; do
     [ -f "$out/$log.log" ] && { echo "## $log"; echo; grep -E '^(\||[a-z_]+ [0-9.]+$)' "$out/$log.log"; echo; }
   done
   [ -f "$out/races.md" ] && cat "$out/races.md"

@@ -58,7 +58,7 @@ public final class GpuCheck implements TestExecutionListener {
     if (which.equals("few")) {
       request.filters(
           (PostDiscoveryFilter)
-              test -> FilterResult.includedIf(test.isContainer() || name(test).matches(FEW)));
+              test -> FilterResult.includedIf(name(test).isEmpty() || name(test).matches(FEW)));
     }
     GpuCheck check = new GpuCheck(out);
     LauncherDiscoveryRequest built = request.build();

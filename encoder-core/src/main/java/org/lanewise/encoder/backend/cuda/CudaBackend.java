@@ -424,15 +424,33 @@ public final class CudaBackend implements Backend {
               2 * PLAIN_TILE * PLAIN_DEPTH * Float.BYTES);
       return;
     }
-    Matrix left = input;
-    if (input.format() != Precision.BF16 || !aligned(input)) {
-      left = halved(lane, input);
-    }
     ProductTile tile =
         ProductTile.choose(
-            input.rows(), output.columns(), device.multiprocessors(), device.sharedMemory());
+            input.rows(),
+            input.columns(),
+            output.columns(),
+            device.multiprocessors(),
+            device.sharedMemory());
+    linear(lane, input, rows, activation, output, tile);
+  }
+
+  /** The product on tensor cores, in tiles of a kind. */
+  void linear(
+      Matrix input, LinearWeight weight, Activation activation, Matrix output, ProductTile tile) {
+    linear(lane(), input, (Weight) weight, activation, output, tile);
+  }
+
+  private static void linear(
+      Lane lane,
+      Matrix input,
+      Weight weight,
+      Activation activation,
+      Matrix output,
+      ProductTile tile) {
+    boolean ready = input.format() == Precision.BF16 && aligned(input);
     String name = "product_bf16_" + tile.name().toLowerCase(Locale.ROOT) + "_to_" + suffix(output);
-    product(lane.kernel("product", name), left, rows, activation, output)
+    Matrix left = ready ? input : halved(lane, input);
+    product(lane.kernel("product", name), left, weight, activation, output)
         .run(
             tile.rowTiles(input.rows()),
             tile.columnTiles(output.columns()),

@@ -8,9 +8,9 @@ import java.util.Comparator;
  * instantiates.
  */
 enum ProductTile {
-  SMALL(64, 64, 128, 4, 0.55),
-  MIDDLE(128, 128, 256, 2, 0.85),
-  LARGE(128, 256, 256, 1, 1);
+  SMALL(64, 64, 128, 4, 0.55, 32),
+  MIDDLE(128, 128, 256, 2, 0.85, 32),
+  LARGE(128, 256, 256, 1, 1, 128);
 
   /** Weights have rows for whole tiles of any kind. */
   static final int COLUMN_BLOCK = 256;
@@ -28,13 +28,15 @@ enum ProductTile {
   private final int threads;
   private final int blocksAtOnce;
   private final double share;
+  private final int overhead;
 
-  ProductTile(int rows, int columns, int threads, int blocksAtOnce, double share) {
+  ProductTile(int rows, int columns, int threads, int blocksAtOnce, double share, int overhead) {
     this.rows = rows;
     this.columns = columns;
     this.threads = threads;
     this.blocksAtOnce = blocksAtOnce;
     this.share = share;
+    this.overhead = overhead;
   }
 
   int threads() {
@@ -59,18 +61,20 @@ enum ProductTile {
   /**
    * Returns the tile that should take the least time: as many rounds as it takes all
    * multiprocessors to work through the blocks, each as long as its numbers take at the share of
-   * the full rate that the tile reaches. The shares are estimates.
+   * the full rate that the tile reaches, and what begins and ends a block takes as so much more
+   * depth. Shares and overheads are estimates, to be replaced by what TileSpeed measures.
    */
-  static ProductTile choose(int rows, int columns, int multiprocessors, int sharedMemory) {
+  static ProductTile choose(
+      int rows, int depth, int columns, int multiprocessors, int sharedMemory) {
     return Arrays.stream(values())
         .filter(tile -> tile.sharedBytes() <= sharedMemory)
-        .min(Comparator.comparingDouble(tile -> tile.time(rows, columns, multiprocessors)))
+        .min(Comparator.comparingDouble(tile -> tile.time(rows, depth, columns, multiprocessors)))
         .orElseThrow();
   }
 
-  private double time(int n, int m, int multiprocessors) {
+  private double time(int n, int depth, int m, int multiprocessors) {
     long blocks = rowTiles(n) * columnTiles(m);
     long rounds = Math.ceilDiv(blocks, (long) multiprocessors * blocksAtOnce);
-    return rounds * blocksAtOnce * (double) rows * columns / share;
+    return rounds * blocksAtOnce * (double) rows * columns * (depth + overhead) / share;
   }
 }

@@ -136,9 +136,9 @@ final class CudaDeviceTest {
   @Test
   void tilesGrowWithTheProduct() {
     int hopper = 227 << 10;
-    assertEquals(ProductTile.SMALL, ProductTile.choose(12, 1152, 132, hopper));
-    assertEquals(ProductTile.LARGE, ProductTile.choose(32768, 3072, 132, hopper));
+    assertEquals(ProductTile.SMALL, ProductTile.choose(12, 384, 1152, 132, hopper));
+    assertEquals(ProductTile.LARGE, ProductTile.choose(32768, 768, 3072, 132, hopper));
     // Ampere's smaller devices have no room for the large tile.
-    assertEquals(ProductTile.MIDDLE, ProductTile.choose(32768, 3072, 84, 99 << 10));
+    assertEquals(ProductTile.MIDDLE, ProductTile.choose(32768, 768, 3072, 84, 99 << 10));
   }
 }

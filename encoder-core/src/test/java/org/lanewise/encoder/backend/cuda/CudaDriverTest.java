@@ -1,23 +1,37 @@
 package org.lanewise.encoder.backend.cuda;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.lanewise.encoder.backend.Activation;
+import org.lanewise.encoder.backend.BFloat16;
 import org.lanewise.encoder.backend.Backends;
+import org.lanewise.encoder.backend.DeviceException;
+import org.lanewise.encoder.backend.LinearWeight;
+import org.lanewise.encoder.backend.Matrix;
 import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.backend.Workers;
+import org.lanewise.encoder.weights.DataType;
+import org.lanewise.encoder.weights.Tensor;
 
 /** The driver's functions are declared as its header declares them, and what is absent is named. */
+@SuppressWarnings("restricted") // It loads a library of its own.
 final class CudaDriverTest {
   /** Where toolkits are installed; CUDA_HOME names another place. */
   private static Optional<Path> header() throws IOException {
@@ -75,6 +89,39 @@ final class CudaDriverTest {
         assertThrows(
             IllegalArgumentException.class, () -> CudaDriver.bind(name -> Optional.empty()));
     assertEquals("the CUDA driver's library has no [cuInit]: it is too old", refused.getMessage());
+  }
+
+  /** Through the linker, as on a real device: a library with the driver's names and types. */
+  @Test
+  void callsArriveInTheLibrary() {
+    Object library = HostDevice.compile("driver.cpp", "cuda-driver.so");
+    assumeTrue(library instanceof Path, library::toString);
+    CudaDriver driver = CudaDriver.bind(SymbolLookup.libraryLookup((Path) library, Arena.global()));
+    CudaBackend backend = CudaBackend.open(driver, 0, Precision.BF16, Long.MAX_VALUE);
+    assertEquals("the device is host (sm_90, 132 multiprocessors)", backend.kernelsReason());
+    try (Arena arena = Arena.ofConfined()) {
+      Matrix input = backend.allocateState(arena, 3, 40);
+      float[] ones = new float[40];
+      Arrays.fill(ones, 1);
+      backend.write(ones, input, 1, 0);
+      Tensor weight =
+          new Tensor(
+              "weight",
+              DataType.F32,
+              new long[] {2, 40},
+              arena.allocateFrom(ValueLayout.JAVA_FLOAT, new float[80]).fill((byte) 0x3f));
+      Matrix output = backend.allocate(arena, 3, 2);
+      LinearWeight prepared = backend.prepareLinear(arena, List.of(weight), List.of());
+      backend.linear(input, prepared, Activation.IDENTITY, output);
+      float number = BFloat16.round(Float.intBitsToFloat(0x3f3f3f3f));
+      assertArrayEquals(
+          new float[][] {{0, 0}, {40 * number, 40 * number}, {0, 0}}, backend.read(output, 2));
+    }
+    DeviceException refused =
+        assertThrows(
+            DeviceException.class,
+            () -> backend.read(new Matrix(MemorySegment.ofAddress(64), 1, 1, 32), 1));
+    assertEquals("cuMemcpyDtoHAsync_v2 failed: CUDA_ERROR_OF_THE_TEST", refused.getMessage());
   }
 
   @Test

@@ -64,48 +64,55 @@ public final class HostDevice {
     static final Object COMPILED = compile();
 
     private static Object compile() {
-      String architecture = System.getProperty("os.arch");
-      if (!System.getProperty("os.name").equals("Linux") || !architecture.equals("amd64")) {
-        return "the fibers of host.cpp switch stacks on Linux on x86-64 only";
+      Object library = HostDevice.compile("host.cpp", "cuda-host.so");
+      if (!(library instanceof Path path)) {
+        return library;
       }
-      Path sources = Path.of("src/test/cuda");
-      try {
-        Path library = Path.of("target/cuda-host.so").toAbsolutePath();
-        Files.createDirectories(library.getParent());
-        Optional<String> problem =
-            run(
-                "g++",
-                "-O2",
-                "-std=c++17",
-                "-Wno-unknown-pragmas",
-                "-shared",
-                "-fPIC",
-                "-I" + sources,
-                "-Isrc/main/cuda",
-                sources.resolve("host.cpp").toString(),
-                "-o",
-                library.toString());
-        if (problem.isPresent()) {
-          return problem.get();
-        }
-        MemorySegment launch =
-            SymbolLookup.libraryLookup(library, Arena.global())
-                .find("lanewise_launch")
-                .orElseThrow();
-        return Linker.nativeLinker()
-            .downcallHandle(
-                launch,
-                FunctionDescriptor.of(
-                    ValueLayout.JAVA_INT,
-                    ValueLayout.ADDRESS,
-                    ValueLayout.JAVA_INT,
-                    ValueLayout.JAVA_INT,
-                    ValueLayout.JAVA_INT,
-                    ValueLayout.JAVA_INT,
-                    ValueLayout.ADDRESS));
-      } catch (IOException e) {
-        return "g++ could not be run: " + e.getMessage();
+      MemorySegment launch =
+          SymbolLookup.libraryLookup(path, Arena.global()).find("lanewise_launch").orElseThrow();
+      return Linker.nativeLinker()
+          .downcallHandle(
+              launch,
+              FunctionDescriptor.of(
+                  ValueLayout.JAVA_INT,
+                  ValueLayout.ADDRESS,
+                  ValueLayout.JAVA_INT,
+                  ValueLayout.JAVA_INT,
+                  ValueLayout.JAVA_INT,
+                  ValueLayout.JAVA_INT,
+                  ValueLayout.ADDRESS));
+    }
+  }
+
+  /** Returns the path of the library that g++ made of a source, or in words why it did not. */
+  static Object compile(String source, String library) {
+    String architecture = System.getProperty("os.arch");
+    if (!System.getProperty("os.name").equals("Linux") || !architecture.equals("amd64")) {
+      return "the fibers of host.cpp switch stacks on Linux on x86-64 only";
+    }
+    Path sources = Path.of("src/test/cuda");
+    try {
+      Path path = Path.of("target", library).toAbsolutePath();
+      Files.createDirectories(path.getParent());
+      Optional<String> problem =
+          run(
+              "g++",
+              "-O2",
+              "-std=c++17",
+              "-Wno-unknown-pragmas",
+              "-shared",
+              "-fPIC",
+              "-I" + sources,
+              "-Isrc/main/cuda",
+              sources.resolve(source).toString(),
+              "-o",
+              path.toString());
+      if (problem.isPresent()) {
+        return problem.get();
       }
+      return path;
+    } catch (IOException e) {
+      return "g++ could not be run: " + e.getMessage();
     }
   }
 
