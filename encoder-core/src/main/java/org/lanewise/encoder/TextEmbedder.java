@@ -18,6 +18,7 @@ import java.util.stream.IntStream;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Backends;
 import org.lanewise.encoder.backend.BatchTokens;
+import org.lanewise.encoder.backend.DeviceException;
 import org.lanewise.encoder.backend.Matrix;
 import org.lanewise.encoder.backend.PoolingMode;
 import org.lanewise.encoder.backend.Precision;
@@ -56,7 +57,7 @@ public final class TextEmbedder implements AutoCloseable {
   private final Workers workers;
   private final Backend shared;
   private final Backend alone;
-  private final Arena arena = Arena.ofShared();
+  private final Arena arena;
   private final TransformerEncoder encoder;
   private final Optional<SentenceHead> head;
   private final int dimensions;
@@ -70,16 +71,25 @@ public final class TextEmbedder implements AutoCloseable {
    * Prepares the model.
    *
    * @param alone computes on the calling thread, or on a device
+   * @param arena takes the weights; the embedder closes it with itself
    */
-  private TextEmbedder(ModelDirectory directory, EmbedderOptions options, Backend alone) {
+  private TextEmbedder(
+      ModelDirectory directory,
+      EmbedderOptions options,
+      Backend alone,
+      Arena arena,
+      Workers workers) {
     this.directory = directory;
     this.options = options;
     this.alone = alone;
-    workers = new Workers(options.threads());
+    this.arena = arena;
+    this.workers = workers;
     shared = Backends.helped(alone, workers);
     failover =
         alone.computesElsewhere()
-            ? Optional.of(new DeviceFailover(() -> onProcessor(directory, options, alone)))
+            ? Optional.of(
+                new DeviceFailover(
+                    () -> onProcessor(directory, options.withThreads(1), alone.precision())))
             : Optional.empty();
     encoder = new TransformerEncoder(alone, arena, directory.weights(), directory.config());
     List<SentenceModule> modules = modules(directory.sentenceModules(), options);
@@ -100,24 +110,42 @@ public final class TextEmbedder implements AutoCloseable {
   public static TextEmbedder open(ModelDirectory directory, EmbedderOptions options) {
     try {
       Backend alone = Backends.forEncoder(options.backend(), options.precision(), new Workers(1));
-      return new TextEmbedder(directory, options, alone);
+      try {
+        return open(directory, options, alone);
+      } catch (DeviceException e) {
+        if (!options.backend().equals("auto")) {
+          throw new IllegalArgumentException(
+              "backend [" + options.backend() + "] cannot start because " + e.getMessage(), e);
+        }
+        return onProcessor(directory, options, alone.precision());
+      }
     } catch (RuntimeException | Error e) {
       directory.close();
       throw e;
     }
   }
 
-  /** Returns an embedder on a backend that is open. */
-  static TextEmbedder open(ModelDirectory directory, EmbedderOptions options, Backend alone) {
-    return new TextEmbedder(directory, options, alone);
+  /** Returns an embedder on a backend that is open; the directory stays open if that fails. */
+  static TextEmbedder open(
+      ModelDirectory directory, EmbedderOptions options, Backend alone) {
+    Arena arena = Arena.ofShared();
+    Workers workers = new Workers(options.threads());
+    try {
+      return new TextEmbedder(directory, options, alone, arena, workers);
+    } catch (RuntimeException | Error e) {
+      workers.close();
+      arena.close();
+      throw e;
+    }
   }
 
   /** The same model on the processor, for what a device cannot do, over the same directory. */
   private static TextEmbedder onProcessor(
-      ModelDirectory directory, EmbedderOptions options, Backend device) {
-    EmbedderOptions chosen = options.withPrecision(device.precision()).withThreads(1);
-    return new TextEmbedder(
-        directory, chosen, Backends.create("auto", chosen.precision(), new Workers(1)));
+      ModelDirectory directory, EmbedderOptions options, Precision precision) {
+    return open(
+        directory,
+        options,
+        Backends.create("auto", Optional.of(precision), new Workers(1)));
   }
 
   /** The directory's modules with the caller's pooling and normalisation in place of its own. */

@@ -2,6 +2,7 @@ package org.lanewise.encoder;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -11,6 +12,7 @@ import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.lanewise.encoder.backend.Backend;
+import org.lanewise.encoder.backend.DeviceException;
 import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.backend.cuda.HostDevice;
 import org.lanewise.encoder.backend.cuda.TestDevice;
@@ -105,5 +107,20 @@ final class CudaEmbedderTest {
       assertEquals(2, report.processorBatches());
       assertTrue(report.lost().orElseThrow().contains("CUDA_ERROR_LAUNCH_FAILED"));
     }
+  }
+
+  @Test
+  void aModelThatDoesNotFitLeavesNothingBehind() {
+    assumeTrue(HostDevice.problem().isEmpty(), () -> HostDevice.problem().orElse(""));
+    HostDevice host = HostDevice.create();
+    Backend backend = host.backend(Precision.BF16);
+    host.limitMemory(1 << 20);
+    try (ModelDirectory directory = ModelDirectory.open(BUNDLED)) {
+      for (int i = 0; i < 3; i++) {
+        assertThrows(
+            DeviceException.class, () -> TextEmbedder.open(directory, OPTIONS, backend));
+      }
+    }
+    assertTrue(host.taken() <= 1 << 20, "" + host.taken());
   }
 }
