@@ -2,7 +2,8 @@
 //
 // *_fp32 and *_bf16 say what the states are kept in; sums and norms are fp32 in both. A warp owns a row. The plain
 // norms read their row three times (mean, variance, result), which is exact and takes any size; norm_wide_* keep a
-// row of up to 256 numbers for each of their parts in registers, and read and write 16 bytes at a time.
+// row of up to 256 numbers for each of their parts in registers. All *_wide_* read and write 16 bytes at a time, and
+// leave sizes and addresses that do not allow it to the plain ones.
 #include "device.cuh"
 
 static const int ROW_WARPS = 4;
@@ -261,42 +262,56 @@ EMBED_WIDE(embed_wide_256_bf16, bf16, 1)
 EMBED_WIDE(embed_wide_512_bf16, bf16, 2)
 EMBED_WIDE(embed_wide_1024_bf16, bf16, 4)
 
-/** The place of number i of a matrix of rows of columns numbers. */
-__device__ __forceinline__ bool element(int rows, int columns, int* row, int* column) {
-  long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
-  *row = static_cast<int>(i / columns);
-  *column = static_cast<int>(i % columns);
-  return i < static_cast<long long>(rows) * columns;
+/** A block of the grid's first dimension for each row; the second goes along it. */
+__device__ __forceinline__ bool element(int columns, int width, int* row, int* column) {
+  *row = blockIdx.x;
+  *column = (blockIdx.y * blockDim.x + threadIdx.x) * width;
+  return *column < columns;
 }
 
 template <class T>
-__device__ __forceinline__ void add(const T* input, int inputStride, T* output, int outputStride, int rows,
-                                    int columns) {
+__device__ __forceinline__ void add(const T* input, int inputStride, T* output, int outputStride, int columns) {
   int row;
   int column;
-  if (element(rows, columns, &row, &column)) {
+  if (element(columns, 1, &row, &column)) {
     T* out = output + static_cast<long long>(row) * outputStride + column;
     store(out, load(out) + load(input + static_cast<long long>(row) * inputStride + column));
   }
 }
 
-extern "C" __global__ void add_fp32(const float* input, int inputStride, float* output, int outputStride, int rows,
+extern "C" __global__ void add_fp32(const float* input, int inputStride, float* output, int outputStride,
                                     int columns) {
-  add<float>(input, inputStride, output, outputStride, rows, columns);
+  add<float>(input, inputStride, output, outputStride, columns);
 }
 
-extern "C" __global__ void add_bf16(const bf16* input, int inputStride, bf16* output, int outputStride, int rows,
+extern "C" __global__ void add_bf16(const bf16* input, int inputStride, bf16* output, int outputStride,
                                     int columns) {
-  add<bf16>(input, inputStride, output, outputStride, rows, columns);
+  add<bf16>(input, inputStride, output, outputStride, columns);
+}
+
+extern "C" __global__ void add_wide_bf16(const bf16* input, int inputStride, bf16* output, int outputStride,
+                                         int columns) {
+  int row;
+  int column;
+  if (element(columns, 8, &row, &column)) {
+    bf16* out = output + static_cast<long long>(row) * outputStride + column;
+    Eight sum = load8(out);
+    Eight added = load8(input + static_cast<long long>(row) * inputStride + column);
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      sum.at[i] += added.at[i];
+    }
+    store8(out, sum);
+  }
 }
 
 /** output = activation(first half) * second half. */
 template <class T>
 __device__ __forceinline__ void gate(const T* input, int inputStride, int activation, T* output, int outputStride,
-                                     int rows, int half) {
+                                     int half) {
   int row;
   int column;
-  if (element(rows, half, &row, &column)) {
+  if (element(half, 1, &row, &column)) {
     const T* in = input + static_cast<long long>(row) * inputStride + column;
     store(output + static_cast<long long>(row) * outputStride + column,
           activate(activation, load(in)) * load(in + half));
@@ -304,23 +319,40 @@ __device__ __forceinline__ void gate(const T* input, int inputStride, int activa
 }
 
 extern "C" __global__ void gate_fp32(const float* input, int inputStride, int activation, float* output,
-                                     int outputStride, int rows, int half) {
-  gate<float>(input, inputStride, activation, output, outputStride, rows, half);
+                                     int outputStride, int half) {
+  gate<float>(input, inputStride, activation, output, outputStride, half);
 }
 
 extern "C" __global__ void gate_bf16(const bf16* input, int inputStride, int activation, bf16* output,
-                                     int outputStride, int rows, int half) {
-  gate<bf16>(input, inputStride, activation, output, outputStride, rows, half);
+                                     int outputStride, int half) {
+  gate<bf16>(input, inputStride, activation, output, outputStride, half);
+}
+
+extern "C" __global__ void gate_wide_bf16(const bf16* input, int inputStride, int activation, bf16* output,
+                                          int outputStride, int half) {
+  int row;
+  int column;
+  if (element(half, 8, &row, &column)) {
+    const bf16* in = input + static_cast<long long>(row) * inputStride + column;
+    Eight gated = load8(in);
+    Eight factor = load8(in + half);
+    activate8(activation, gated);
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      gated.at[i] *= factor.at[i];
+    }
+    store8(output + static_cast<long long>(row) * outputStride + column, gated);
+  }
 }
 
 /** Turns number i of a head together with number i + pairs, by the angles of the token's position. */
 template <class T>
 __device__ __forceinline__ void rotate(T* matrix, int stride, const int* positions, int heads, int headSize,
-                                       const float* cosines, const float* sines, int angleStride, int rows,
+                                       const float* cosines, const float* sines, int angleStride,
                                        int pairs) {
   int row;
   int column;
-  if (element(rows, heads * pairs, &row, &column)) {
+  if (element(heads * pairs, 1, &row, &column)) {
     int i = column % pairs;
     T* first = matrix + static_cast<long long>(row) * stride + column / pairs * headSize + i;
     float x = load(first);
@@ -332,25 +364,49 @@ __device__ __forceinline__ void rotate(T* matrix, int stride, const int* positio
 }
 
 extern "C" __global__ void rotate_fp32(float* matrix, int stride, const int* positions, int heads, int headSize,
-                                       const float* cosines, const float* sines, int angleStride, int rows,
+                                       const float* cosines, const float* sines, int angleStride,
                                        int pairs) {
-  rotate<float>(matrix, stride, positions, heads, headSize, cosines, sines, angleStride, rows, pairs);
+  rotate<float>(matrix, stride, positions, heads, headSize, cosines, sines, angleStride, pairs);
 }
 
 extern "C" __global__ void rotate_bf16(bf16* matrix, int stride, const int* positions, int heads, int headSize,
-                                       const float* cosines, const float* sines, int angleStride, int rows,
+                                       const float* cosines, const float* sines, int angleStride,
                                        int pairs) {
-  rotate<bf16>(matrix, stride, positions, heads, headSize, cosines, sines, angleStride, rows, pairs);
+  rotate<bf16>(matrix, stride, positions, heads, headSize, cosines, sines, angleStride, pairs);
+}
+
+extern "C" __global__ void rotate_wide_bf16(bf16* matrix, int stride, const int* positions, int heads, int headSize,
+                                            const float* cosines, const float* sines, int angleStride, int pairs) {
+  int row;
+  int column;
+  if (element(heads * pairs, 8, &row, &column)) {
+    int i = column % pairs;
+    bf16* first = matrix + static_cast<long long>(row) * stride + column / pairs * headSize + i;
+    long long angle = static_cast<long long>(positions[row]) * angleStride + i;
+    Eight x = load8(first);
+    Eight y = load8(first + pairs);
+    Eight cosine = load8(cosines + angle);
+    Eight sine = load8(sines + angle);
+    Eight turned;
+    Eight other;
+#pragma unroll
+    for (int k = 0; k < 8; k++) {
+      turned.at[k] = x.at[k] * cosine.at[k] - y.at[k] * sine.at[k];
+      other.at[k] = y.at[k] * cosine.at[k] + x.at[k] * sine.at[k];
+    }
+    store8(first, turned);
+    store8(first + pairs, other);
+  }
 }
 
 /** output[t] = input[t - width / 2] to input[t + width / 2] side by side, zeros beyond the sequence. */
 template <class T>
 __device__ __forceinline__ void neighbours(const T* input, int inputStride, const int* sequenceOf,
                                            const int* sequenceStarts, int width, T* output, int outputStride,
-                                           int tokens, int columns) {
+                                           int columns) {
   int token;
   int at;
-  if (element(tokens, width * columns, &token, &at)) {
+  if (element(width * columns, 1, &token, &at)) {
     int other = token + at / columns - width / 2;
     int sequence = sequenceOf[token];
     bool inside = other >= sequenceStarts[sequence] && other < sequenceStarts[sequence + 1];
@@ -361,14 +417,14 @@ __device__ __forceinline__ void neighbours(const T* input, int inputStride, cons
 
 extern "C" __global__ void neighbours_fp32(const float* input, int inputStride, const int* sequenceOf,
                                            const int* sequenceStarts, int width, float* output, int outputStride,
-                                           int tokens, int columns) {
-  neighbours<float>(input, inputStride, sequenceOf, sequenceStarts, width, output, outputStride, tokens, columns);
+                                           int columns) {
+  neighbours<float>(input, inputStride, sequenceOf, sequenceStarts, width, output, outputStride, columns);
 }
 
 extern "C" __global__ void neighbours_bf16(const bf16* input, int inputStride, const int* sequenceOf,
                                            const int* sequenceStarts, int width, bf16* output, int outputStride,
-                                           int tokens, int columns) {
-  neighbours<bf16>(input, inputStride, sequenceOf, sequenceStarts, width, output, outputStride, tokens, columns);
+                                           int columns) {
+  neighbours<bf16>(input, inputStride, sequenceOf, sequenceStarts, width, output, outputStride, columns);
 }
 
 /** As CudaBackend numbers them. */
@@ -446,20 +502,20 @@ extern "C" __global__ void normalize_bf16(bf16* vectors, int stride, int rows, i
 
 /** What the tensor cores read: bf16 numbers at an address and stride that 8 numbers divide. */
 extern "C" __global__ void to_bf16_from_fp32(const float* input, int inputStride, bf16* output, int outputStride,
-                                             int rows, int columns) {
+                                             int columns) {
   int row;
   int column;
-  if (element(rows, columns, &row, &column)) {
+  if (element(columns, 1, &row, &column)) {
     store(output + static_cast<long long>(row) * outputStride + column,
           load(input + static_cast<long long>(row) * inputStride + column));
   }
 }
 
 extern "C" __global__ void to_bf16_from_bf16(const bf16* input, int inputStride, bf16* output, int outputStride,
-                                             int rows, int columns) {
+                                             int columns) {
   int row;
   int column;
-  if (element(rows, columns, &row, &column)) {
+  if (element(columns, 1, &row, &column)) {
     output[static_cast<long long>(row) * outputStride + column] =
         input[static_cast<long long>(row) * inputStride + column];
   }

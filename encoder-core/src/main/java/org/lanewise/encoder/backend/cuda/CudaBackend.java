@@ -47,7 +47,7 @@ public final class CudaBackend implements Backend {
 
   private static final int WARP = 32;
   private static final int ROW_WARPS = 4;
-  private static final int ELEMENT_THREADS = 256;
+  private static final int ELEMENT_THREADS = 128;
   private static final int POOL_THREADS = 128;
   private static final int PLAIN_TILE = 64;
   private static final int PLAIN_DEPTH = 16;
@@ -386,12 +386,14 @@ public final class CudaBackend implements Backend {
 
   private static final int WIDEST = 1024;
 
+  /** Returns whether rows of the size in the matrices can be read 16 bytes at a time. */
+  private static boolean readsEight(int size, Matrix... matrices) {
+    return matrices[0].format() == Precision.BF16 && size % EIGHT == 0 && aligned(matrices);
+  }
+
   /** Returns whether the wide norms can take rows of the size in the matrices. */
   private static boolean wide(int size, Matrix... matrices) {
-    return matrices[0].format() == Precision.BF16
-        && size % EIGHT == 0
-        && size <= WIDEST
-        && aligned(matrices);
+    return size <= WIDEST && readsEight(size, matrices);
   }
 
   private static String wideName(int size) {
@@ -480,32 +482,39 @@ public final class CudaBackend implements Backend {
     MemorySegment data = MemorySegment.ofAddress(lane.scratch(bytes)).reinterpret(bytes);
     Matrix copy = new Matrix(data, input.rows(), input.columns(), stride, Precision.BF16);
     elements(
-        lane.kernel("rows", "to_bf16_from_" + suffix(input)).matrix(input).matrix(copy),
+        lane.kernel("rows", "to_bf16_from_" + suffix(input))
+            .matrix(input)
+            .matrix(copy)
+            .integer(input.columns()),
         input.rows(),
         input.columns());
     return copy;
   }
 
-  /** Launches a thread for each element of (rows, columns), which are the last arguments. */
+  /**
+   * Launches a block of threads for each row and part of it.
+   *
+   * @param columns numbers of a row, or as many as are not read together
+   */
   private static void elements(Lane.Launch launch, int rows, int columns) {
-    launch
-        .integer(rows)
-        .integer(columns)
-        .run(Math.ceilDiv((long) rows * columns, ELEMENT_THREADS), 1, ELEMENT_THREADS, 0);
+    launch.run(rows, Math.ceilDiv(columns, ELEMENT_THREADS), ELEMENT_THREADS, 0);
   }
 
   @Override
   public void gate(Matrix input, Activation activation, Matrix output) {
-    assert input.columns() == 2 * output.columns();
+    int half = output.columns();
+    assert input.columns() == 2 * half;
     requireOneFormat(input, output);
+    boolean wide = readsEight(half, input, output);
     elements(
         lane()
-            .kernel("rows", "gate_" + suffix(input))
+            .kernel("rows", (wide ? "gate_wide_" : "gate_") + suffix(input))
             .matrix(input)
             .integer(code(activation))
-            .matrix(output),
+            .matrix(output)
+            .integer(half),
         input.rows(),
-        output.columns());
+        wide ? half / EIGHT : half);
   }
 
   @Override
@@ -542,18 +551,27 @@ public final class CudaBackend implements Backend {
   @Override
   public void add(Matrix input, Matrix output) {
     requireOneFormat(input, output);
+    int columns = input.columns();
+    boolean wide = readsEight(columns, input, output);
     elements(
-        lane().kernel("rows", "add_" + suffix(input)).matrix(input).matrix(output),
+        lane()
+            .kernel("rows", (wide ? "add_wide_" : "add_") + suffix(input))
+            .matrix(input)
+            .matrix(output)
+            .integer(columns),
         input.rows(),
-        input.columns());
+        wide ? columns / EIGHT : columns);
   }
 
   @Override
   public void rotate(
       Matrix queryKeyValue, PackedBatch batch, int heads, int headSize, RotaryTable table) {
+    int pairs = table.pairs();
+    boolean wide =
+        pairs % EIGHT == 0 && readsEight(headSize, queryKeyValue) && aligned(table.cosines());
     Lane lane = lane();
-    Lane.Launch launch =
-        lane.kernel("rows", "rotate_" + suffix(queryKeyValue))
+    elements(
+        lane.kernel("rows", (wide ? "rotate_wide_" : "rotate_") + suffix(queryKeyValue))
             .matrix(queryKeyValue)
             .pointer(lane.batch().hold(batch).positions())
             .integer(heads)
@@ -561,10 +579,9 @@ public final class CudaBackend implements Backend {
             .pointer(table.cosines().data())
             .pointer(table.sines().data())
             .integer(table.cosines().stride())
-            .integer(queryKeyValue.rows())
-            .integer(table.pairs());
-    long elements = (long) queryKeyValue.rows() * heads * table.pairs();
-    launch.run(Math.ceilDiv(elements, ELEMENT_THREADS), 1, ELEMENT_THREADS, 0);
+            .integer(pairs),
+        queryKeyValue.rows(),
+        heads * (wide ? pairs / EIGHT : pairs));
   }
 
   @Override
@@ -642,17 +659,16 @@ public final class CudaBackend implements Backend {
     requireOneFormat(input, output);
     Lane lane = lane();
     BatchOnDevice read = lane.batch().hold(batch);
-    Lane.Launch launch =
+    elements(
         lane.kernel("rows", "neighbours_" + suffix(input))
             .matrix(input)
             .pointer(read.sequenceOf())
             .pointer(read.sequenceStarts())
             .integer(width)
             .matrix(output)
-            .integer(batch.tokens())
-            .integer(input.columns());
-    long elements = (long) batch.tokens() * width * input.columns();
-    launch.run(Math.ceilDiv(elements, ELEMENT_THREADS), 1, ELEMENT_THREADS, 0);
+            .integer(input.columns()),
+        batch.tokens(),
+        width * input.columns());
   }
 
   @Override
