@@ -41,7 +41,7 @@ final class Race {
 
   /** Those that take part unless others are named: all that need no GPU. */
   static final List<String> ON_PROCESSOR =
-      CONTENDERS.stream().filter(name -> !name.contains("cuda")).toList();
+      CONTENDERS.stream().filter(name -> !onDevice(name)).toList();
 
   /** What the others must agree with. */
   static final String REFERENCE = "vector-fp32";
@@ -299,7 +299,7 @@ final class Race {
   private void time(String shape, int threads, Workload workload, List<Contender> open)
       throws IOException {
     List<Contender> racing =
-        open.stream().filter(c -> workload.single() || !c.name().equals(SCALAR)).toList();
+        open.stream().filter(c -> workload.single() || !outclassed(c, open)).toList();
     for (Contender contender : racing) {
       contender.prepare(workload);
       log.printf(
@@ -348,6 +348,16 @@ final class Race {
           timing.seconds() * 1e3,
           timing.tokens() / timing.seconds());
     }
+  }
+
+  /** Whether a contender is compared, but would take too long on many texts. */
+  private static boolean outclassed(Contender contender, List<Contender> open) {
+    boolean device = open.stream().anyMatch(each -> onDevice(each.name()));
+    return contender.name().equals(SCALAR) || (device && !onDevice(contender.name()));
+  }
+
+  private static boolean onDevice(String name) {
+    return name.contains("cuda");
   }
 
   private double round(Contender contender) {
