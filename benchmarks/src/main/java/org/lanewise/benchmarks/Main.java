@@ -25,7 +25,12 @@ import picocli.CommandLine.Spec;
       "jmh [...] runs the kernels' benchmarks and takes JMH's own options."
     },
     mixinStandardHelpOptions = true,
-    subcommands = {RaceCommand.class, RandomModelCommand.class, EvaluateRetrievalCommand.class})
+    subcommands = {
+      RaceCommand.class,
+      RandomModelCommand.class,
+      EvaluateRetrievalCommand.class,
+      DeviceSpeedCommand.class
+    })
 public final class Main implements Runnable {
   @Spec private CommandSpec spec;
 
@@ -38,7 +43,7 @@ public final class Main implements Runnable {
       return;
     }
     boolean computes =
-        args.length > 0 && (args[0].equals("race") || args[0].equals("evaluate-retrieval"));
+        args.length > 0 && List.of("race", "evaluate-retrieval", "device-speed").contains(args[0]);
     boolean restart = computes && !Backends.vectorApiPresent();
     System.exit(restart ? again(args) : run(args));
   }
@@ -84,6 +89,7 @@ public final class Main implements Runnable {
   public void run() {
     throw new ParameterException(
         spec.commandLine(),
-        "a command is missing; expected race, random-model, evaluate-retrieval or jmh");
+        "a command is missing; expected race, random-model, evaluate-retrieval, device-speed or"
+            + " jmh");
   }
 }

@@ -11,6 +11,11 @@ import org.lanewise.encoder.backend.Precision;
 
 /** Ours: {@link TextEmbedder} as users open it. */
 final class OurContender implements Contender {
+  /** The library's own default, and enough to fill a device. */
+  private static final int BATCH_TOKENS = 4096;
+
+  private static final int DEVICE_TOKENS = 32768;
+
   private final String name;
   private final TextEmbedder embedder;
   private final int threads;
@@ -24,8 +29,8 @@ final class OurContender implements Contender {
   }
 
   /**
-   * Returns the contender of that name: {@code scalar}, or {@code vector-} or {@code tiles-} and a
-   * precision.
+   * Returns the contender of that name: {@code scalar}, or {@code vector-}, {@code tiles-} or
+   * {@code cuda-} and a precision.
    *
    * @throws IllegalArgumentException if this machine cannot run it
    */
@@ -38,8 +43,9 @@ final class OurContender implements Contender {
             : EmbedderOptions.precision(name.substring(name.indexOf('-') + 1)).orElseThrow();
     EmbedderOptions options =
         EmbedderOptions.defaults()
-            .withBackend(scalar ? "scalar" : "vector")
+            .withBackend(scalar ? "scalar" : name.startsWith("cuda-") ? "cuda" : "vector")
             .withPrecision(Optional.of(precision))
+            .withBatchTokens(name.startsWith("cuda-") ? DEVICE_TOKENS : BATCH_TOKENS)
             .withThreads(threads);
     TextEmbedder embedder = TextEmbedder.open(ModelDirectory.open(directory), options);
     embedder.warmUp();

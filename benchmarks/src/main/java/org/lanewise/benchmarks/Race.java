@@ -9,6 +9,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.stream.Stream;
 import org.lanewise.encoder.ModelDirectory;
 import org.lanewise.encoder.model.EncoderSizes;
 
@@ -32,7 +34,14 @@ final class Race {
           "ort-int8",
           "onnx",
           "torch-fp32",
-          "torch-bf16");
+          "torch-bf16",
+          "cuda-bf16",
+          "cuda-fp32",
+          "torch-cuda-bf16");
+
+  /** Those that take part unless others are named: all that need no GPU. */
+  static final List<String> ON_PROCESSOR =
+      CONTENDERS.stream().filter(name -> !onDevice(name)).toList();
 
   /** What the others must agree with. */
   static final String REFERENCE = "vector-fp32";
@@ -47,6 +56,7 @@ final class Race {
   /** A wrong network is far below this; the worst eight-bit contender is far above. */
   private static final double LEAST_COSINE = 0.9;
 
+  private static final String LONG_MIX = "long mix text";
   private static final int MIXED_TEXTS = 512;
   private static final int MIXED_TEXTS_OF_LARGE = 128;
   private static final long LARGE = 50_000_000;
@@ -66,6 +76,7 @@ final class Race {
    * @param seconds seconds that each contender is timed for each workload
    * @param rounds turns that the seconds are spread over
    * @param seed of the lengths in the mix
+   * @param texts texts of the mix; empty for as many as suit the model on a processor
    * @param onnx a graph for the contender {@code onnx}
    * @param python an interpreter that has torch and transformers
    */
@@ -75,6 +86,7 @@ final class Race {
       double seconds,
       int rounds,
       long seed,
+      OptionalInt texts,
       Optional<Path> onnx,
       Optional<Path> python) {}
 
@@ -163,7 +175,7 @@ final class Race {
                       .orElseThrow(
                           () -> new IllegalArgumentException("no graph was given with --onnx"))),
               threads);
-      case "torch-fp32", "torch-bf16" ->
+      case "torch-fp32", "torch-bf16", "torch-cuda-bf16" ->
           TorchContender.open(
               name,
               options
@@ -183,7 +195,7 @@ final class Race {
   private List<Workload> workloads(ModelDirectory model) {
     EncoderSizes sizes = model.config().sizes();
     long weights = 12L * sizes.layers() * sizes.hiddenSize() * sizes.hiddenSize();
-    int texts = weights < LARGE ? MIXED_TEXTS : MIXED_TEXTS_OF_LARGE;
+    int texts = options.texts().orElse(weights < LARGE ? MIXED_TEXTS : MIXED_TEXTS_OF_LARGE);
     RaceTexts book = new RaceTexts(model.tokenizer());
     int[] mix = RaceTexts.mixedLengths(texts, options.seed());
     Workload mixed = book.cut("mix", false, mix);
@@ -196,6 +208,10 @@ final class Race {
             book.cut("8x512", false, repeated(8, 512)),
             mixed,
             new Workload("mix text", mixed.texts(), mixed.encoded(), true));
+    if (options.workloads().contains(LONG_MIX)) {
+      int[] lengths = RaceTexts.longLengths(texts, options.seed());
+      all = Stream.concat(all.stream(), Stream.of(book.cut(LONG_MIX, true, lengths))).toList();
+    }
     return all.stream()
         .filter(w -> w.encoded().stream().allMatch(text -> text.length() <= model.maxLength()))
         .toList();
@@ -283,7 +299,7 @@ final class Race {
   private void time(String shape, int threads, Workload workload, List<Contender> open)
       throws IOException {
     List<Contender> racing =
-        open.stream().filter(c -> workload.single() || !c.name().equals(SCALAR)).toList();
+        open.stream().filter(c -> workload.single() || !outclassed(c, open)).toList();
     for (Contender contender : racing) {
       contender.prepare(workload);
       log.printf(
@@ -332,6 +348,16 @@ final class Race {
           timing.seconds() * 1e3,
           timing.tokens() / timing.seconds());
     }
+  }
+
+  /** Whether a contender is compared, but would take too long on many texts. */
+  private static boolean outclassed(Contender contender, List<Contender> open) {
+    boolean device = open.stream().anyMatch(each -> onDevice(each.name()));
+    return contender.name().equals(SCALAR) || (device && !onDevice(contender.name()));
+  }
+
+  private static boolean onDevice(String name) {
+    return name.contains("cuda");
   }
 
   private double round(Contender contender) {

@@ -11,6 +11,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import java.util.stream.Stream;
 import org.lanewise.encoder.ModelDirectory;
@@ -51,14 +52,18 @@ final class RaceCommand implements Callable<Integer> {
       names = "--contenders",
       split = ",",
       paramLabel = "NAME",
-      description = "Who takes part; all unless given.")
-  private List<String> contenders = Race.CONTENDERS;
+      description =
+          "Who takes part; all that need no GPU unless given (cuda-bf16, cuda-fp32,"
+              + " torch-cuda-bf16 do).")
+  private List<String> contenders = Race.ON_PROCESSOR;
 
   @Option(
       names = "--workloads",
       split = ",",
       paramLabel = "NAME",
-      description = "1x12, 1x12 text, 1x128, 32x128, 8x512, mix, mix text; all unless given.")
+      description =
+          "1x12, 1x12 text, 1x128, 32x128, 8x512, mix, mix text; all unless given. Also: long mix"
+              + " text.")
   private List<String> workloads = List.of();
 
   @Option(
@@ -78,6 +83,12 @@ final class RaceCommand implements Callable<Integer> {
       paramLabel = "N",
       description = "Of weights and lengths; 1 unless given.")
   private long seed = 1;
+
+  @Option(
+      names = "--texts",
+      paramLabel = "N",
+      description = "Texts of the mixes; 512, or 128 of a large model, unless given.")
+  private Integer texts;
 
   @Option(
       names = "--onnx",
@@ -127,6 +138,7 @@ final class RaceCommand implements Callable<Integer> {
                 seconds,
                 rounds,
                 seed,
+                texts == null ? OptionalInt.empty() : OptionalInt.of(texts),
                 Optional.ofNullable(onnx),
                 Optional.ofNullable(python)),
             scratch,
@@ -191,7 +203,9 @@ final class RaceCommand implements Callable<Integer> {
 
   private void write(Race race, Optional<OwnFigures> figures) throws IOException {
     Map<String, String> facts = Machine.description();
-    facts.put("ONNX Runtime", OrtEnvironment.getEnvironment().getVersion());
+    if (contenders.stream().anyMatch(each -> each.startsWith("o"))) {
+      facts.put("ONNX Runtime", OrtEnvironment.getEnvironment().getVersion());
+    }
     String command =
         "java -jar benchmarks/target/benchmarks.jar "
             + String.join(" ", spec.commandLine().getParent().getParseResult().originalArgs());

@@ -59,6 +59,11 @@ final class RaceTexts {
         .toArray();
   }
 
+  /** Returns lengths as passages of documents have them: any from 128 to 512. */
+  static int[] longLengths(int texts, long seed) {
+    return new Random(seed).ints(texts, 128, 513).toArray();
+  }
+
   /**
    * Returns texts of exactly these lengths in tokens, special ones included, going on in the book
    * where the last call ended.

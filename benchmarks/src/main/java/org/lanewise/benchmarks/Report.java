@@ -11,7 +11,7 @@ import java.util.Optional;
 /** A race as a Markdown page and a chart. */
 final class Report {
   private static final List<String> RIVALS =
-      List.of("ort-fp32", "ort-int8", "onnx", "torch-fp32", "torch-bf16");
+      List.of("ort-fp32", "ort-int8", "onnx", "torch-fp32", "torch-bf16", "torch-cuda-bf16");
 
   private final Race race;
   private final Optional<OwnFigures> own;

@@ -39,7 +39,7 @@ final class TorchContender implements Contender {
   }
 
   /**
-   * Starts {@code torch-fp32} or {@code torch-bf16}.
+   * Starts {@code torch-fp32}, {@code torch-bf16} or {@code torch-cuda-bf16}.
    *
    * @throws IllegalArgumentException if the interpreter cannot run the script
    */

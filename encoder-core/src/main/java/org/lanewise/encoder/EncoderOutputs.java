@@ -8,6 +8,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 import org.lanewise.encoder.head.HeadKind;
 import org.lanewise.encoder.head.SentenceHead.Range;
@@ -136,6 +137,9 @@ public final class EncoderOutputs {
   private final Lazy<SparseEmbedder> sparse;
   private final Lazy<TokenEmbedder> multiVector;
 
+  /** Of the same model on the processor, once a device failed. */
+  private final AtomicReference<EncoderOutputs> onProcessor = new AtomicReference<>();
+
   private EncoderOutputs(TextEmbedder encoder) {
     this.encoder = encoder;
     sparse = new Lazy<>(() -> SparseEmbedder.over(encoder));
@@ -255,6 +259,20 @@ public final class EncoderOutputs {
 
   /** Returns what is made of each text, in order. Tokens are read once for all their outputs. */
   public List<Answer> forward(List<Reading> texts) {
+    return encoder.compute(
+        texts, this::forwardHere, (processor, some) -> onProcessor(processor).forwardHere(some));
+  }
+
+  private EncoderOutputs onProcessor(TextEmbedder processor) {
+    EncoderOutputs known = onProcessor.get();
+    if (known == null) {
+      onProcessor.compareAndSet(null, over(processor));
+      known = onProcessor.get();
+    }
+    return known;
+  }
+
+  private List<Answer> forwardHere(List<Reading> texts) {
     Map<Pass, List<Place>> batches = new LinkedHashMap<>();
     for (int i = 0; i < texts.size(); i++) {
       for (Part part : texts.get(i).parts()) {

@@ -91,7 +91,7 @@ final class SequenceRunner implements AutoCloseable {
             encoder.map(each -> new WordEmbedder(each, false)).orElse(null));
     helpedInputs = inputs.withEncoder(encoder.map(WordEmbedder::new).orElse(null));
     workers = new Workers(options.threads());
-    shared = Backends.create(alone.name(), Optional.of(precision), workers);
+    shared = Backends.helped(alone, workers);
   }
 
   /**

@@ -9,14 +9,18 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.BiFunction;
+import java.util.function.Function;
 import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Backends;
+import org.lanewise.encoder.backend.BatchTokens;
+import org.lanewise.encoder.backend.DeviceException;
 import org.lanewise.encoder.backend.Matrix;
 import org.lanewise.encoder.backend.PoolingMode;
 import org.lanewise.encoder.backend.Precision;
@@ -55,21 +59,40 @@ public final class TextEmbedder implements AutoCloseable {
   private final Workers workers;
   private final Backend shared;
   private final Backend alone;
-  private final Arena arena = Arena.ofShared();
+  private final Arena arena;
   private final TransformerEncoder encoder;
   private final Optional<SentenceHead> head;
   private final int dimensions;
   private final ConcurrentLinkedDeque<Activations> idle = new ConcurrentLinkedDeque<>();
+  private final ConcurrentLinkedDeque<Arena> deviceArenas = new ConcurrentLinkedDeque<>();
   private final ReadWriteLock lock = new ReentrantReadWriteLock();
+  private final Optional<DeviceFailover> failover;
   private boolean closed;
 
-  private TextEmbedder(ModelDirectory directory, EmbedderOptions options) {
+  /**
+   * Prepares the model.
+   *
+   * @param alone computes on the calling thread, or on a device
+   * @param arena takes the weights; the embedder closes it with itself
+   */
+  private TextEmbedder(
+      ModelDirectory directory,
+      EmbedderOptions options,
+      Backend alone,
+      Arena arena,
+      Workers workers) {
     this.directory = directory;
     this.options = options;
-    Backend named = Backends.create(options.backend(), options.precision(), new Workers(1));
-    alone = named;
-    workers = new Workers(options.threads());
-    shared = Backends.create(named.name(), Optional.of(named.precision()), workers);
+    this.alone = alone;
+    this.arena = arena;
+    this.workers = workers;
+    shared = Backends.helped(alone, workers);
+    failover =
+        alone.computesElsewhere()
+            ? Optional.of(
+                new DeviceFailover(
+                    () -> onProcessor(directory, options.withThreads(1), alone.precision())))
+            : Optional.empty();
     encoder = new TransformerEncoder(alone, arena, directory.weights(), directory.config());
     List<SentenceModule> modules = modules(directory.sentenceModules(), options);
     head =
@@ -88,11 +111,40 @@ public final class TextEmbedder implements AutoCloseable {
    */
   public static TextEmbedder open(ModelDirectory directory, EmbedderOptions options) {
     try {
-      return new TextEmbedder(directory, options);
+      Backend alone = Backends.forEncoder(options.backend(), options.precision(), new Workers(1));
+      try {
+        return open(directory, options, alone);
+      } catch (DeviceException e) {
+        if (!options.backend().equals("auto")) {
+          throw new IllegalArgumentException(
+              "backend [" + options.backend() + "] cannot start because " + e.getMessage(), e);
+        }
+        return onProcessor(directory, options, alone.precision());
+      }
     } catch (RuntimeException | Error e) {
       directory.close();
       throw e;
     }
+  }
+
+  /** Returns an embedder on a backend that is open; the directory stays open if that fails. */
+  static TextEmbedder open(ModelDirectory directory, EmbedderOptions options, Backend alone) {
+    Arena arena = Arena.ofShared();
+    Workers workers = new Workers(options.threads());
+    try {
+      return new TextEmbedder(directory, options, alone, arena, workers);
+    } catch (RuntimeException | Error e) {
+      workers.close();
+      arena.close();
+      throw e;
+    }
+  }
+
+  /** The same model on the processor, for what a device cannot do, over the same directory. */
+  private static TextEmbedder onProcessor(
+      ModelDirectory directory, EmbedderOptions options, Precision precision) {
+    return open(
+        directory, options, Backends.create("auto", Optional.of(precision), new Workers(1)));
   }
 
   /** The directory's modules with the caller's pooling and normalisation in place of its own. */
@@ -191,7 +243,12 @@ public final class TextEmbedder implements AutoCloseable {
     return options.batchTokens();
   }
 
-  /** Returns the name of the backend that runs: {@code vector} or {@code scalar}. */
+  /** Returns what the device that computes could not do; empty where the processor computes. */
+  public Optional<DeviceReport> deviceReport() {
+    return failover.map(DeviceFailover::report);
+  }
+
+  /** Returns the name of the backend that runs: {@code vector}, {@code scalar} or {@code cuda}. */
   public String backend() {
     return alone.name();
   }
@@ -358,7 +415,21 @@ public final class TextEmbedder implements AutoCloseable {
 
   private float[][] forward(Backend backend, List<EncodedText> texts) {
     head();
-    return answer(backend, texts, this::vectors).toArray(float[][]::new);
+    return compute(
+            texts,
+            some -> answer(backend, some, this::vectors),
+            (processor, some) -> processor.answerAlone(some, processor::vectors))
+        .toArray(float[][]::new);
+  }
+
+  /** Returns what the device computes or, where it cannot, the same model on the processor. */
+  <S, T> List<T> compute(
+      List<S> texts,
+      Function<List<S>, List<T>> here,
+      BiFunction<TextEmbedder, List<S>, List<T>> onProcessor) {
+    return failover.isPresent()
+        ? failover.get().compute(texts, here, onProcessor)
+        : here.apply(texts);
   }
 
   /** Returns the vectors of a batch. */
@@ -373,17 +444,11 @@ public final class TextEmbedder implements AutoCloseable {
   }
 
   private List<float[]> vectors(Backend backend, Matrix pooled) {
-    Matrix vectors = pooled;
     if (options.normalize().orElse(false)) {
       // After the cut, as encode(normalize_embeddings=True) does.
-      vectors = vectors.firstColumns(dimensions);
-      backend.normalize(vectors);
+      backend.normalize(pooled.firstColumns(dimensions));
     }
-    List<float[]> answers = new ArrayList<>();
-    for (int i = 0; i < vectors.rows(); i++) {
-      answers.add(backend.read(vectors, i, dimensions));
-    }
-    return answers;
+    return Arrays.asList(backend.read(pooled, dimensions));
   }
 
   /** What a head makes of the hidden states of a batch. */
@@ -481,13 +546,12 @@ public final class TextEmbedder implements AutoCloseable {
         texts,
         layers,
         (batch, hidden) -> {
+          float[][] states = shared.read(hidden, hidden.columns());
           float[][][] answers = new float[texts.size()][][];
           for (int i = 0; i < answers.length; i++) {
-            answers[i] = new float[batch.length(i)][];
-            for (int token = 0; token < answers[i].length; token++) {
-              answers[i][token] =
-                  shared.read(hidden, batch.sequenceStarts()[i] + token, hidden.columns());
-            }
+            answers[i] =
+                Arrays.copyOfRange(
+                    states, batch.sequenceStarts()[i], batch.sequenceStarts()[i + 1]);
           }
           return answers;
         });
@@ -539,7 +603,22 @@ public final class TextEmbedder implements AutoCloseable {
     while (capacity < tokens) {
       capacity *= 2;
     }
-    return Activations.allocate(alone, arena, directory.config(), capacity);
+    return alone.computesElsewhere()
+        ? allocateOnDevice(capacity)
+        : Activations.allocate(alone, arena, directory.config(), capacity);
+  }
+
+  /** A device may have room for some of the matrices only, which are then given back. */
+  private Activations allocateOnDevice(int capacity) {
+    Arena own = Arena.ofShared();
+    try {
+      Activations state = Activations.allocate(alone, own, directory.config(), capacity);
+      deviceArenas.add(own);
+      return state;
+    } catch (RuntimeException e) {
+      own.close();
+      throw e;
+    }
   }
 
   /**
@@ -571,22 +650,92 @@ public final class TextEmbedder implements AutoCloseable {
    * @param pairs the second text of each text; as many as texts
    */
   public List<Embedding> embed(List<String> texts, List<Optional<String>> pairs, String prompt) {
-    List<EncodedText> encoded = encodeAll(texts, pairs, prompt);
-    float[][] vectors = embedEncoded(encoded);
-    List<Embedding> embeddings = new ArrayList<>(encoded.size());
+    EncodedText[] encoded = new EncodedText[texts.size()];
+    float[][] vectors = new float[texts.size()][];
+    if (alone.computesElsewhere()) {
+      requirePairs(texts, pairs);
+      embedMeanwhile(texts, pairs, prompt, encoded, vectors);
+    } else {
+      encoded = encodeAll(texts, pairs, prompt).toArray(EncodedText[]::new);
+      vectors = embedEncoded(Arrays.asList(encoded));
+    }
+    List<Embedding> embeddings = new ArrayList<>(encoded.length);
     for (int i = 0; i < vectors.length; i++) {
-      Tokens tokens = encoded.get(i).tokens();
+      Tokens tokens = encoded[i].tokens();
       embeddings.add(new Embedding(vectors[i], tokens.length(), tokens.truncated()));
     }
     return embeddings;
   }
 
-  /** Returns the tokens of all texts, on all threads. */
-  List<EncodedText> encodeAll(List<String> texts, List<Optional<String>> pairs, String prompt) {
+  /** English has about as many characters for each token of a word-piece vocabulary. */
+  private static final int CHARACTERS_PER_TOKEN = 4;
+
+  /** Texts that a thread tokenizes at a time. */
+  private static final int TOKENIZED_TEXTS = 16;
+
+  /**
+   * Tokenizes on all threads while a device computes: whoever tokenized the last text of a batch
+   * hands the batch to the device, and the others go on with the next.
+   */
+  private void embedMeanwhile(
+      List<String> texts,
+      List<Optional<String>> pairs,
+      String prompt,
+      EncodedText[] encoded,
+      float[][] vectors) {
+    int[] estimates = new int[texts.size()];
+    Arrays.setAll(
+        estimates,
+        i ->
+            1
+                + (texts.get(i).length() + pairs.get(i).map(String::length).orElse(0))
+                    / CHARACTERS_PER_TOKEN);
+    List<List<Integer>> batches =
+        Batches.longestFirst(
+            estimates, Math.min(options.batchTokens(), alone.batchTokens().fewest()));
+    List<Piece> pieces = new ArrayList<>();
+    for (List<Integer> batch : batches) {
+      AtomicInteger left = new AtomicInteger(batch.size());
+      for (int first = 0; first < batch.size(); first += TOKENIZED_TEXTS) {
+        int end = Math.min(batch.size(), first + TOKENIZED_TEXTS);
+        pieces.add(new Piece(batch.subList(first, end), batch, left));
+      }
+    }
+    workers.forEach(
+        pieces.size(),
+        each -> {
+          Piece piece = pieces.get(each);
+          for (int i : piece.texts()) {
+            encoded[i] = encode(texts.get(i), pairs.get(i), prompt);
+          }
+          if (piece.left().addAndGet(-piece.texts().size()) == 0) {
+            forwardAll(piece.batch(), encoded, vectors);
+          }
+        });
+  }
+
+  /** Some texts of a batch, of which so many are still to be tokenized. */
+  private record Piece(List<Integer> texts, List<Integer> batch, AtomicInteger left) {}
+
+  /** Computes texts, which may have more tokens than was thought. */
+  private void forwardAll(List<Integer> positions, EncodedText[] encoded, float[][] vectors) {
+    int[] lengths = positions.stream().mapToInt(i -> encoded[i].length()).toArray();
+    for (List<Integer> batch : Batches.longestFirst(lengths, options.batchTokens())) {
+      List<Integer> chosen = batch.stream().map(positions::get).toList();
+      scatter(forward(chosen.stream().map(i -> encoded[i]).toList()), chosen, vectors);
+    }
+  }
+
+  private static void requirePairs(List<String> texts, List<Optional<String>> pairs) {
     if (pairs.size() != texts.size()) {
       throw new IllegalArgumentException(
           "there are " + pairs.size() + " pairs, expected one for each of " + texts.size());
     }
+  }
+
+  /** Returns the tokens of all texts, on all threads. */
+  List<EncodedText> encodeAll(List<String> texts, List<Optional<String>> pairs, String prompt) {
+    requirePairs(texts, pairs);
     EncodedText[] encoded = new EncodedText[texts.size()];
     workers.forEach(encoded.length, i -> encoded[i] = encode(texts.get(i), pairs.get(i), prompt));
     return Arrays.asList(encoded);
@@ -618,16 +767,11 @@ public final class TextEmbedder implements AutoCloseable {
   private List<List<Integer>> batches(List<EncodedText> texts) {
     int[] lengths = texts.stream().mapToInt(EncodedText::length).toArray();
     long perThread = Math.ceilDiv(IntStream.of(lengths).asLongStream().sum(), workers.threads());
-    long most = Math.min(options.batchTokens(), CACHED_TOKENS);
-    long budget = Math.min(most, Math.max(perThread, SHARED_TOKENS));
+    BatchTokens tokens = alone.batchTokens();
+    long most = Math.min(options.batchTokens(), tokens.most());
+    long budget = Math.min(most, Math.max(perThread, tokens.fewest()));
     return Batches.longestFirst(lengths, budget);
   }
-
-  /** Activations of more tokens than this leave the caches: larger batches are slower. */
-  private static final int CACHED_TOKENS = 512;
-
-  /** Below this many tokens one batch on all threads is faster than a batch for each thread. */
-  private static final int SHARED_TOKENS = 64;
 
   /** Releases memory and threads; calls that are running finish first. */
   @Override
@@ -641,6 +785,8 @@ public final class TextEmbedder implements AutoCloseable {
       closed = true;
       workers.close();
       idle.clear();
+      failover.ifPresent(DeviceFailover::close);
+      deviceArenas.forEach(Arena::close);
       arena.close();
       directory.close();
     } finally {

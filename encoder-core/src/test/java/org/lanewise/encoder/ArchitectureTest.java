@@ -64,6 +64,9 @@ final class ArchitectureTest {
     noClasses()
         .that()
         .resideInAPackage(ROOT + "." + name)
+        .and()
+        // It chooses among the backends, those of the packages below included.
+        .doNotHaveFullyQualifiedName(ROOT + ".backend.Backends")
         .should()
         .dependOnClassesThat(
             resideInAPackage(ROOT + "..")

@@ -14,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
@@ -169,10 +170,15 @@ final class InspectCommand implements Callable<Integer> {
   private static void describeRun(
       ObjectNode report, ModelDirectory directory, EmbedderOptions options) {
     try (Workers alone = new Workers(1)) {
-      Backend backend = Backends.create(options.backend(), options.precision(), alone);
+      Backend backend = Backends.forEncoder(options.backend(), options.precision(), alone);
+      Optional<String> gpuProblem = Backends.gpuProblem();
       boolean vectorApi = Backends.vectorApiPresent();
       report.put("backend", backend.name());
-      report.put("backend_reason", backendReason(options, vectorApi));
+      report.put(
+          "backend_reason",
+          backend.name().equals("cuda") && options.backend().equals("auto")
+              ? "there is a GPU"
+              : backendReason(options, vectorApi));
       report.put("precision", backend.precision().label());
       report.put(
           "precision_reason",
@@ -183,6 +189,8 @@ final class InspectCommand implements Callable<Integer> {
       report.put("kernels_reason", backend.kernelsReason());
       report.put("vector_api", vectorApi);
       report.put("vector_bits", vectorApi ? VectorBackend.vectorBits() : 0);
+      report.put("gpu", gpuProblem.isEmpty());
+      report.put("gpu_problem", gpuProblem.orElse(null));
       report.put("threads", options.threads());
       report.put("batch_tokens", options.batchTokens());
       long weights = weightMemory(directory, backend);
@@ -236,7 +244,7 @@ final class InspectCommand implements Callable<Integer> {
    */
   private static long weightMemory(ModelDirectory directory, Backend backend) {
     int bytes =
-        switch (backend.name().equals("vector") ? backend.precision() : Precision.FP32) {
+        switch (backend.name().equals("scalar") ? Precision.FP32 : backend.precision()) {
           case FP32 -> Float.BYTES;
           case BF16 -> Short.BYTES;
           case INT8 -> Byte.BYTES;

@@ -139,7 +139,7 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
    */
   static void checkBackend(LanewiseSettings settings) {
     try (Workers workers = new Workers(1)) {
-      Backend backend = Backends.create(settings.backend(), settings.precision(), workers);
+      Backend backend = Backends.forEncoder(settings.backend(), settings.precision(), workers);
       logger.info(
           "backend [{}] multiplies matrices in [{}] by [{}], because {}",
           backend.name(),

@@ -13,7 +13,8 @@ import org.lanewise.encoder.backend.Precision;
 /**
  * The node settings of the plugin, read and checked once at start.
  *
- * @param backend {@code auto}, {@code vector}, {@code scalar} or {@code cuda}
+ * @param backend {@code auto}, {@code vector}, {@code scalar}, {@code cuda}, or {@code cuda:1} and
+ *     so on for a GPU other than the first
  * @param precision number format of the weights; empty lets the backend choose
  * @param threads bulk batches that are computed at once, each on one thread
  * @param batchTokens most tokens of one batch, unless a single text has more
@@ -30,6 +31,8 @@ public record LanewiseSettings(
 
   static final Setting<String> BACKEND =
       choice("lanewise.backend", List.of("auto", "vector", "scalar", "cuda"));
+  static final Setting<Integer> GPU_DEVICE =
+      Setting.intSetting("lanewise.gpu.device", 0, 0, 255, Property.NodeScope);
   static final Setting<String> PRECISION =
       choice("lanewise.precision", List.of("auto", "fp32", "bf16", "int8"));
   static final Setting<Integer> THREADS =
@@ -49,8 +52,10 @@ public record LanewiseSettings(
   /** Returns the values of a node; an {@code IllegalArgumentException} names a bad one. */
   public static LanewiseSettings of(Settings settings) {
     String precision = PRECISION.get(settings);
+    String backend = BACKEND.get(settings);
+    int device = GPU_DEVICE.get(settings);
     return new LanewiseSettings(
-        BACKEND.get(settings),
+        backend.equals("cuda") && device > 0 ? "cuda:" + device : backend,
         precision.equals("auto")
             ? Optional.empty()
             : Optional.of(Precision.valueOf(precision.toUpperCase(Locale.ROOT))),
@@ -70,7 +75,8 @@ public record LanewiseSettings(
   }
 
   static List<Setting<?>> all() {
-    return List.of(BACKEND, PRECISION, THREADS, BATCH_TOKENS, QUEUE_CAPACITY, QUERY_CACHE_SIZE);
+    return List.of(
+        BACKEND, GPU_DEVICE, PRECISION, THREADS, BATCH_TOKENS, QUEUE_CAPACITY, QUERY_CACHE_SIZE);
   }
 
   /** The first choice is the default. */

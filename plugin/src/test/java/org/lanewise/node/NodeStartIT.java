@@ -88,7 +88,7 @@ final class NodeStartIT {
   }
 
   @ParameterizedTest
-  @CsvSource("lanewise.backend, cuda, backend [cuda] is not part of this version")
+  @CsvSource("lanewise.backend, cuda, backend [cuda] cannot start because")
   void whatCannotRunKeepsTheNodeFromStarting(String setting, String value, String reason)
       throws IOException {
     NodeOptions options = NodeOptions.defaults().withSetting(setting, value);

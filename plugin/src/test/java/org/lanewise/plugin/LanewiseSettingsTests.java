@@ -35,6 +35,16 @@ public class LanewiseSettingsTests extends ESTestCase {
   public void testValues() {
     assertEquals("scalar", of("lanewise.backend", "scalar").backend());
     assertEquals(Optional.of(Precision.INT8), of("lanewise.precision", "int8").precision());
+    assertEquals("cuda", of("lanewise.backend", "cuda").backend());
+    assertEquals(
+        "cuda:3",
+        LanewiseSettings.of(
+                Settings.builder()
+                    .put("lanewise.backend", "cuda")
+                    .put("lanewise.gpu.device", 3)
+                    .build())
+            .backend());
+    assertEquals("auto", of("lanewise.gpu.device", 3).backend());
     assertEquals(7, of("lanewise.threads", 7).threads());
     assertEquals(16, of("lanewise.batch_tokens", 16).batchTokens());
     assertEquals(1, of("lanewise.queue_capacity", 1).queueCapacity());
@@ -43,6 +53,7 @@ public class LanewiseSettingsTests extends ESTestCase {
   public void testBounds() {
     assertBad("lanewise.backend", "gpu", "must be one of [auto, vector, scalar, cuda]");
     assertBad("lanewise.precision", "FP32", "must be one of [auto, fp32, bf16, int8]");
+    assertBad("lanewise.gpu.device", -1, "must be >= 0");
     assertBad("lanewise.threads", 0, "must be >= 1");
     assertBad("lanewise.threads", 1025, "must be <= 1024");
     assertBad("lanewise.batch_tokens", 15, "must be >= 16");
@@ -74,8 +85,7 @@ public class LanewiseSettingsTests extends ESTestCase {
   }
 
   public void testWhatCannotRunIsRefused() {
-    assertRefused(
-        "lanewise.backend", "cuda", "backend [cuda] is not part of this version; available: ");
+    assertRefused("lanewise.backend", "cuda", "backend [cuda] cannot start because ");
     for (String backend : List.of("auto", "scalar", "vector")) {
       LanewisePlugin.checkBackend(of("lanewise.backend", backend));
     }

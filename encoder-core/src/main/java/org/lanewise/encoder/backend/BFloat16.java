@@ -1,11 +1,11 @@
 package org.lanewise.encoder.backend;
 
 /** The upper half of a float: the same range with 8 bits of precision. */
-final class BFloat16 {
+public final class BFloat16 {
   private BFloat16() {}
 
   /** Returns the 16 bits of the nearest bf16 number, ties to even. */
-  static int bits(float value) {
+  public static int bits(float value) {
     int bits = Float.floatToRawIntBits(value);
     if (Float.isNaN(value)) {
       return (bits >>> 16) | 0x40;
@@ -14,7 +14,7 @@ final class BFloat16 {
   }
 
   /** Returns the nearest bf16 number, as a float. */
-  static float round(float value) {
+  public static float round(float value) {
     return Float.intBitsToFloat(bits(value) << 16);
   }
 }

@@ -34,6 +34,24 @@ public interface Backend {
   Matrix allocate(Arena arena, int rows, int columns);
 
   /**
+   * Returns a zeroed matrix for states between layers, which may be kept in the backend's own
+   * precision. Within one operation, states that are added to each other, and the output of an
+   * operation that changes states row by row, are of one format; {@link #linear} and {@link #pool}
+   * take either and give what their output is.
+   */
+  default Matrix allocateState(Arena arena, int rows, int columns) {
+    return allocate(arena, rows, columns);
+  }
+
+  /**
+   * Returns the tables as {@link #embed} reads them: where they lie, or copied to the device that
+   * computes.
+   */
+  default EmbeddingTables prepareEmbeddings(Arena arena, EmbeddingTables tables) {
+    return tables;
+  }
+
+  /**
    * Returns a linear layer made of several stacked ones: the outputs follow each other.
    *
    * @param weights (outputSize, inputSize) each, as {@code torch.nn.Linear} stores them
@@ -57,6 +75,7 @@ public interface Backend {
    * hidden[t] = norm(scale * words[ids[t]] + types[typeIds[t]] + positions[positions[t]]), without
    * the tables that are not there.
    *
+   * @param tables as {@link #prepareEmbeddings} returned them
    * @param norm empty for none
    */
   void embed(PackedBatch batch, EmbeddingTables tables, Optional<NormWeight> norm, Matrix hidden);
@@ -139,9 +158,34 @@ public interface Backend {
    */
   default void warmUp() {}
 
+  /**
+   * Returns the fewest tokens that are worth a batch of their own on another thread, and the most
+   * beyond which a larger batch is no faster.
+   */
+  default BatchTokens batchTokens() {
+    return BatchTokens.CACHES;
+  }
+
+  /**
+   * Returns whether the calling threads do not compute themselves, so that it pays to tokenize on
+   * them meanwhile.
+   */
+  default boolean computesElsewhere() {
+    return false;
+  }
+
   /** Copies numbers from host memory into a row, from {@code column} on. */
   void write(float[] numbers, Matrix matrix, int row, int column);
 
   /** Returns the first {@code columns} numbers of a row, in host memory. */
   float[] read(Matrix matrix, int row, int columns);
+
+  /** Returns the first {@code columns} numbers of every row, in host memory. */
+  default float[][] read(Matrix matrix, int columns) {
+    float[][] rows = new float[matrix.rows()][];
+    for (int row = 0; row < rows.length; row++) {
+      rows[row] = read(matrix, row, columns);
+    }
+    return rows;
+  }
 }

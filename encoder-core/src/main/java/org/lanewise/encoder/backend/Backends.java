@@ -1,6 +1,7 @@
 package org.lanewise.encoder.backend;
 
 import java.util.Optional;
+import org.lanewise.encoder.backend.cuda.CudaBackend;
 
 /** Chooses the backend: by name, or the best that this JVM can run. */
 public final class Backends {
@@ -19,7 +20,9 @@ public final class Backends {
    * Returns the backend of that name, or an error that says why it cannot start. {@code auto} is
    * {@code vector} where the Vector API is present and {@code scalar} otherwise.
    *
-   * @param precision empty for the backend's own choice: bf16 on vector, fp32 on scalar
+   * @param name {@code cuda:1} and so on for a GPU other than that of the system property {@code
+   *     lanewise.gpu.device}, which is the first where it is not set
+   * @param precision empty for the backend's own choice: bf16 on vector and cuda, fp32 on scalar
    */
   public static Backend create(String name, Optional<Precision> precision, Workers workers) {
     return switch (name) {
@@ -33,13 +36,95 @@ public final class Backends {
         }
         yield VectorBackends.create(precision.orElse(Precision.BF16), workers);
       }
-      case "cuda" ->
+      default -> {
+        if (!isCuda(name)) {
           throw new IllegalArgumentException(
-              "backend [cuda] is not part of this version; available: auto, vector, scalar");
-      default ->
-          throw new IllegalArgumentException(
-              "backend [" + name + "] is unknown; available: auto, vector, scalar");
+              "backend [" + name + "] is unknown; available: auto, vector, scalar, cuda");
+        }
+        yield cuda(name, precision.orElse(Precision.BF16));
+      }
     };
+  }
+
+  /**
+   * Returns what encodes texts: the backend of that name, where {@code auto} is {@code cuda} if
+   * there is a GPU that it can start on, and the best of the processor otherwise.
+   *
+   * @param precision empty for the backend's own choice; auto leaves int8 and fp32 to the processor
+   */
+  public static Backend forEncoder(String name, Optional<Precision> precision, Workers workers) {
+    if (name.equals("auto") && precision.orElse(Precision.BF16) == Precision.BF16) {
+      try {
+        return cuda("cuda", Precision.BF16);
+      } catch (IllegalArgumentException e) {
+        // Most machines have none: gpuProblem says why to those who ask.
+        return create(name, precision, workers);
+      }
+    }
+    return create(name, precision, workers);
+  }
+
+  /** Returns why no encoder can run on a GPU; empty where one can. */
+  public static Optional<String> gpuProblem() {
+    try {
+      cuda("cuda", Precision.BF16);
+      return Optional.empty();
+    } catch (IllegalArgumentException e) {
+      return Optional.of(String.valueOf(e.getMessage()));
+    }
+  }
+
+  /**
+   * Returns a backend that computes on what the other prepared, with the help of the workers; on a
+   * GPU they are not needed, and it is the same.
+   */
+  public static Backend helped(Backend backend, Workers workers) {
+    return isCuda(backend.name())
+        ? backend
+        : create(backend.name(), Optional.of(backend.precision()), workers);
+  }
+
+  private static boolean isCuda(String name) {
+    return name.equals("cuda") || name.startsWith("cuda:");
+  }
+
+  private static Backend cuda(String name, Precision precision) {
+    String number =
+        name.equals("cuda")
+            ? System.getProperty("lanewise.gpu.device", "0")
+            : name.substring("cuda:".length());
+    try {
+      return CudaBackend.open(device(number), precision, gpuMemory());
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "backend [" + name + "] cannot start because " + e.getMessage(), e);
+    }
+  }
+
+  private static int device(String number) {
+    try {
+      return Integer.parseInt(number);
+    } catch (NumberFormatException e) {
+      throw new IllegalArgumentException(
+          "the GPU's number is [" + number + "], expected 0, 1 and so on", e);
+    }
+  }
+
+  /** Returns the bytes that a backend may take of a GPU that others use too. */
+  private static long gpuMemory() {
+    String megabytes = System.getProperty("lanewise.gpu.memory_mb");
+    if (megabytes == null) {
+      return Long.MAX_VALUE;
+    }
+    try {
+      return Math.multiplyExact(Long.parseLong(megabytes), 1L << 20);
+    } catch (NumberFormatException | ArithmeticException e) {
+      throw new IllegalArgumentException(
+          "system property [lanewise.gpu.memory_mb] is ["
+              + megabytes
+              + "], expected a whole number of megabytes",
+          e);
+    }
   }
 
   /** Keeps the Vector API's classes from being loaded where the module is missing. */

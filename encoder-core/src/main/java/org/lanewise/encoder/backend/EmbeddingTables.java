@@ -19,7 +19,7 @@ public record EmbeddingTables(
   }
 
   /** Returns the columns of every table. */
-  int size() {
+  public int size() {
     return Math.toIntExact(words.shape()[1]);
   }
 }

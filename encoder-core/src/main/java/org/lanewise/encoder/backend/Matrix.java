@@ -5,7 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * A row-major fp32 matrix in native memory that operations compute on.
+ * A row-major matrix in native memory that operations compute on.
  *
  * <p>Rows lie {@code stride} numbers apart and the memory holds more rows than {@code rows}:
  * kernels write whole blocks, so what lies outside {@code rows} x {@code columns} is scratch.
@@ -14,8 +14,9 @@ import java.lang.foreign.ValueLayout;
  * @param rows rows that mean something
  * @param columns columns that mean something
  * @param stride numbers from one row to the next
+ * @param format fp32, or bf16 where a backend keeps states in it: see {@link Backend#allocateState}
  */
-public record Matrix(MemorySegment data, int rows, int columns, int stride) {
+public record Matrix(MemorySegment data, int rows, int columns, int stride, Precision format) {
   /** Rows and columns that a kernel may write beyond the matrix are rounded up to these. */
   static final int ROW_BLOCK = 6;
 
@@ -28,6 +29,11 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride) {
 
   /** A kernel may read the largest vector from any number of the matrix on. */
   private static final long VECTOR_BYTES = 64;
+
+  /** Creates an fp32 matrix. */
+  public Matrix(MemorySegment data, int rows, int columns, int stride) {
+    this(data, rows, columns, stride, Precision.FP32);
+  }
 
   /** Returns a matrix in host memory of the arena, filled with zeros. */
   static Matrix allocate(Arena arena, int rows, int columns) {
@@ -46,7 +52,7 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride) {
       throw new IllegalArgumentException(
           "asked for " + rows + " rows of a matrix that has " + this.rows);
     }
-    return new Matrix(data, rows, columns, stride);
+    return new Matrix(data, rows, columns, stride, format);
   }
 
   /** Returns {@code count} rows from {@code first} on, in the same memory, to be read. */
@@ -55,7 +61,7 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride) {
       throw new IllegalArgumentException(
           "asked for rows " + first + " to " + (first + count) + " of " + rows);
     }
-    return new Matrix(data.asSlice(rowOffset(first)), count, columns, stride);
+    return new Matrix(data.asSlice(rowOffset(first)), count, columns, stride, format);
   }
 
   /** Returns the first {@code columns} columns, in the same memory. */
@@ -64,7 +70,7 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride) {
       throw new IllegalArgumentException(
           "asked for " + columns + " columns of a matrix that has " + this.columns);
     }
-    return new Matrix(data, rows, columns, stride);
+    return new Matrix(data, rows, columns, stride, format);
   }
 
   /** Returns {@code count} columns from {@code first} on, in the same memory. */
@@ -73,12 +79,12 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride) {
       throw new IllegalArgumentException(
           "asked for columns " + first + " to " + (first + count) + " of " + columns);
     }
-    return new Matrix(data.asSlice((long) first * Float.BYTES), rows, count, stride);
+    return new Matrix(data.asSlice((long) first * format.bytes()), rows, count, stride, format);
   }
 
   /** Returns the byte offset of a row. */
-  long rowOffset(int row) {
-    return (long) row * stride * Float.BYTES;
+  public long rowOffset(int row) {
+    return (long) row * stride * format.bytes();
   }
 
   /** Returns a copy of the first {@code columns} numbers of a row. */

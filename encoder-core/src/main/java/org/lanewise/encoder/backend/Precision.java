@@ -15,6 +15,15 @@ public enum Precision {
     return Arrays.stream(values()).filter(each -> each.label().equals(label)).findFirst();
   }
 
+  /** Returns the bytes of a number. */
+  public int bytes() {
+    return switch (this) {
+      case FP32 -> Float.BYTES;
+      case BF16 -> Short.BYTES;
+      case INT8 -> Byte.BYTES;
+    };
+  }
+
   /** Returns the lower-case name of the setting and the command line. */
   public String label() {
     return name().toLowerCase(Locale.ROOT);

@@ -9,7 +9,7 @@ package org.lanewise.encoder.backend;
  */
 public record RotaryTable(Matrix cosines, Matrix sines) {
   /** Returns how many pairs of a head are rotated. */
-  int pairs() {
+  public int pairs() {
     return cosines.columns();
   }
 }

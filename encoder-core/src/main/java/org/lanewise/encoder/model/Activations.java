@@ -30,12 +30,12 @@ public record Activations(
       Backend backend, Arena arena, EncoderConfig config, int tokens) {
     int hiddenSize = config.hiddenSize();
     return new Activations(
-        backend.allocate(arena, tokens, hiddenSize),
-        backend.allocate(arena, tokens, widest(config, EncoderConfig::queryKeyValueSize)),
-        backend.allocate(arena, tokens, widest(config, EncoderConfig::contextSize)),
-        backend.allocate(arena, tokens, hiddenSize),
-        backend.allocate(arena, tokens, widest(config, EncoderConfig::betweenSize)),
-        backend.allocate(arena, tokens, config.sideSize()));
+        backend.allocateState(arena, tokens, hiddenSize),
+        backend.allocateState(arena, tokens, widest(config, EncoderConfig::queryKeyValueSize)),
+        backend.allocateState(arena, tokens, widest(config, EncoderConfig::contextSize)),
+        backend.allocateState(arena, tokens, hiddenSize),
+        backend.allocateState(arena, tokens, widest(config, EncoderConfig::betweenSize)),
+        backend.allocateState(arena, tokens, config.sideSize()));
   }
 
   private static int widest(EncoderConfig config, ToIntFunction<LayerPlan> columns) {

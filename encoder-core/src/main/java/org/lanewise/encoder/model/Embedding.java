@@ -21,11 +21,12 @@ final class Embedding {
 
   Embedding(Preparation preparation, EmbeddingPlan plan) {
     tables =
-        new EmbeddingTables(
-            preparation.tensor(plan.words()),
-            plan.scale(),
-            plan.positions().map(preparation::tensor),
-            plan.types().map(preparation::tensor));
+        preparation.embeddings(
+            new EmbeddingTables(
+                preparation.tensor(plan.words()),
+                plan.scale(),
+                plan.positions().map(preparation::tensor),
+                plan.types().map(preparation::tensor)));
     size = plan.size();
     paddingId = plan.paddingId();
     Optional<NormWeight> prepared = preparation.norm(plan.norm());

@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
 import org.lanewise.encoder.backend.Backend;
+import org.lanewise.encoder.backend.EmbeddingTables;
 import org.lanewise.encoder.backend.LinearWeight;
 import org.lanewise.encoder.backend.Matrix;
 import org.lanewise.encoder.backend.NormWeight;
@@ -40,6 +41,10 @@ final class Preparation {
 
   Matrix allocate(int rows, int columns) {
     return backend.allocate(arena, rows, columns);
+  }
+
+  EmbeddingTables embeddings(EmbeddingTables tables) {
+    return backend.prepareEmbeddings(arena, tables);
   }
 
   /** Returns what the plan was made into before, or makes it. */

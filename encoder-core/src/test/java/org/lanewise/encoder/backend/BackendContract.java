@@ -2,8 +2,8 @@ package org.lanewise.encoder.backend;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -14,10 +14,10 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Random;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -30,20 +30,21 @@ import org.lanewise.encoder.weights.Tensor;
  * What every backend must do: each operation against {@link ScalarBackend}, at sizes around every
  * tail of blocks and vectors, with extremes. {@code -Dlanewise.seed} repeats a run.
  */
-@Tag("backend")
-abstract class BackendContract {
+public abstract class BackendContract {
   private static final long SEED = Long.getLong("lanewise.seed", 20261120);
-  private static final int[] SIZES = {1, 2, 3, 4, 6, 7, 8, 13, 16, 25, 31, 32, 33, 64, 100};
+  protected static final int[] SIZES = {1, 2, 3, 4, 6, 7, 8, 13, 16, 25, 31, 32, 33, 64, 100};
 
-  private final Arena arena = Arena.ofShared();
-  private final Random random = new Random(SEED);
-  private final TrainingBackend oracle = new ScalarBackend(Precision.FP32);
-
-  /** Returns the backend under test in fp32, on other numbers of threads. */
-  abstract List<TrainingBackend> backendsOnOtherThreads();
+  protected final Arena arena = Arena.ofShared();
+  protected final Random random = new Random(SEED);
+  protected final TrainingBackend oracle = new ScalarBackend(Precision.FP32);
 
   /** Returns the backend under test. */
-  abstract TrainingBackend backend(Precision precision);
+  protected abstract Backend backend(Precision precision);
+
+  /** Returns the precisions that the backend has. */
+  protected Set<Precision> precisions() {
+    return Set.of(Precision.values());
+  }
 
   @AfterEach
   void close() {
@@ -83,13 +84,14 @@ abstract class BackendContract {
   }
 
   /** Returns backends that multiply in other ways in the precision. */
-  List<TrainingBackend> products(Precision precision) {
+  List<? extends Backend> products(Precision precision) {
+    assumeTrue(precisions().contains(precision), () -> "the backend has no " + precision);
     return List.of(backend(precision));
   }
 
   @Test
   void bf16NumbersAreMultipliedAsTheyAre() {
-    for (TrainingBackend backend : products(Precision.BF16)) {
+    for (Backend backend : products(Precision.BF16)) {
       for (int outputSize : new int[] {1, 16, 17, 40}) {
         Tensor weight = tensor(outputSize, 50);
         float[][] input = numbers(9, 50);
@@ -114,7 +116,7 @@ abstract class BackendContract {
       value = Precision.class,
       names = {"BF16", "INT8"})
   void lowPrecisionIsNoWorseThanRounding(Precision precision) {
-    for (TrainingBackend backend : products(precision)) {
+    for (Backend backend : products(precision)) {
       for (int rows : SIZES) {
         for (int inputSize : new int[] {2, 31, 64, 100}) {
           for (int outputSize : new int[] {1, 17, 33, 96}) {
@@ -126,7 +128,7 @@ abstract class BackendContract {
     }
   }
 
-  private void compareRounding(TrainingBackend backend, int rows, int inputSize, int outputSize) {
+  private void compareRounding(Backend backend, int rows, int inputSize, int outputSize) {
     List<Tensor> weight = List.of(tensor(outputSize, inputSize));
     List<Tensor> bias = List.of(tensor(outputSize));
     float[][] input = numbers(rows, inputSize);
@@ -165,7 +167,7 @@ abstract class BackendContract {
   @ParameterizedTest
   @EnumSource(Precision.class)
   void zerosAreZerosInEveryPrecision(Precision precision) {
-    for (TrainingBackend backend : products(precision)) {
+    for (Backend backend : products(precision)) {
       float[][] answer =
           linear(
               backend,
@@ -291,7 +293,8 @@ abstract class BackendContract {
             1e-6,
             backend -> {
               Matrix hidden = backend.allocate(arena, batch.tokens(), size);
-              backend.embed(batch, tables, Optional.empty(), hidden);
+              backend.embed(
+                  batch, backend.prepareEmbeddings(arena, tables), Optional.empty(), hidden);
               return hidden;
             });
       }
@@ -315,7 +318,7 @@ abstract class BackendContract {
         Matrix hidden = both[i].allocate(arena, batch.tokens(), size);
         NormWeight norm =
             both[i].prepareNorm(arena, NormKind.LAYER, weight, Optional.of(bias), 1e-5f);
-        both[i].embed(batch, tables, Optional.of(norm), hidden);
+        both[i].embed(batch, both[i].prepareEmbeddings(arena, tables), Optional.of(norm), hidden);
         answers[i] = read(both[i], hidden);
       }
       assertClose("embed of " + size, answers[0], answers[1], size < 4 ? 2e-3 : 2e-5);
@@ -430,7 +433,7 @@ abstract class BackendContract {
     }
   }
 
-  private static final int[] LENGTHS = {1, 2, 5, 6, 7, 12, 16, 17, 31, 32, 33, 70};
+  protected static final int[] LENGTHS = {1, 2, 5, 6, 7, 12, 16, 17, 31, 32, 33, 70};
 
   private void compareAttention(int heads, int headSize, float spread, int... lengths) {
     compareAttention(AttentionPattern.full(heads, headSize), spread, lengths);
@@ -637,251 +640,12 @@ abstract class BackendContract {
     assertClose("bf16 " + cell, expected, recurrence.run(backend(Precision.BF16)), 2e-5);
   }
 
-  @Test
-  void multiplyTakesEitherSideTransposedAndAdds() {
-    for (int rows : new int[] {1, 2, 5, 6, 9, 33, 70}) {
-      for (int depth : new int[] {1, 4, 7, 16, 35, 64}) {
-        for (int columns : new int[] {1, 3, 8, 15, 17, 32, 70}) {
-          compareProducts(rows, depth, columns);
-        }
-      }
-    }
-    // Several chunks of the depth, of the rows and of the panels.
-    compareProducts(130, 1050, 75);
-    compareProducts(420, 40, 200);
-  }
-
-  private void compareProducts(int rows, int depth, int columns) {
-    for (int variant = 0; variant < 8; variant++) {
-      boolean transposeLeft = (variant & 1) != 0;
-      boolean transposeRight = (variant & 2) != 0;
-      boolean accumulate = (variant & 4) != 0;
-      float[][] left = transposeLeft ? numbers(depth, rows) : numbers(rows, depth);
-      float[][] right = transposeRight ? numbers(columns, depth) : numbers(depth, columns);
-      float[][] start = numbers(rows, columns);
-      compare(
-          "multiply " + rows + "x" + depth + "x" + columns + " variant " + variant,
-          2e-6 * Math.sqrt(depth) + 1e-6,
-          backend -> {
-            Matrix output = matrix(backend, start);
-            backend.multiply(
-                matrix(backend, left),
-                transposeLeft,
-                matrix(backend, right),
-                transposeRight,
-                accumulate,
-                output);
-            return List.of(output);
-          });
-    }
-  }
-
-  @Test
-  void multiplyOverNoDepthIsZero() {
-    for (boolean accumulate : new boolean[] {false, true}) {
-      float[][] start = numbers(7, 5);
-      compare(
-          "multiply over no depth",
-          0,
-          backend -> {
-            Matrix output = matrix(backend, start);
-            Matrix left = backend.allocate(arena, 0, 7);
-            Matrix right = backend.allocate(arena, 0, 5);
-            backend.multiply(left, true, right, false, accumulate, output);
-            return List.of(output);
-          });
-    }
-  }
-
-  @Test
-  void gatherCopiesRowsAndScatterAddsThem() {
-    for (int columns : SIZES) {
-      float[][] table = numbers(11, columns);
-      float[][] input = numbers(150, columns + 9);
-      int[] rows = random.ints(150, 0, 11).toArray();
-      compare(
-          "gather and scatterAdd of " + columns,
-          1e-5,
-          backend -> {
-            Matrix to = matrix(backend, table);
-            Matrix gathered = matrix(backend, input);
-            backend.gather(to, rows, gathered, 4);
-            backend.scatterAdd(matrix(backend, input), 5, rows, to);
-            return List.of(gathered, to);
-          });
-    }
-  }
-
-  @Test
-  void gatherAndScatterRefuseRowsThatAreNotThere() {
-    TrainingBackend backend = backend(Precision.FP32);
-    Matrix table = matrix(backend, numbers(3, 4));
-    Matrix rows = matrix(backend, numbers(2, 4));
-    for (int row : new int[] {-1, 3, Integer.MAX_VALUE}) {
-      int[] picked = {0, row};
-      assertThrows(IndexOutOfBoundsException.class, () -> backend.gather(table, picked, rows, 0));
-      assertThrows(
-          IndexOutOfBoundsException.class, () -> backend.scatterAdd(rows, 0, picked, table));
-    }
-  }
-
-  @Test
-  void rowsAndColumnsAreAddedMaskedAndAveragedNumberByNumber() {
-    for (int columns : SIZES) {
-      for (int rows : new int[] {1, 5, 64, 65, 200}) {
-        float[][] matrix = numbers(rows, columns);
-        float[][] mask = numbers(rows, columns);
-        float[][] row = numbers(1, columns);
-        compare(
-            "rows of " + rows + "x" + columns,
-            1e-5,
-            backend -> {
-              Matrix numbers = matrix(backend, matrix);
-              backend.addRow(matrix(backend, row), numbers);
-              backend.multiplyElements(matrix(backend, mask), numbers);
-              backend.average(matrix(backend, mask), 0.3f, numbers);
-              Matrix sums = matrix(backend, row);
-              backend.addColumnSums(numbers, sums);
-              Matrix squares = backend.allocate(arena, 1, 1);
-              squares.set(0, 0, (float) backend.sumOfSquares(numbers));
-              return List.of(numbers, sums, squares);
-            });
-      }
-    }
-  }
-
-  @Test
-  void adamWTakesSteps() {
-    TrainingBackend.AdamW coefficients = new TrainingBackend.AdamW(0.9, 0.999, 1e-8, 0.02);
-    for (int columns : SIZES) {
-      float[][] parameter = numbers(70, columns);
-      List<float[][]> gradients = List.of(numbers(70, columns), numbers(70, columns));
-      compare(
-          "adamW of " + columns,
-          2e-6,
-          backend -> {
-            Matrix parameters = matrix(backend, parameter);
-            Matrix first = backend.allocate(arena, 70, columns);
-            Matrix second = backend.allocate(arena, 70, columns);
-            for (int step = 1; step <= 6; step++) {
-              Matrix gradient = matrix(backend, gradients.get(step % 2));
-              backend.adamW(parameters, gradient, first, second, coefficients, 0.01, 0.3, step);
-            }
-            return List.of(parameters, first, second);
-          });
-    }
-  }
-
-  @Test
-  void aParameterWithoutAGradientOnlyDecays() {
-    TrainingBackend.AdamW coefficients = new TrainingBackend.AdamW(0.9, 0.999, 1e-8, 0.5);
-    float[][] parameter = numbers(2, 21);
-    compare(
-        "adamW without a gradient",
-        1e-7,
-        backend -> {
-          Matrix parameters = matrix(backend, parameter);
-          Matrix first = backend.allocate(arena, 2, 21);
-          Matrix second = backend.allocate(arena, 2, 21);
-          Matrix gradient = backend.allocate(arena, 2, 21);
-          backend.adamW(parameters, gradient, first, second, coefficients, 0.01, 1, 1);
-          return List.of(parameters, first, second);
-        });
-  }
-
-  /** Compares the matrices that a computation returns with the oracle's. */
-  private void compare(
-      String what, double tolerance, Function<TrainingBackend, List<Matrix>> computation) {
-    List<Matrix> expected = computation.apply(oracle);
-    TrainingBackend backend = backend(Precision.FP32);
-    List<Matrix> actual = computation.apply(backend);
-    for (int i = 0; i < expected.size(); i++) {
-      assertClose(
-          what + ", result " + i,
-          read(oracle, expected.get(i)),
-          read(backend, actual.get(i)),
-          tolerance);
-    }
-  }
-
-  @ParameterizedTest
-  @EnumSource(RecurrentCell.class)
-  void recurGradientGoesBackThroughEachSequence(RecurrentCell cell) {
-    for (int hiddenSize : new int[] {1, 3, 4, 8, 16, 33}) {
-      for (int directions : new int[] {1, 2}) {
-        compareGradient(cell, hiddenSize, directions, 1);
-        compareGradient(cell, hiddenSize, directions, 11);
-        compareGradient(cell, hiddenSize, directions, 2, 7, 1, 7, 4, 12, 3);
-      }
-    }
-    int[] lengths = new int[113];
-    for (int i = 0; i < lengths.length; i++) {
-      lengths[i] = 1 + i * 37 % 10;
-    }
-    compareGradient(cell, 17, 2, lengths);
-  }
-
-  private void compareGradient(RecurrentCell cell, int hiddenSize, int directions, int... lengths) {
-    Recurrence recurrence = new Recurrence(cell, hiddenSize, directions, lengths);
-    int tokens = recurrence.projected.length;
-    // Sums over all tokens carry the errors of as many.
-    compare(
-        "gradient of " + cell + " " + directions + "x" + hiddenSize + Arrays.toString(lengths),
-        2e-5 * Math.sqrt(1 + tokens / 30.0),
-        recurrence::trainingStep);
-  }
-
-  @Test
-  void sumsAreTheSameOnAnyNumberOfThreads() {
-    float[][] left = numbers(1300, 70);
-    float[][] right = numbers(1300, 45);
-    float[][] table = numbers(11, 45);
-    int[] rows = random.ints(1300, 0, 11).toArray();
-    List<TrainingBackend> backends = new ArrayList<>(backendsOnOtherThreads());
-    backends.add(backend(Precision.FP32));
-    List<float[][]> answers = new ArrayList<>();
-    for (TrainingBackend backend : backends) {
-      Matrix input = matrix(backend, right);
-      Matrix product = backend.allocate(arena, 70, 45);
-      backend.multiply(matrix(backend, left), true, input, false, false, product);
-      Matrix sums = backend.allocate(arena, 1, 45);
-      backend.addColumnSums(input, sums);
-      Matrix scattered = matrix(backend, table);
-      backend.scatterAdd(input, 0, rows, scattered);
-      List<float[]> all = new ArrayList<>();
-      for (Matrix matrix : List.of(product, sums, scattered)) {
-        all.addAll(Arrays.asList(read(backend, matrix)));
-      }
-      all.add(new float[] {(float) backend.sumOfSquares(input)});
-      answers.add(all.toArray(float[][]::new));
-    }
-    for (float[][] answer : answers) {
-      assertArrayEquals(answers.getFirst(), answer);
-    }
-  }
-
-  @ParameterizedTest
-  @EnumSource(RecurrentCell.class)
-  void recurGradientIsTheSameOnAnyNumberOfThreads(RecurrentCell cell) {
-    int[] lengths = random.ints(70, 1, 30).toArray();
-    Recurrence recurrence = new Recurrence(cell, 21, 2, lengths);
-    TrainingBackend shared = backend(Precision.FP32);
-    List<Matrix> expected = recurrence.trainingStep(shared);
-    for (TrainingBackend other : backendsOnOtherThreads()) {
-      List<Matrix> again = recurrence.trainingStep(other);
-      for (int i = 0; i < expected.size(); i++) {
-        float[][] numbers = read(other, again.get(i));
-        assertArrayEquals(read(shared, expected.get(i)), numbers, cell + " result " + i);
-      }
-    }
-  }
-
   /** A recurrent layer with its input and initial states. */
-  private final class Recurrence {
+  final class Recurrence {
     private final RecurrentCell cell;
     private final List<RecurrentTensors> directions = new ArrayList<>();
-    private final int[] starts;
-    private final float[][] projected;
+    final int[] starts;
+    final float[][] projected;
     private final float[][] state;
     private final float[][] outputGradient;
     private final float[][] stateGradient;
@@ -1029,7 +793,7 @@ abstract class BackendContract {
     assertEquals(0f, backend.read(vectors, 1, 5)[4]);
   }
 
-  private PackedBatch batch(int... lengths) {
+  protected PackedBatch batch(int... lengths) {
     List<Tokens> sequences = new ArrayList<>();
     for (int length : lengths) {
       int[] ids = IntStream.range(0, length).map(i -> random.nextInt(9)).toArray();
@@ -1041,7 +805,7 @@ abstract class BackendContract {
     return PackedBatch.pack(sequences);
   }
 
-  private float[][] numbers(int rows, int columns) {
+  protected float[][] numbers(int rows, int columns) {
     float[][] numbers = new float[rows][columns];
     for (float[] row : numbers) {
       for (int i = 0; i < columns; i++) {
@@ -1051,12 +815,12 @@ abstract class BackendContract {
     return numbers;
   }
 
-  private Tensor tensor(long... shape) {
+  protected Tensor tensor(long... shape) {
     int elements = Math.toIntExact(Arrays.stream(shape).reduce(1, (a, b) -> a * b));
     return tensor(numbers(1, elements)[0], shape);
   }
 
-  private Tensor tensor(float[] numbers, long... shape) {
+  protected Tensor tensor(float[] numbers, long... shape) {
     MemorySegment data = arena.allocateFrom(ValueLayout.JAVA_FLOAT, numbers);
     return new Tensor("test", DataType.F32, shape, data);
   }
@@ -1079,7 +843,7 @@ abstract class BackendContract {
   }
 
   /** Returns the rows of all tensors; a tensor of one dimension is a row. */
-  private Matrix matrix(Backend backend, List<Tensor> tensors) {
+  protected Matrix matrix(Backend backend, List<Tensor> tensors) {
     List<float[]> rows = new ArrayList<>();
     for (Tensor tensor : tensors) {
       int columns = Math.toIntExact(tensor.shape()[tensor.shape().length - 1]);
@@ -1095,21 +859,38 @@ abstract class BackendContract {
   }
 
   /** What lies outside of the matrix is not a number, so that a kernel that uses it is found. */
-  private Matrix matrix(Backend backend, float[][] numbers) {
+  protected Matrix matrix(Backend backend, float[][] numbers) {
     int columns = numbers.length == 0 ? 0 : numbers[0].length;
     Matrix matrix = backend.allocate(arena, numbers.length, columns);
-    for (long i = 0; i < matrix.data().byteSize() / Float.BYTES; i++) {
-      matrix.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, Float.NaN);
-    }
-    for (int row = 0; row < numbers.length; row++) {
-      for (int i = 0; i < numbers[row].length; i++) {
-        matrix.set(row, i, numbers[row][i]);
-      }
-    }
+    fill(backend, matrix, numbers);
     return matrix;
   }
 
-  private static float[][] read(Backend backend, Matrix matrix) {
+  private static void fill(Backend backend, Matrix matrix, float[][] numbers) {
+    int stride = matrix.stride();
+    if (stride == 0) {
+      return;
+    }
+    int rows = (int) (matrix.data().byteSize() / matrix.rowOffset(1));
+    Matrix whole = new Matrix(matrix.data(), rows, stride, stride, matrix.format());
+    float[] none = new float[stride];
+    Arrays.fill(none, Float.NaN);
+    for (int row = 0; row < rows; row++) {
+      backend.write(none, whole, row, 0);
+    }
+    for (int row = 0; row < numbers.length; row++) {
+      backend.write(numbers[row], matrix, row, 0);
+    }
+  }
+
+  /** Like {@link #matrix}, for states between layers. */
+  protected Matrix state(Backend backend, float[][] numbers) {
+    Matrix matrix = backend.allocateState(arena, numbers.length, numbers[0].length);
+    fill(backend, matrix, numbers);
+    return matrix;
+  }
+
+  protected static float[][] read(Backend backend, Matrix matrix) {
     float[][] numbers = new float[matrix.rows()][];
     for (int row = 0; row < numbers.length; row++) {
       numbers[row] = backend.read(matrix, row, matrix.columns());
@@ -1117,7 +898,7 @@ abstract class BackendContract {
     return numbers;
   }
 
-  private static void assertClose(
+  protected static void assertClose(
       String what, float[][] expected, float[][] actual, double tolerance) {
     assertEquals(expected.length, actual.length, what);
     for (int row = 0; row < expected.length; row++) {

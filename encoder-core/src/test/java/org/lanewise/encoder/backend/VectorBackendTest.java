@@ -3,8 +3,10 @@ package org.lanewise.encoder.backend;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Tag;
 
-final class VectorBackendTest extends BackendContract {
+@Tag("backend")
+final class VectorBackendTest extends TrainingBackendContract {
   private static final Workers WORKERS = new Workers(2);
 
   /** More than there are vectors in a row, or panels. */
@@ -17,7 +19,7 @@ final class VectorBackendTest extends BackendContract {
   }
 
   @Override
-  TrainingBackend backend(Precision precision) {
+  protected TrainingBackend backend(Precision precision) {
     return new VectorBackend(precision, WORKERS);
   }
 

@@ -132,6 +132,10 @@ class EncoderGoldenTest {
 
   private static double compare(String name, GoldenEncoder golden, Arena arena, Workers workers) {
     Backend backend = Backends.create(BACKEND, Optional.of(Precision.FP32), workers);
+    return compare(name, golden, arena, backend);
+  }
+
+  static double compare(String name, GoldenEncoder golden, Arena arena, Backend backend) {
     TransformerEncoder encoder =
         new TransformerEncoder(backend, arena, golden.weights(), golden.config());
     PackedBatch batch = PackedBatch.pack(golden.sequences());

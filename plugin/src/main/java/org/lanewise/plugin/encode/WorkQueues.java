@@ -169,6 +169,7 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
           model.backend(),
           model.precision().label(),
           model.kernels(),
+          model.device(),
           bulk.stats(),
           search.stats());
     }

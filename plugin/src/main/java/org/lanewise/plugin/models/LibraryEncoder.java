@@ -9,6 +9,7 @@ import java.util.Set;
 import java.util.stream.IntStream;
 import org.lanewise.encoder.Chunk;
 import org.lanewise.encoder.ChunkOptions;
+import org.lanewise.encoder.DeviceReport;
 import org.lanewise.encoder.EmbedderOptions;
 import org.lanewise.encoder.EncoderOutputs;
 import org.lanewise.encoder.EncoderOutputs.Answer;
@@ -147,6 +148,11 @@ final class LibraryEncoder implements Encoder {
   @Override
   public String kernels() {
     return embedder.kernels();
+  }
+
+  @Override
+  public Optional<DeviceReport> device() {
+    return embedder.deviceReport();
   }
 
   @Override

@@ -2,6 +2,7 @@ package org.lanewise.plugin.models;
 
 import java.util.List;
 import java.util.Optional;
+import org.lanewise.encoder.DeviceReport;
 import org.lanewise.encoder.backend.Precision;
 
 /**
@@ -44,6 +45,11 @@ public sealed interface Model<T, R> extends AutoCloseable
 
   /** Returns what multiplies matrices, as the backend names it. */
   String kernels();
+
+  /** Returns what the device that computes could not do; empty where the processor computes. */
+  default Optional<DeviceReport> device() {
+    return Optional.empty();
+  }
 
   /** Releases the model's memory; calls still running finish first. */
   @Override
