@@ -29,15 +29,14 @@ final class BatchOnDevice {
       return this;
     }
     held = null;
-    int tokens = batch.tokens();
-    int[] sequenceOf = new int[tokens];
-    int[] all = new int[4 * tokens + 2 * batch.sequences() + 1];
+    int[] sequenceOf = new int[batch.tokens()];
     tiles = 0;
     for (int i = 0; i < batch.sequences(); i++) {
       Arrays.fill(sequenceOf, batch.sequenceStarts()[i], batch.sequenceStarts()[i + 1], i);
       tiles += Math.ceilDiv(batch.length(i), TILE_QUERIES);
     }
-    all = Arrays.copyOf(all, all.length + TILE_NUMBERS * tiles);
+    int[] all =
+        new int[4 * batch.tokens() + 2 * batch.sequences() + 1 + TILE_NUMBERS * tiles];
     int at = 0;
     for (int[] part :
         new int[][] {

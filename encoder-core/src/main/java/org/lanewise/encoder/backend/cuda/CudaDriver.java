@@ -27,7 +27,6 @@ import java.util.regex.Pattern;
 record CudaDriver(
     @Signature("CUresult cuInit(unsigned int Flags)") MethodHandle initialize,
     @Signature("CUresult cuGetErrorName(CUresult error, const char **pStr)") MethodHandle errorName,
-    @Signature("CUresult cuDriverGetVersion(int *driverVersion)") MethodHandle version,
     @Signature("CUresult cuDeviceGetCount(int *count)") MethodHandle deviceCount,
     @Signature("CUresult cuDeviceGet(CUdevice *device, int ordinal)") MethodHandle device,
     @Signature("CUresult cuDeviceGetName(char *name, int len, CUdevice dev)")
@@ -54,7 +53,6 @@ record CudaDriver(
                 + " int blockDimZ, unsigned int sharedMemBytes, CUstream hStream, void"
                 + " **kernelParams, void **extra)")
         MethodHandle launch,
-    @Signature("CUresult cuMemGetInfo_v2(size_t *free, size_t *total)") MethodHandle memoryInfo,
     @Signature("CUresult cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)") MethodHandle allocate,
     @Signature("CUresult cuMemFree_v2(CUdeviceptr dptr)") MethodHandle free,
     @Signature("CUresult cuMemHostAlloc(void **pp, size_t bytesize, unsigned int Flags)")

@@ -50,7 +50,6 @@ public final class HostDevice {
   private long handles = 1;
   private long limit = Long.MAX_VALUE;
   private long taken;
-  private int contexts;
   private boolean lost;
 
   private record Block(Arena arena, long bytes) {}
@@ -208,11 +207,6 @@ public final class HostDevice {
     answer.reinterpret(Integer.BYTES).set(ValueLayout.JAVA_INT, 0, value);
   }
 
-  private int cuDriverGetVersion(MemorySegment answer) {
-    integer(answer, 13000);
-    return SUCCESS;
-  }
-
   private int cuDeviceGetCount(MemorySegment answer) {
     integer(answer, 1);
     return SUCCESS;
@@ -242,7 +236,6 @@ public final class HostDevice {
   }
 
   private synchronized int cuDevicePrimaryCtxRetain(MemorySegment answer, int device) {
-    contexts++;
     return handle(answer);
   }
 
@@ -251,8 +244,7 @@ public final class HostDevice {
     return SUCCESS;
   }
 
-  private synchronized int cuDevicePrimaryCtxRelease_v2(int device) {
-    contexts--;
+  private int cuDevicePrimaryCtxRelease_v2(int device) {
     return SUCCESS;
   }
 
@@ -330,12 +322,6 @@ public final class HostDevice {
   private int later(MemorySegment stream, Runnable work) {
     streams.get(stream.address()).add(work);
     return lost ? LAUNCH_FAILED : SUCCESS;
-  }
-
-  private synchronized int cuMemGetInfo_v2(MemorySegment free, MemorySegment total) {
-    free.reinterpret(8).set(ValueLayout.JAVA_LONG, 0, limit - taken);
-    total.reinterpret(8).set(ValueLayout.JAVA_LONG, 0, limit);
-    return SUCCESS;
   }
 
   private synchronized int cuMemAlloc_v2(MemorySegment answer, long bytes) {
