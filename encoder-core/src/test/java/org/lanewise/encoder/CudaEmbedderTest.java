@@ -117,8 +117,7 @@ final class CudaEmbedderTest {
     host.limitMemory(1 << 20);
     try (ModelDirectory directory = ModelDirectory.open(BUNDLED)) {
       for (int i = 0; i < 3; i++) {
-        assertThrows(
-            DeviceException.class, () -> TextEmbedder.open(directory, OPTIONS, backend));
+        assertThrows(DeviceException.class, () -> TextEmbedder.open(directory, OPTIONS, backend));
       }
     }
     assertTrue(host.taken() <= 1 << 20, "" + host.taken());

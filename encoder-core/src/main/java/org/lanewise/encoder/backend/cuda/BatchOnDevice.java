@@ -35,8 +35,7 @@ final class BatchOnDevice {
       Arrays.fill(sequenceOf, batch.sequenceStarts()[i], batch.sequenceStarts()[i + 1], i);
       tiles += Math.ceilDiv(batch.length(i), TILE_QUERIES);
     }
-    int[] all =
-        new int[4 * batch.tokens() + 2 * batch.sequences() + 1 + TILE_NUMBERS * tiles];
+    int[] all = new int[4 * batch.tokens() + 2 * batch.sequences() + 1 + TILE_NUMBERS * tiles];
     int at = 0;
     for (int[] part :
         new int[][] {
