@@ -52,6 +52,8 @@ public final class TextEmbedder implements AutoCloseable {
   /** Tokens that activations hold at least, unless batches are smaller by choice. */
   private static final int LEAST_CAPACITY = 512;
 
+  private static final int LEAST_ON_DEVICE = 64;
+
   private final ModelDirectory directory;
   private final EmbedderOptions options;
   private final Workers workers;
@@ -126,8 +128,7 @@ public final class TextEmbedder implements AutoCloseable {
   }
 
   /** Returns an embedder on a backend that is open; the directory stays open if that fails. */
-  static TextEmbedder open(
-      ModelDirectory directory, EmbedderOptions options, Backend alone) {
+  static TextEmbedder open(ModelDirectory directory, EmbedderOptions options, Backend alone) {
     Arena arena = Arena.ofShared();
     Workers workers = new Workers(options.threads());
     try {
@@ -143,9 +144,7 @@ public final class TextEmbedder implements AutoCloseable {
   private static TextEmbedder onProcessor(
       ModelDirectory directory, EmbedderOptions options, Precision precision) {
     return open(
-        directory,
-        options,
-        Backends.create("auto", Optional.of(precision), new Workers(1)));
+        directory, options, Backends.create("auto", Optional.of(precision), new Workers(1)));
   }
 
   /** The directory's modules with the caller's pooling and normalisation in place of its own. */
@@ -498,7 +497,9 @@ public final class TextEmbedder implements AutoCloseable {
     if (state != null && state.capacity() >= tokens) {
       return state;
     }
-    int capacity = Math.min(options.batchTokens(), LEAST_CAPACITY);
+    // What fits into a device's memory should not fail for the room of what was not asked for.
+    int least = alone.computesElsewhere() ? LEAST_ON_DEVICE : LEAST_CAPACITY;
+    int capacity = Math.min(options.batchTokens(), least);
     while (capacity < tokens) {
       capacity *= 2;
     }
