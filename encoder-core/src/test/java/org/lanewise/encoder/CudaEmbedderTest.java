@@ -83,7 +83,7 @@ final class CudaEmbedderTest {
     List<String> texts = texts(24);
     try (TextEmbedder embedder = open(host.backend(Precision.BF16))) {
       // Room for a few texts at a time.
-      host.limitMemory(host.taken() + (3 << 20));
+      host.limitMemory(host.taken() + (1 << 20));
       assertNear(exact(texts), vectors(embedder, texts));
       DeviceReport some = embedder.deviceReport().orElseThrow();
       assertTrue(some.halvedBatches() > 0, some.toString());
