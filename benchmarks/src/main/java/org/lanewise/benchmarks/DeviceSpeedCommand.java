@@ -69,7 +69,8 @@ final class DeviceSpeedCommand implements Callable<Integer> {
     try (Arena arena = Arena.ofShared();
         Workers workers = new Workers(1)) {
       Backend backend = Backends.create(name, Optional.of(Precision.BF16), workers);
-      out.printf("%s%n%n", backend.kernelsReason());
+      out.println(backend.kernelsReason());
+      out.println();
       out.println("| operation | us | TFLOP/s | GB/s | share of the nearer limit |");
       out.println("|---|---|---|---|---|");
       layer(backend, arena, "minilm", 384, 12, 1536);

@@ -54,6 +54,8 @@ public final class TextEmbedder implements AutoCloseable {
   /** Tokens that activations hold at least, unless batches are smaller by choice. */
   private static final int LEAST_CAPACITY = 512;
 
+  private static final int LEAST_ON_DEVICE = 64;
+
   private final ModelDirectory directory;
   private final EmbedderOptions options;
   private final Workers workers;
@@ -599,7 +601,9 @@ public final class TextEmbedder implements AutoCloseable {
     if (state != null && state.capacity() >= tokens) {
       return state;
     }
-    int capacity = Math.min(options.batchTokens(), LEAST_CAPACITY);
+    // What fits into a device's memory should not fail for the room of what was not asked for.
+    int least = alone.computesElsewhere() ? LEAST_ON_DEVICE : LEAST_CAPACITY;
+    int capacity = Math.min(options.batchTokens(), least);
     while (capacity < tokens) {
       capacity *= 2;
     }

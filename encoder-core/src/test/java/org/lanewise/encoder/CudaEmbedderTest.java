@@ -64,11 +64,11 @@ final class CudaEmbedderTest {
 
   @Test
   void vectorsAreThoseOfTheProcessor() {
-    List<String> texts = texts(40);
+    List<String> texts = texts(12);
     try (TextEmbedder embedder = open(TestDevice.backend(Precision.BF16))) {
       float[][] all = vectors(embedder, texts);
       assertNear(exact(texts), all);
-      for (int i : new int[] {0, 17, 39}) {
+      for (int i : new int[] {0, 7, 11}) {
         float[] alone = embedder.embed(List.of(texts.get(i))).getFirst().vector();
         assertArrayEquals(all[i], alone, "text " + i + " alone");
       }
@@ -80,10 +80,10 @@ final class CudaEmbedderTest {
   void batchesThatDoNotFitAreHalvedAndTheRestGoesToTheProcessor() {
     assumeTrue(HostDevice.problem().isEmpty(), () -> HostDevice.problem().orElse(""));
     HostDevice host = HostDevice.create();
-    List<String> texts = texts(60);
+    List<String> texts = texts(24);
     try (TextEmbedder embedder = open(host.backend(Precision.BF16))) {
       // Room for a few texts at a time.
-      host.limitMemory(host.taken() + (3 << 20));
+      host.limitMemory(host.taken() + (1 << 20));
       assertNear(exact(texts), vectors(embedder, texts));
       DeviceReport some = embedder.deviceReport().orElseThrow();
       assertTrue(some.halvedBatches() > 0, some.toString());
@@ -97,7 +97,7 @@ final class CudaEmbedderTest {
   void aLostDeviceIsNotAskedAgain() {
     assumeTrue(HostDevice.problem().isEmpty(), () -> HostDevice.problem().orElse(""));
     HostDevice host = HostDevice.create();
-    List<String> texts = texts(5);
+    List<String> texts = texts(2);
     try (TextEmbedder embedder = open(host.backend(Precision.BF16))) {
       vectors(embedder, texts);
       host.lose();

@@ -56,7 +56,7 @@ public final class TileSpeed {
             double rate = 2.0 * rows * weight[0] * weight[1] / product.seconds(tile) / 1e12;
             line.append(String.format(Locale.ROOT, tile == chosen ? " **%.1f**" : " %.1f", rate));
           }
-          out.printf("| %d | %d | %d |%s |%n", rows, weight[0], weight[1], line);
+          out.printf(Locale.ROOT, "| %d | %d | %d |%s |%n", rows, weight[0], weight[1], line);
         }
       }
     }
