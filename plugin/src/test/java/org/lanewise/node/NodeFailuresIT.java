@@ -138,8 +138,9 @@ final class NodeFailuresIT {
     long start = System.nanoTime();
     int searches = 0;
     while (!slow.isDone() || searches == 0) {
-      assertEquals(
-          200, node.http().post("/_lanewise/embed", input("question " + searches)).status());
+      String question =
+          "{\"input\": \"question " + searches + "\", \"input_type\": \"search\"}";
+      assertEquals(200, node.http().post("/_lanewise/embed", question).status());
       searches++;
     }
     long each = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start) / searches;
