@@ -131,13 +131,17 @@ public final class Load {
 
   /** Sends bulks and searches for that time; returns when all are answered. */
   void run(Duration time) {
-    try (Clients clients = start()) {
+    Clients clients = start();
+    try (clients) {
       long end = System.nanoTime() + time.toNanos();
       long pause = Math.clamp(time.dividedBy(200).toNanos(), 200_000_000L, 5_000_000_000L);
       while (System.nanoTime() < end) {
         samples.add(sample());
         LockSupport.parkNanos(Math.min(pause, end - System.nanoTime()));
       }
+    }
+    if (!clients.failures.isEmpty()) {
+      throw clients.failures.element();
     }
   }
 
@@ -150,6 +154,7 @@ public final class Load {
   final class Clients implements AutoCloseable {
     private final AtomicBoolean going = new AtomicBoolean(true);
     private final List<Thread> threads = new ArrayList<>();
+    private final ConcurrentLinkedQueue<NodeException> failures = new ConcurrentLinkedQueue<>();
 
     private Clients() {
       for (int i = 0; i < BULK_CLIENTS; i++) {
@@ -160,16 +165,14 @@ public final class Load {
       }
     }
 
-    /** A client whose node is gone ends; what it had sent is neither acknowledged nor refused. */
+    /** A client without an answer ends; what it had sent is neither acknowledged nor refused. */
     private void repeat(Runnable request) {
       try {
         while (going.get()) {
           request.run();
         }
       } catch (NodeException e) {
-        if (node.isAlive()) {
-          throw e;
-        }
+        failures.add(e);
       }
     }
 

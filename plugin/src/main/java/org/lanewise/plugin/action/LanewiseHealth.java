@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import org.elasticsearch.ElasticsearchException;
 import org.elasticsearch.action.support.PlainActionFuture;
 import org.elasticsearch.client.internal.Client;
 import org.elasticsearch.cluster.node.DiscoveryNode;
@@ -32,6 +31,9 @@ public final class LanewiseHealth implements HealthIndicatorService {
   /** A node that needs longer is one that did not answer. */
   private static final TimeValue PATIENCE = TimeValue.timeValueSeconds(5);
 
+  /** Enough for all nodes to answer or to be given up. */
+  private static final TimeValue LIMIT = TimeValue.timeValueSeconds(10);
+
   private final Client client;
 
   /** Creates an indicator that asks all nodes whenever it is asked. */
@@ -56,9 +58,9 @@ public final class LanewiseHealth implements HealthIndicatorService {
       client.execute(StatsAction.TYPE, request, future);
     }
     try {
-      StatsAction.Response response = future.actionGet(PATIENCE.plus(PATIENCE));
+      StatsAction.Response response = future.actionGet(LIMIT);
       return judge(verbose, maxResources, response.getNodes(), response.failures().size());
-    } catch (ElasticsearchException e) {
+    } catch (RuntimeException e) {
       return createIndicator(
           HealthStatus.UNKNOWN,
           "The nodes could not be asked: " + e.getMessage(),
