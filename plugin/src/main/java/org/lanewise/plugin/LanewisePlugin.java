@@ -15,10 +15,10 @@ import org.elasticsearch.common.settings.Settings;
 import org.elasticsearch.common.util.concurrent.EsExecutors;
 import org.elasticsearch.common.util.concurrent.EsExecutors.TaskTrackingConfig;
 import org.elasticsearch.features.NodeFeature;
+import org.elasticsearch.health.HealthIndicatorService;
 import org.elasticsearch.ingest.Processor;
 import org.elasticsearch.logging.LogManager;
 import org.elasticsearch.logging.Logger;
-import org.elasticsearch.health.HealthIndicatorService;
 import org.elasticsearch.plugins.ActionPlugin;
 import org.elasticsearch.plugins.HealthPlugin;
 import org.elasticsearch.plugins.IngestPlugin;
@@ -69,7 +69,8 @@ import org.lanewise.plugin.search.RerankRetrieverBuilder;
 import org.lanewise.plugin.search.SparseQueryBuilder;
 
 /** What Elasticsearch loads: registers everything that the plugin adds and owns its service. */
-public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin, ActionPlugin, HealthPlugin {
+public class LanewisePlugin extends Plugin
+    implements IngestPlugin, SearchPlugin, ActionPlugin, HealthPlugin {
   private static final Logger logger = LogManager.getLogger(LanewisePlugin.class);
 
   private static final String NAME = "lanewise";

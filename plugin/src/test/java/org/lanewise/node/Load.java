@@ -21,9 +21,10 @@ import org.lanewise.node.Machine.Memory;
  * Bulks and searches without pause against a real node with the bundled model, and afterwards a
  * count: every document that the node acknowledged is there once, with a vector, and no other.
  *
- * <p>Documents get their ids from the node, so that one that is indexed twice is there twice; {@code
- * number} tells them apart. Texts are short and long; two of a hundred documents are ones that the
- * processor must refuse. No request is repeated. The clients run on the node's own processors.
+ * <p>Documents get their ids from the node, so that one that is indexed twice is there twice;
+ * {@code number} tells them apart. Texts are short and long; two of a hundred documents are ones
+ * that the processor must refuse. No request is repeated. The clients run on the node's own
+ * processors.
  */
 public final class Load {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -220,9 +221,7 @@ public final class Load {
         } else {
           refused.set(first + i);
           refusals.merge(
-              "[" + item.path("status") + "] " + item.at("/error/type").asText(),
-              1,
-              Integer::sum);
+              "[" + item.path("status") + "] " + item.at("/error/type").asText(), 1, Integer::sum);
         }
       }
     }
@@ -341,7 +340,13 @@ public final class Load {
   private static void require(BitSet none, String problem) {
     if (!none.isEmpty()) {
       throw new NodeException(
-          "[" + none.cardinality() + "] " + problem + ", for instance [" + none.nextSetBit(0) + "]");
+          "["
+              + none.cardinality()
+              + "] "
+              + problem
+              + ", for instance ["
+              + none.nextSetBit(0)
+              + "]");
     }
   }
 

@@ -48,8 +48,7 @@ final class MixedClusterIT {
                 .withSetting("cluster.initial_master_nodes", "mixed-0")
                 .withSetting("transport.port", Integer.toString(port));
       }
-      nodes.add(
-          ElasticsearchNode.start(home, i == SLOW ? options.withoutVectorModule() : options));
+      nodes.add(ElasticsearchNode.start(home, i == SLOW ? options.withoutVectorModule() : options));
     }
   }
 
@@ -69,8 +68,7 @@ final class MixedClusterIT {
   @Test
   void everyNodeIndexesAndSearchesAndTheSlowOneSaysSo() {
     Http first = nodes.getFirst().http();
-    JsonNode cluster =
-        first.get("/_cluster/health?wait_for_nodes=3&timeout=30s").orThrow().json();
+    JsonNode cluster = first.get("/_cluster/health?wait_for_nodes=3&timeout=30s").orThrow().json();
     assertEquals(NODES, cluster.path("number_of_nodes").asInt(), cluster::toPrettyString);
     first
         .put(
@@ -88,8 +86,7 @@ final class MixedClusterIT {
         .orThrow();
     for (int i = 0; i < NODES; i++) {
       Map<String, ObjectNode> documents = new TreeMap<>();
-      documents.put(
-          "dough" + i, body("Yeast eats sugar and gives off gas: dough rises. " + i));
+      documents.put("dough" + i, body("Yeast eats sugar and gives off gas: dough rises. " + i));
       documents.put("rust" + i, body("Iron turns to rust where water and air meet it. " + i));
       assertIndexed(bulk(nodes.get(i).http(), "texts", "embed", documents));
     }
@@ -130,8 +127,7 @@ final class MixedClusterIT {
             .json()
             .at("/indicators/lanewise");
     assertEquals("yellow", health.path("status").asText());
-    assertEquals(
-        "[\"mixed-2\"]", health.at("/details/nodes_without_vector_api").toString());
+    assertEquals("[\"mixed-2\"]", health.at("/details/nodes_without_vector_api").toString());
     assertTrue(nodes.get(SLOW).log().contains("many times slower"));
   }
 }

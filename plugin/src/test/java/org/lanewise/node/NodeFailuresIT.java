@@ -76,11 +76,7 @@ final class NodeFailuresIT {
   }
 
   private static JsonNode health() {
-    return node.http()
-        .get("/_health_report/lanewise")
-        .orThrow()
-        .json()
-        .at("/indicators/lanewise");
+    return node.http().get("/_health_report/lanewise").orThrow().json().at("/indicators/lanewise");
   }
 
   @Test
@@ -138,8 +134,7 @@ final class NodeFailuresIT {
     long start = System.nanoTime();
     int searches = 0;
     while (!slow.isDone() || searches == 0) {
-      String question =
-          "{\"input\": \"question " + searches + "\", \"input_type\": \"search\"}";
+      String question = "{\"input\": \"question " + searches + "\", \"input_type\": \"search\"}";
       assertEquals(200, node.http().post("/_lanewise/embed", question).status());
       searches++;
     }
@@ -185,8 +180,7 @@ final class NodeFailuresIT {
               .post("/_lanewise/embed", input(hit.at("/_source/body").asText()))
               .orThrow()
               .json();
-      assertVector(
-          vector(again.at("/text_embedding/0/embedding")), hit.at("/fields/body_vector"));
+      assertVector(vector(again.at("/text_embedding/0/embedding")), hit.at("/fields/body_vector"));
     }
     load.run(Duration.ofSeconds(1));
     load.check();

@@ -21,6 +21,7 @@ import org.elasticsearch.tasks.Task;
 import org.elasticsearch.threadpool.ThreadPool;
 import org.elasticsearch.transport.AbstractTransportRequest;
 import org.elasticsearch.transport.TransportService;
+import org.elasticsearch.xcontent.ToXContent;
 import org.elasticsearch.xcontent.ToXContentFragment;
 import org.elasticsearch.xcontent.XContentBuilder;
 import org.lanewise.encoder.backend.Backends;
@@ -175,8 +176,7 @@ public final class StatsAction
       out.writeCollection(models);
     }
 
-    private void toXContent(XContentBuilder builder, ToXContentFragment.Params params)
-        throws IOException {
+    private void toXContent(XContentBuilder builder, ToXContent.Params params) throws IOException {
       builder.startObject(getNode().getId()).field("name", getNode().getName());
       builder.field("backend", backend).field("vector_api", vectorApi);
       stats.toXContent(builder, params);

@@ -9,7 +9,9 @@ import java.util.function.ToLongFunction;
 import org.elasticsearch.telemetry.metric.LongWithAttributes;
 import org.elasticsearch.telemetry.metric.MeterRegistry;
 
-/** The counters of the service as metrics of Elasticsearch's telemetry, which reads them when due. */
+/**
+ * The counters of the service as metrics of Elasticsearch's telemetry, which reads them when due.
+ */
 public final class ServiceMetrics {
   private final MeterRegistry registry;
   private final Supplier<ServiceStats> stats;
@@ -58,9 +60,7 @@ public final class ServiceMetrics {
         name,
         what,
         unit,
-        now ->
-            lanes(
-                sum(now, ModelStats::search, counter), sum(now, ModelStats::bulk, counter)));
+        now -> lanes(sum(now, ModelStats::search, counter), sum(now, ModelStats::bulk, counter)));
   }
 
   private void counter(

@@ -22,7 +22,9 @@ import org.lanewise.plugin.encode.ServiceStats;
 import org.lanewise.plugin.encode.WorkStats;
 import org.lanewise.plugin.models.ModelKind;
 
-/** {@code GET /_cat/lanewise} and {@code GET /_cat/lanewise/{node_id}}: a row per node and model. */
+/**
+ * {@code GET /_cat/lanewise} and {@code GET /_cat/lanewise/{node_id}}: a row per node and model.
+ */
 public final class RestCatLanewise extends AbstractCatAction {
   @Override
   public String getName() {

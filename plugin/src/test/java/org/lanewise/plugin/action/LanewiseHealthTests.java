@@ -108,8 +108,7 @@ public class LanewiseHealthTests extends ESTestCase {
         List.of("model_failed", "vector_api_missing"),
         result.impacts().stream().map(impact -> impact.id()).toList());
     HealthIndicatorResult brief =
-        new LanewiseHealth(null)
-            .judge(false, 10, List.of(node("a", "auto", true, BROKEN)), 0);
+        new LanewiseHealth(null).judge(false, 10, List.of(node("a", "auto", true, BROKEN)), 0);
     assertEquals(HealthStatus.YELLOW, brief.status());
     assertEquals("{}", details(brief));
   }
@@ -125,14 +124,7 @@ public class LanewiseHealthTests extends ESTestCase {
         IntStream.range(0, 20).mapToObj(i -> node("n" + i, "auto", false)).toList();
     HealthIndicatorResult result = new LanewiseHealth(null).judge(true, 3, nodes, 0);
     assertEquals(
-        3,
-        result
-            .diagnosisList()
-            .getFirst()
-            .affectedResources()
-            .getFirst()
-            .getNodes()
-            .size());
+        3, result.diagnosisList().getFirst().affectedResources().getFirst().getNodes().size());
   }
 
   public void testStatesTravel() throws IOException {

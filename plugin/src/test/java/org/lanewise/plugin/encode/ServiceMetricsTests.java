@@ -46,8 +46,7 @@ public class ServiceMetricsTests extends ESTestCase {
             assertLanes(
                 values,
                 measure(InstrumentType.LONG_ASYNC_COUNTER, "es.lanewise." + name + ".total")));
-    assertLanes(
-        List.of(5L, 7L), measure(InstrumentType.LONG_GAUGE, "es.lanewise.queue.current"));
+    assertLanes(List.of(5L, 7L), measure(InstrumentType.LONG_GAUGE, "es.lanewise.queue.current"));
     assertEquals(
         30L,
         measure(InstrumentType.LONG_ASYNC_COUNTER, "es.lanewise.query_cache.hits.total")

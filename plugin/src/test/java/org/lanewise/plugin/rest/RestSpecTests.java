@@ -11,8 +11,7 @@ import org.lanewise.plugin.LanewisePlugin;
 
 /** The specifications beside what the plugin registers. */
 public class RestSpecTests extends ESTestCase {
-  private static final Path API =
-      PathUtils.get("src", "test", "resources", "rest-api-spec", "api");
+  private static final Path API = PathUtils.get("src", "test", "resources", "rest-api-spec", "api");
 
   public void testEveryRouteIsSpecifiedAndNoOther() {
     Set<String> specified = new TreeSet<>();
@@ -23,9 +22,7 @@ public class RestSpecTests extends ESTestCase {
     }
     Set<String> registered = new TreeSet<>();
     for (RestHandler handler : new LanewisePlugin().getRestHandlers(null, null, null)) {
-      handler
-          .routes()
-          .forEach(route -> registered.add(route.getMethod() + " " + route.getPath()));
+      handler.routes().forEach(route -> registered.add(route.getMethod() + " " + route.getPath()));
     }
     assertEquals(registered, specified);
   }

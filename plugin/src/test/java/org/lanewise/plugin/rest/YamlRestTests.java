@@ -308,5 +308,4 @@ public class YamlRestTests extends RestTestCase {
       case null, default -> throw new AssertionError(found + " has no length");
     };
   }
-
 }
