@@ -117,7 +117,7 @@ public class YamlRestTests extends RestTestCase {
   protected Settings nodeSettings(int nodeOrdinal, Settings otherSettings) {
     return Settings.builder()
         .put(super.nodeSettings(nodeOrdinal, otherSettings))
-        .put("lanewise.threads", 1)
+        .put("lanewise.backend", "scalar")
         .build();
   }
 
@@ -185,6 +185,11 @@ public class YamlRestTests extends RestTestCase {
           case "gte" -> assertTrue(number(found) >= number(expected));
           case "lt" -> assertTrue(number(found) < number(expected));
           case "lte" -> assertTrue(number(found) <= number(expected));
+          case "close_to" -> {
+            Map<?, ?> near = (Map<?, ?>) expected;
+            assertEquals(
+                number(stashed(near.get("value"))), number(found), number(near.get("error")));
+          }
           case "set" -> stash.put((String) expected, found);
           default -> throw new AssertionError("unknown step [" + step + "]");
         }
