@@ -104,7 +104,7 @@ final class NodeFailuresIT {
       assertError(
           409,
           node.http().post("/_lanewise/tag/" + id, input("Ada")),
-          "Could not open model [" + id + "]: " + found.path("reason").asText().substring(0, 20));
+          found.path("reason").asText());
     }
     assertTrue(model("headless").path("reason").asText().contains("model.safetensors"));
     assertTrue(model("cut").path("reason").asText().contains("model.safetensors"));
@@ -126,6 +126,7 @@ final class NodeFailuresIT {
     for (int i = 0; huge.length() < HUGE; i++) {
       huge.append("antidisestablishmentarianism").append(i).append(i % 7 == 0 ? "-" : " ");
     }
+    node.http().put("/huge", "{\"settings\": {\"number_of_replicas\": 0}}").orThrow();
     Map<String, ObjectNode> documents = new TreeMap<>();
     documents.put("huge", body(huge.toString()));
     documents.put("small", body("a small text"));
