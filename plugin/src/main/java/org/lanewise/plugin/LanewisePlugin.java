@@ -1,5 +1,6 @@
 package org.lanewise.plugin;
 
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -7,16 +8,19 @@ import java.util.Optional;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.elasticsearch.cluster.node.DiscoveryNodes;
+import org.elasticsearch.cluster.service.ClusterService;
 import org.elasticsearch.common.io.stream.NamedWriteableRegistry;
 import org.elasticsearch.common.settings.Setting;
 import org.elasticsearch.common.settings.Settings;
 import org.elasticsearch.common.util.concurrent.EsExecutors;
 import org.elasticsearch.common.util.concurrent.EsExecutors.TaskTrackingConfig;
 import org.elasticsearch.features.NodeFeature;
+import org.elasticsearch.health.HealthIndicatorService;
 import org.elasticsearch.ingest.Processor;
 import org.elasticsearch.logging.LogManager;
 import org.elasticsearch.logging.Logger;
 import org.elasticsearch.plugins.ActionPlugin;
+import org.elasticsearch.plugins.HealthPlugin;
 import org.elasticsearch.plugins.IngestPlugin;
 import org.elasticsearch.plugins.Plugin;
 import org.elasticsearch.plugins.SearchPlugin;
@@ -31,11 +35,14 @@ import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.backend.Workers;
 import org.lanewise.plugin.action.AnswerAction;
 import org.lanewise.plugin.action.EmbedAction;
+import org.lanewise.plugin.action.LanewiseHealth;
 import org.lanewise.plugin.action.ModelsAction;
 import org.lanewise.plugin.action.RerankAction;
 import org.lanewise.plugin.action.StatsAction;
 import org.lanewise.plugin.action.TagAction;
 import org.lanewise.plugin.encode.EncodeService;
+import org.lanewise.plugin.encode.ServiceMetrics;
+import org.lanewise.plugin.encode.SlowLog;
 import org.lanewise.plugin.ingest.ClusterMappings;
 import org.lanewise.plugin.ingest.EmbedProcessor;
 import org.lanewise.plugin.ingest.MappedDimensions;
@@ -44,6 +51,7 @@ import org.lanewise.plugin.models.LibraryOpener;
 import org.lanewise.plugin.models.ModelOpener;
 import org.lanewise.plugin.models.ModelRegistry;
 import org.lanewise.plugin.rest.RestAnswer;
+import org.lanewise.plugin.rest.RestCatLanewise;
 import org.lanewise.plugin.rest.RestEmbed;
 import org.lanewise.plugin.rest.RestModels;
 import org.lanewise.plugin.rest.RestRerank;
@@ -61,7 +69,8 @@ import org.lanewise.plugin.search.RerankRetrieverBuilder;
 import org.lanewise.plugin.search.SparseQueryBuilder;
 
 /** What Elasticsearch loads: registers everything that the plugin adds and owns its service. */
-public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin, ActionPlugin {
+public class LanewisePlugin extends Plugin
+    implements IngestPlugin, SearchPlugin, ActionPlugin, HealthPlugin {
   private static final Logger logger = LogManager.getLogger(LanewisePlugin.class);
 
   private static final String NAME = "lanewise";
@@ -70,13 +79,16 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
   private volatile EncodeService service;
   private volatile MappedDimensions mappings;
   private volatile Backend exact;
+  private volatile LanewiseHealth health;
 
   /** Called by Elasticsearch. */
   public LanewisePlugin() {}
 
   @Override
   public List<Setting<?>> getSettings() {
-    return LanewiseSettings.all();
+    List<Setting<?>> settings = new ArrayList<>(LanewiseSettings.all());
+    settings.addAll(SlowLog.settings());
+    return settings;
   }
 
   @Override
@@ -107,7 +119,15 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
             opener(settings),
             services.threadPool().generic());
     mappings = new ClusterMappings(services.clusterService());
-    service = new EncodeService(registry, settings, services.threadPool());
+    ClusterService clusterService = services.clusterService();
+    SlowLog slowLog =
+        new SlowLog(
+            services.environment().settings(),
+            clusterService.getClusterSettings(),
+            services.threadPool().getThreadContext());
+    service = new EncodeService(registry, settings, services.threadPool(), slowLog);
+    ServiceMetrics.register(services.telemetryProvider().getMeterRegistry(), service::stats);
+    health = new LanewiseHealth(services.client());
     return List.of(registry, service);
   }
 
@@ -235,12 +255,19 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
       Predicate<NodeFeature> clusterSupportsFeature) {
     return List.of(
         new RestAnswer(),
+        new RestCatLanewise(),
         new RestEmbed(),
         new RestModels(),
         new RestRerank(),
         new RestSparse(),
         new RestStats(),
         new RestTag());
+  }
+
+  /** Called once the components are there. */
+  @Override
+  public Collection<HealthIndicatorService> getHealthIndicatorServices() {
+    return List.of(health);
   }
 
   /** Rejects what waits and closes the models. */

@@ -1,6 +1,7 @@
 package org.lanewise.node;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.lanewise.node.Requests.assertIndexed;
@@ -84,6 +85,11 @@ final class NodeStartIT {
       assertEquals("scalar", model.path("backend").asText());
       assertEquals("fp32", model.path("precision").asText());
       assertEquals(3, model.path("texts").asInt());
+      assertFalse(stats.path("vector_api").asBoolean(true));
+      JsonNode health =
+          http.get("/_health_report/lanewise").orThrow().json().at("/indicators/lanewise");
+      assertEquals("yellow", health.path("status").asText(), health::toPrettyString);
+      assertTrue(health.at("/diagnosis/0/action").asText().contains(FLAG));
     }
   }
 

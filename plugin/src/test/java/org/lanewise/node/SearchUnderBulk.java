@@ -3,22 +3,13 @@ package org.lanewise.node;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
-import java.util.stream.Stream;
 
 /**
  * Measures how much bulks slow searches down, on a real node with the bundled model: one client
@@ -42,19 +33,10 @@ public final class SearchUnderBulk {
 
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  /** The kernel counts processor time in these, whatever it ticks in. */
-  private static final Duration CLOCK_TICK = Duration.ofMillis(10);
-
   private final ElasticsearchNode node;
   private final Http http;
-  private final List<String> texts =
-      Stream.of("documents.jsonl", "knowledge.jsonl")
-          .flatMap(resource -> read(resource, "text"))
-          .toList();
-  private final List<String> questions =
-      Stream.of("questions.jsonl", "questions-knowledge.jsonl")
-          .flatMap(resource -> read(resource, "question"))
-          .toList();
+  private final List<String> texts = DemoTexts.texts();
+  private final List<String> questions = DemoTexts.questions();
   private final AtomicLong sent = new AtomicLong();
   private final AtomicLong indexed = new AtomicLong();
 
@@ -64,7 +46,7 @@ public final class SearchUnderBulk {
   }
 
   /** Runs it; arguments such as {@code lanewise.threads=1} are settings of the node. */
-  public static void main(String[] arguments) throws IOException {
+  public static void main(String[] arguments) {
     NodeOptions options = NodeOptions.defaults();
     for (String argument : arguments) {
       int equals = argument.indexOf('=');
@@ -75,23 +57,23 @@ public final class SearchUnderBulk {
     }
     try (NodeHome home = NodeHome.assemble("search-under-bulk");
         ElasticsearchNode node = ElasticsearchNode.start(home, options)) {
-      System.out.println("machine   " + machine());
+      System.out.println("machine   " + Machine.description());
       System.out.println("settings  " + options.settings());
       new SearchUnderBulk(node).run();
     }
   }
 
-  private void run() throws IOException {
+  private void run() {
     createIndex();
     measureLoaded(WARM_UP.dividedBy(2));
     measure(WARM_UP.dividedBy(2));
-    Duration others = othersProcessorTime();
+    Duration others = Machine.othersProcessorTime(node);
     Latencies idle = measure(IDLE);
-    System.out.println("idle      " + idle + othersSince(others, IDLE));
-    others = othersProcessorTime();
+    System.out.println("idle      " + idle + " searches" + othersSince(others, IDLE));
+    others = Machine.othersProcessorTime(node);
     long indexedBefore = indexed.get();
     Latencies loaded = measureLoaded(LOADED);
-    System.out.println("loaded    " + loaded + othersSince(others, LOADED));
+    System.out.println("loaded    " + loaded + " searches" + othersSince(others, LOADED));
     System.out.printf(
         Locale.ROOT,
         "ratio     p99 %.2f, while %.0f texts/s were indexed, %d in all%n",
@@ -211,70 +193,10 @@ public final class SearchUnderBulk {
     }
   }
 
-  private static Stream<String> read(String resource, String field) {
-    try (InputStream in = SearchUnderBulk.class.getResourceAsStream("/demo/" + resource)) {
-      List<String> values = new ArrayList<>();
-      for (String line : new String(in.readAllBytes(), StandardCharsets.UTF_8).lines().toList()) {
-        values.add(JSON.readTree(line).path(field).asText());
-      }
-      return values.stream();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  private static String machine() throws IOException {
-    String model =
-        Files.readAllLines(Path.of("/proc/cpuinfo")).stream()
-            .filter(line -> line.startsWith("model name"))
-            .map(line -> line.substring(line.indexOf(':') + 1).strip())
-            .findFirst()
-            .orElse(System.getProperty("os.arch"));
-    return Runtime.getRuntime().availableProcessors()
-        + " processors, "
-        + model
-        + ", Java "
-        + Runtime.version();
-  }
-
-  private String othersSince(Duration before, Duration time) throws IOException {
+  private String othersSince(Duration before, Duration time) {
     return String.format(
         Locale.ROOT,
         "; others used %.2f processors",
-        othersProcessorTime().minus(before).toMillis() / (double) time.toMillis());
-  }
-
-  /** Returns the processor time that neither we nor the node used: what spoils a measurement. */
-  private Duration othersProcessorTime() throws IOException {
-    String[] all = Files.readAllLines(Path.of("/proc/stat")).getFirst().split(" +", -1);
-    Duration busy = Duration.ZERO;
-    for (String ticks : List.of(all[1], all[2], all[3])) {
-      busy = busy.plus(CLOCK_TICK.multipliedBy(Long.parseLong(ticks)));
-    }
-    Duration own = ProcessHandle.current().info().totalCpuDuration().orElseThrow();
-    return busy.minus(own).minus(node.processorTime());
-  }
-
-  /** The times of the searches of one phase. */
-  private record Latencies(long[] nanos) {
-    Latencies {
-      Arrays.sort(nanos);
-    }
-
-    double percentile(int percent) {
-      int rank = (int) Math.ceil(percent / 100.0 * nanos.length);
-      return nanos[rank - 1] / (double) TimeUnit.MILLISECONDS.toNanos(1);
-    }
-
-    @Override
-    public String toString() {
-      return String.format(
-          Locale.ROOT,
-          "p50 %.1f ms, p95 %.1f ms, p99 %.1f ms of %d searches",
-          percentile(50),
-          percentile(95),
-          percentile(99),
-          nanos.length);
-    }
+        Machine.othersProcessorTime(node).minus(before).toMillis() / (double) time.toMillis());
   }
 }

@@ -14,12 +14,16 @@ import java.nio.file.Path;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import org.apache.http.util.EntityUtils;
+import org.apache.logging.log4j.Level;
 import org.apache.lucene.tests.util.LuceneTestCase;
 import org.elasticsearch.client.Request;
 import org.elasticsearch.common.xcontent.XContentHelper;
 import org.elasticsearch.common.xcontent.support.XContentMapValues;
 import org.elasticsearch.test.ESIntegTestCase;
+import org.elasticsearch.test.MockLog;
 import org.elasticsearch.xcontent.json.JsonXContent;
 import org.lanewise.plugin.models.ModelKind;
 
@@ -303,6 +307,113 @@ public class LanewiseRestTests extends RestTestCase {
         assertTrue(used.containsKey("encode_time") && used.containsKey("encode_time_in_millis"));
       }
     }
+  }
+
+  private static String text(String path) throws IOException {
+    return EntityUtils.toString(
+        getRestClient().performRequest(new Request("GET", path)).getEntity());
+  }
+
+  public void testStatsOfSomeNodes() throws Exception {
+    Map<?, ?> all = (Map<?, ?>) call("GET", "/_lanewise/stats", null).get("nodes");
+    for (Map.Entry<?, ?> node : all.entrySet()) {
+      Object name = ((Map<?, ?>) node.getValue()).get("name");
+      for (Object filter : List.of(node.getKey(), name)) {
+        Map<String, Object> one = call("GET", "/_lanewise/stats/" + filter, null);
+        assertEquals(Set.of(node.getKey()), ((Map<?, ?>) one.get("nodes")).keySet());
+        assertEquals(Map.of("total", 1, "successful", 1, "failed", 0), one.get("_nodes"));
+      }
+    }
+    assertEquals(
+        all.keySet(),
+        ((Map<?, ?>) call("GET", "/_lanewise/stats/data:true", null).get("nodes")).keySet());
+    assertEquals(Map.of(), call("GET", "/_lanewise/stats/nobody", null).get("nodes"));
+  }
+
+  public void testStatsTellTheStateOfModels() throws Exception {
+    String path = "/_lanewise/models/";
+    // Requests go to the nodes in turn: each of them opens both.
+    for (String id : List.of(MODEL, "broken")) {
+      call("GET", path + id, null);
+      call("GET", path + id, null);
+    }
+    Map<?, ?> nodes = (Map<?, ?>) call("GET", "/_lanewise/stats", null).get("nodes");
+    assertEquals(2, nodes.size());
+    for (Object node : nodes.values()) {
+      assertEquals("auto", ((Map<?, ?>) node).get("backend"));
+      assertEquals(true, ((Map<?, ?>) node).get("vector_api"));
+      Map<?, ?> states = (Map<?, ?>) ((Map<?, ?>) node).get("model_states");
+      assertEquals(Set.of("broken", MODEL, "length", "ner"), states.keySet());
+      assertEquals(Map.of("kind", "encoder", "state", "open"), states.get(MODEL));
+      Map<?, ?> broken = (Map<?, ?>) states.get("broken");
+      assertEquals("failed", broken.get("state"));
+      assertThat((String) broken.get("reason"), containsString("is missing"));
+    }
+
+    Map<String, Object> health = call("GET", "/_health_report/lanewise", null);
+    assertEquals("yellow", at(health, "indicators.lanewise.status"));
+    assertEquals(2, at(health, "indicators.lanewise.details.nodes"));
+    assertEquals("[2] nodes could not open a model.", at(health, "indicators.lanewise.symptom"));
+    assertThat(
+        at(health, "indicators.lanewise.details.failed_models").toString(),
+        containsString("is missing"));
+
+    assertThat(text("/_cat"), containsString("/_cat/lanewise\n"));
+    assertThat(text("/_cat/lanewise?help"), containsString("cache_hit_ratio"));
+    String rows = text("/_cat/lanewise?h=node,id,kind,state&s=id,node");
+    String[] names =
+        nodes.values().stream()
+            .map(node -> (String) ((Map<?, ?>) node).get("name"))
+            .sorted()
+            .toArray(String[]::new);
+    assertEquals(8, rows.lines().count());
+    assertEquals(
+        names[0] + " broken encoder failed", rows.lines().findFirst().get().replaceAll(" +", " "));
+    assertThat(
+        rows.replaceAll(" +", " "), containsString(names[1] + " " + MODEL + " encoder open"));
+    assertThat(
+        text("/_cat/lanewise?v").lines().findFirst().get().replaceAll(" +", " "),
+        equalTo(
+            "node id kind state backend precision texts tokens truncated failures rejected queue"
+                + " cache_hit_ratio time"));
+    assertEquals(4, text("/_cat/lanewise/" + nodes.keySet().iterator().next()).lines().count());
+    assertError(400, "unrecognized parameter: [x]", "GET", "/_cat/lanewise?x=1", null);
+  }
+
+  public void testCatCounts() throws Exception {
+    call("POST", "/_lanewise/embed", "{\"input\":[\"red fox\",\"1 2 3 4 5 6 7\"]}");
+    long texts = sum("models." + MODEL + ".texts");
+    long counted = 0;
+    for (String row : text("/_cat/lanewise?h=id,texts,backend,kernels,time").lines().toList()) {
+      String[] cells = row.trim().split(" +", -1);
+      if (cells[0].equals(MODEL)) {
+        counted += Long.parseLong(cells[1]);
+      }
+    }
+    assertEquals(texts, counted);
+  }
+
+  public void testSlowLog() throws Exception {
+    call(
+        "PUT",
+        "/_cluster/settings",
+        "{\"persistent\":{\"lanewise.slowlog.threshold.bulk.info\":\"0ms\"}}");
+    MockLog.assertThatLogger(
+        () -> {
+          try {
+            call("POST", "/_lanewise/embed", "{\"input\":\"red fox\"}");
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+        },
+        "lanewise.slowlog",
+        new MockLog.SeenEventExpectation(
+            "length", "lanewise.slowlog", Level.INFO, "*texts[1], characters[7]*"),
+        new MockLog.UnseenEventExpectation("text", "lanewise.slowlog", Level.INFO, "*fox*"));
+    call(
+        "PUT",
+        "/_cluster/settings",
+        "{\"persistent\":{\"lanewise.slowlog.threshold.bulk.info\":null}}");
   }
 
   public void testSimulate() throws Exception {

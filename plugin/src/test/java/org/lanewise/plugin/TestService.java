@@ -7,6 +7,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.elasticsearch.action.support.PlainActionFuture;
+import org.elasticsearch.common.settings.ClusterSettings;
 import org.elasticsearch.common.settings.Settings;
 import org.elasticsearch.threadpool.ExecutorBuilder;
 import org.elasticsearch.threadpool.TestThreadPool;
@@ -17,6 +18,7 @@ import org.lanewise.plugin.encode.EncodeRequest.Side;
 import org.lanewise.plugin.encode.EncodeRequest.Truncate;
 import org.lanewise.plugin.encode.EncodeService;
 import org.lanewise.plugin.encode.ModelStats;
+import org.lanewise.plugin.encode.SlowLog;
 import org.lanewise.plugin.encode.TagSelection;
 import org.lanewise.plugin.models.Encoded;
 import org.lanewise.plugin.models.ModelRegistry;
@@ -39,7 +41,11 @@ public final class TestService implements Closeable {
         new EncodeService(
             new ModelRegistry(models, models.resolve("bundled"), opener, threadPool.generic()),
             lanewise,
-            threadPool);
+            threadPool,
+            new SlowLog(
+                settings,
+                new ClusterSettings(settings, Set.copyOf(SlowLog.settings())),
+                threadPool.getThreadContext()));
   }
 
   public static EncodeRequest request(String model, Side side, List<String> texts) {

@@ -16,6 +16,7 @@ import org.lanewise.encoder.EncodedText;
 import org.lanewise.encoder.EncoderOutputs.Reading;
 import org.lanewise.plugin.LanewiseSettings;
 import org.lanewise.plugin.encode.EncodeRequest.Chunking;
+import org.lanewise.plugin.encode.SlowLog.Work;
 import org.lanewise.plugin.models.Answerer;
 import org.lanewise.plugin.models.Encoded;
 import org.lanewise.plugin.models.Encoder;
@@ -39,6 +40,7 @@ public final class EncodeService implements Closeable {
 
   private final ModelRegistry registry;
   private final LanewiseSettings settings;
+  private final SlowLog slowLog;
   private final Lane bulk;
   private final Lane search;
   private final ThreadContext threadContext;
@@ -49,7 +51,9 @@ public final class EncodeService implements Closeable {
   private final WorkQueues<Answerer, AnswerFinder.Reading, Optional<Answer>> answering;
 
   /** Creates a service that owns the registry and closes it with itself. */
-  public EncodeService(ModelRegistry registry, LanewiseSettings settings, ThreadPool threadPool) {
+  public EncodeService(
+      ModelRegistry registry, LanewiseSettings settings, ThreadPool threadPool, SlowLog slowLog) {
+    this.slowLog = slowLog;
     this.registry = registry;
     this.settings = settings;
     threadContext = threadPool.getThreadContext();
@@ -86,12 +90,19 @@ public final class EncodeService implements Closeable {
    * is no encoder, or one that has not got what is wanted.
    */
   public void embed(EncodeRequest request, ActionListener<List<Encoded>> listener) {
+    ActionListener<List<Encoded>> timed =
+        slowLog.timed(
+            request.isQuery() ? Work.SEARCH : Work.BULK,
+            request.modelId(),
+            request.texts(),
+            text -> text.text().length(),
+            listener);
     if (!request.isQuery()) {
-      compute(request, bulk, listener);
+      compute(request, bulk, timed);
       return;
     }
     ActionListener<List<Encoded>> answer =
-        ContextPreservingActionListener.wrapPreservingContext(listener, threadContext);
+        ContextPreservingActionListener.wrapPreservingContext(timed, threadContext);
     registry.open(
         request.modelId(),
         answer.delegateFailureAndWrap(
@@ -164,7 +175,9 @@ public final class EncodeService implements Closeable {
           selection.check(modelId, tagger);
           return text -> List.of(tagger.read(text));
         },
-        listener.map(answers -> answers.stream().map(selection::of).toList()));
+        slowLog
+            .timed(Work.BULK, modelId, texts, String::length, listener)
+            .map(answers -> answers.stream().map(selection::of).toList()));
   }
 
   /**
@@ -186,7 +199,7 @@ public final class EncodeService implements Closeable {
         search,
         reranker -> text -> List.of(reranker.read(query, text)),
         abandoned,
-        listener);
+        slowLog.timed(Work.SEARCH, modelId, texts, String::length, listener));
   }
 
   /**
@@ -209,7 +222,7 @@ public final class EncodeService implements Closeable {
         search,
         answerer -> text -> List.of(answerer.read(question, text, mostTokens)),
         abandoned,
-        listener);
+        slowLog.timed(Work.SEARCH, modelId, texts, String::length, listener));
   }
 
   /** Returns what was done so far. */

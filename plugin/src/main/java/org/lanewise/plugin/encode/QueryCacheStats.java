@@ -25,6 +25,11 @@ public record QueryCacheStats(long hits, long misses, long evictions, long entri
     this(in.readVLong(), in.readVLong(), in.readVLong(), in.readVLong(), in.readVLong());
   }
 
+  /** Returns the share of questions that were answered from it, from 0 to 1. */
+  public double hitRatio() {
+    return hits == 0 ? 0.0 : (double) hits / (hits + misses);
+  }
+
   @Override
   public void writeTo(StreamOutput out) throws IOException {
     out.writeVLong(hits);
@@ -39,7 +44,7 @@ public record QueryCacheStats(long hits, long misses, long evictions, long entri
     return builder
         .field("hits", hits)
         .field("misses", misses)
-        .field("hit_ratio", hits == 0 ? 0.0 : (double) hits / (hits + misses))
+        .field("hit_ratio", hitRatio())
         .field("evictions", evictions)
         .field("entries", entries)
         .humanReadableField("memory_size_in_bytes", "memory_size", ByteSizeValue.ofBytes(bytes));

@@ -22,7 +22,8 @@ public record WorkStats(
     long texts, long tokens, long truncated, long batches, long failures, long millis)
     implements Writeable, ToXContentFragment {
 
-  static final WorkStats NOTHING = new WorkStats(0, 0, 0, 0, 0, 0);
+  /** No work. */
+  public static final WorkStats NOTHING = new WorkStats(0, 0, 0, 0, 0, 0);
 
   /** Reads what {@link #writeTo} wrote. */
   public WorkStats(StreamInput in) throws IOException {

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.lanewise.encoder.Chunk;
 import org.lanewise.encoder.ChunkOptions;
@@ -16,6 +17,7 @@ import org.lanewise.encoder.EncoderOutputs.Answer;
 import org.lanewise.encoder.EncoderOutputs.Output;
 import org.lanewise.encoder.EncoderOutputs.Reading;
 import org.lanewise.encoder.ModelDirectory;
+import org.lanewise.encoder.ModelException;
 import org.lanewise.encoder.Prompts;
 import org.lanewise.encoder.TextEmbedder;
 import org.lanewise.encoder.TokenEmbedder.Role;
@@ -64,13 +66,25 @@ final class LibraryEncoder implements Encoder {
 
   @Override
   public Reading read(String text, String prompt, Role role, Set<Output> wanted) {
-    return outputs.read(text, prompt, role, wanted);
+    return having(wanted, () -> outputs.read(text, prompt, role, wanted));
   }
 
   @Override
   public List<Reading> readChunks(
       String text, String prompt, Set<Output> wanted, ChunkOptions options, boolean late) {
-    return outputs.readChunks(text, prompt, wanted, options, late);
+    return having(wanted, () -> outputs.readChunks(text, prompt, wanted, options, late));
+  }
+
+  /** What the model has not got is the fault of whoever asks for it, not the model's. */
+  private <R> R having(Set<Output> wanted, Supplier<R> read) {
+    try {
+      return read.get();
+    } catch (ModelException e) {
+      if (outputs.available().containsAll(wanted)) {
+        throw e;
+      }
+      throw new IllegalArgumentException(e.getMessage(), e);
+    }
   }
 
   @Override

@@ -281,7 +281,8 @@ public final class ModelRegistry implements Closeable {
   private Optional<ModelKind> kind(ModelInfo.Source source, String id) {
     try {
       return Optional.of(opener.outline(directory(source, id)).kind());
-    } catch (ModelException e) {
+    } catch (RuntimeException e) {
+      logger.debug("could not read what model [" + id + "] is", e);
       return Optional.empty();
     }
   }
