@@ -55,7 +55,7 @@ public final class TextEmbedder implements AutoCloseable {
   private final Workers workers;
   private final Backend shared;
   private final Backend alone;
-  private final Arena arena = Arena.ofShared();
+  private final ModelMemory memory;
   private final TransformerEncoder encoder;
   private final Optional<SentenceHead> head;
   private final int dimensions;
@@ -69,14 +69,29 @@ public final class TextEmbedder implements AutoCloseable {
     Backend named = Backends.create(options.backend(), options.precision(), new Workers(1));
     alone = named;
     workers = new Workers(options.threads());
-    shared = Backends.create(named.name(), Optional.of(named.precision()), workers);
-    encoder = new TransformerEncoder(alone, arena, directory.weights(), directory.config());
-    List<SentenceModule> modules = modules(directory.sentenceModules(), options);
-    head =
-        modules.isEmpty()
-            ? Optional.empty()
-            : Optional.of(new SentenceHead(alone, arena, modules, directory.config().hiddenSize()));
-    dimensions = head.map(h -> dimensions(h.dimensions(), directory, options)).orElse(0);
+    memory = new ModelMemory(options.memory());
+    boolean ready = false;
+    try {
+      shared = Backends.create(named.name(), Optional.of(named.precision()), workers);
+      encoder =
+          memory.allocate(
+              arena ->
+                  new TransformerEncoder(named, arena, directory.weights(), directory.config()));
+      List<SentenceModule> modules = modules(directory.sentenceModules(), options);
+      int width = directory.config().hiddenSize();
+      head =
+          modules.isEmpty()
+              ? Optional.empty()
+              : Optional.of(
+                  memory.allocate(arena -> new SentenceHead(named, arena, modules, width)));
+      dimensions = head.map(h -> dimensions(h.dimensions(), directory, options)).orElse(0);
+      ready = true;
+    } finally {
+      if (!ready) {
+        workers.close();
+        memory.close();
+      }
+    }
   }
 
   /**
@@ -408,7 +423,7 @@ public final class TextEmbedder implements AutoCloseable {
     reading.lock();
     try {
       requireOpen();
-      return head.apply(alone, arena);
+      return memory.allocate(arena -> head.apply(alone, arena));
     } catch (IllegalArgumentException e) {
       throw new ModelException(directory.path(), List.of(String.valueOf(e.getMessage())));
     } finally {
@@ -539,7 +554,16 @@ public final class TextEmbedder implements AutoCloseable {
     while (capacity < tokens) {
       capacity *= 2;
     }
-    return Activations.allocate(alone, arena, directory.config(), capacity);
+    int tokensAtOnce = capacity;
+    try {
+      return memory.allocate(
+          arena -> Activations.allocate(alone, arena, directory.config(), tokensAtOnce));
+    } catch (RuntimeException e) {
+      if (state != null) {
+        idle.addFirst(state);
+      }
+      throw e;
+    }
   }
 
   /**
@@ -641,7 +665,7 @@ public final class TextEmbedder implements AutoCloseable {
       closed = true;
       workers.close();
       idle.clear();
-      arena.close();
+      memory.close();
       directory.close();
     } finally {
       writing.unlock();

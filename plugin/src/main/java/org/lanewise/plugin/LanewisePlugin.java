@@ -6,17 +6,21 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
+import org.elasticsearch.action.support.MappedActionFilter;
 import org.elasticsearch.cluster.node.DiscoveryNodes;
+import org.elasticsearch.common.breaker.CircuitBreaker;
 import org.elasticsearch.common.io.stream.NamedWriteableRegistry;
 import org.elasticsearch.common.settings.Setting;
 import org.elasticsearch.common.settings.Settings;
 import org.elasticsearch.common.util.concurrent.EsExecutors;
 import org.elasticsearch.common.util.concurrent.EsExecutors.TaskTrackingConfig;
 import org.elasticsearch.features.NodeFeature;
+import org.elasticsearch.indices.breaker.BreakerSettings;
 import org.elasticsearch.ingest.Processor;
 import org.elasticsearch.logging.LogManager;
 import org.elasticsearch.logging.Logger;
 import org.elasticsearch.plugins.ActionPlugin;
+import org.elasticsearch.plugins.CircuitBreakerPlugin;
 import org.elasticsearch.plugins.IngestPlugin;
 import org.elasticsearch.plugins.Plugin;
 import org.elasticsearch.plugins.SearchPlugin;
@@ -25,6 +29,7 @@ import org.elasticsearch.search.fetch.subphase.highlight.Highlighter;
 import org.elasticsearch.search.rank.RankDoc;
 import org.elasticsearch.threadpool.ExecutorBuilder;
 import org.elasticsearch.threadpool.FixedExecutorBuilder;
+import org.lanewise.encoder.MemoryBudget;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Backends;
 import org.lanewise.encoder.backend.Precision;
@@ -58,10 +63,12 @@ import org.lanewise.plugin.search.MaxSimRescorerBuilder;
 import org.lanewise.plugin.search.RerankRankDoc;
 import org.lanewise.plugin.search.RerankRescorerBuilder;
 import org.lanewise.plugin.search.RerankRetrieverBuilder;
+import org.lanewise.plugin.search.SearchTasks;
 import org.lanewise.plugin.search.SparseQueryBuilder;
 
 /** What Elasticsearch loads: registers everything that the plugin adds and owns its service. */
-public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin, ActionPlugin {
+public class LanewisePlugin extends Plugin
+    implements IngestPlugin, SearchPlugin, ActionPlugin, CircuitBreakerPlugin {
   private static final Logger logger = LogManager.getLogger(LanewisePlugin.class);
 
   private static final String NAME = "lanewise";
@@ -70,6 +77,8 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
   private volatile EncodeService service;
   private volatile MappedDimensions mappings;
   private volatile Backend exact;
+  private volatile SearchTasks searchTasks;
+  private volatile MemoryBudget memory = MemoryBudget.UNLIMITED;
 
   /** Called by Elasticsearch. */
   public LanewisePlugin() {}
@@ -77,6 +86,17 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
   @Override
   public List<Setting<?>> getSettings() {
     return LanewiseSettings.all();
+  }
+
+  @Override
+  public BreakerSettings getCircuitBreaker(Settings settings) {
+    return MemoryBreaker.settings(settings);
+  }
+
+  /** Called before {@link #createComponents}. */
+  @Override
+  public void setCircuitBreaker(CircuitBreaker breaker) {
+    memory = new MemoryBreaker(breaker);
   }
 
   @Override
@@ -104,16 +124,24 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
         new ModelRegistry(
             services.environment().configDir().resolve(NAME).resolve("models"),
             services.environment().pluginsDir().resolve(NAME).resolve("models"),
-            opener(settings),
+            opener(settings, memory),
             services.threadPool().generic());
     mappings = new ClusterMappings(services.clusterService());
     service = new EncodeService(registry, settings, services.threadPool());
+    searchTasks =
+        new SearchTasks(
+            services.threadPool().getThreadContext(),
+            () -> services.clusterService().localNode().getId());
     return List.of(registry, service);
   }
 
-  /** Returns what opens model directories: the library, unless a test brings its own. */
-  protected ModelOpener opener(LanewiseSettings settings) {
-    return new LibraryOpener(settings);
+  /**
+   * Returns what opens model directories: the library, unless a test brings its own.
+   *
+   * @param memory what the models' memory is taken from
+   */
+  protected ModelOpener opener(LanewiseSettings settings, MemoryBudget memory) {
+    return new LibraryOpener(settings, memory);
   }
 
   /** Warns, or stops the node where the vector backend was asked for by name. */
@@ -226,6 +254,11 @@ public class LanewisePlugin extends Plugin implements IngestPlugin, SearchPlugin
         new ActionHandler(RerankAction.TYPE, RerankAction.class),
         new ActionHandler(StatsAction.TYPE, StatsAction.class),
         new ActionHandler(TagAction.TYPE, TagAction.class));
+  }
+
+  @Override
+  public Collection<MappedActionFilter> getMappedActionFilters() {
+    return List.of(searchTasks);
   }
 
   @Override

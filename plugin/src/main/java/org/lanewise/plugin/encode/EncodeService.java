@@ -82,12 +82,25 @@ public final class EncodeService implements Closeable {
   /**
    * Hands over what was made of each text, in order. Never blocks; the listener is called exactly
    * once, in the caller's thread context, with the answers or with the first error of any text: 404
-   * for an unknown model, 429 where the queue is full, 400 for a text that is refused, a model that
-   * is no encoder, or one that has not got what is wanted.
+   * for an unknown model, 429 where the queue is full or memory runs out, 400 for a text that is
+   * refused, a model that is no encoder, or one that has not got what is wanted.
    */
   public void embed(EncodeRequest request, ActionListener<List<Encoded>> listener) {
+    embed(request, () -> false, listener);
+  }
+
+  /**
+   * Like {@link #embed(EncodeRequest, ActionListener)}.
+   *
+   * @param abandoned whether nobody waits any more; texts that are not computed then never are
+   */
+  public void embed(
+      EncodeRequest request, BooleanSupplier abandoned, ActionListener<List<Encoded>> listener) {
+    if (refused(request.texts().stream().map(EncodeRequest.Text::text).toList(), listener)) {
+      return;
+    }
     if (!request.isQuery()) {
-      compute(request, bulk, listener);
+      compute(request, bulk, abandoned, listener);
       return;
     }
     ActionListener<List<Encoded>> answer =
@@ -97,7 +110,7 @@ public final class EncodeService implements Closeable {
         answer.delegateFailureAndWrap(
             (asker, open) -> {
               if (!(open.model() instanceof Encoder encoder)) {
-                compute(request, search, asker);
+                compute(request, search, abandoned, asker);
                 return;
               }
               Optional<Encoded> known = queries.get(encoder, request);
@@ -108,6 +121,7 @@ public final class EncodeService implements Closeable {
               compute(
                   request,
                   search,
+                  abandoned,
                   asker.map(
                       made -> {
                         queries.put(encoder, request, made);
@@ -116,7 +130,42 @@ public final class EncodeService implements Closeable {
             }));
   }
 
-  private void compute(EncodeRequest request, Lane lane, ActionListener<List<Encoded>> listener) {
+  /** Throws an {@code IllegalArgumentException} where these are too many for one request. */
+  public void checkCount(int texts) {
+    if (texts > settings.maxTexts()) {
+      throw new IllegalArgumentException(
+          "[input] has ["
+              + texts
+              + "] texts but one request takes ["
+              + settings.maxTexts()
+              + "]; send fewer, or raise [lanewise.max_texts]");
+    }
+  }
+
+  /** Answers with a 400 where a text is longer than any model shall read. */
+  private boolean refused(List<String> texts, ActionListener<?> listener) {
+    for (int i = 0; i < texts.size(); i++) {
+      if (texts.get(i).length() > settings.maxTextLength()) {
+        listener.onFailure(
+            new IllegalArgumentException(
+                "text ["
+                    + i
+                    + "] has ["
+                    + texts.get(i).length()
+                    + "] characters but [lanewise.max_text_length] is ["
+                    + settings.maxTextLength()
+                    + "]; shorten it, or raise the setting"));
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private void compute(
+      EncodeRequest request,
+      Lane lane,
+      BooleanSupplier abandoned,
+      ActionListener<List<Encoded>> listener) {
     embedding.submit(
         request.modelId(),
         request.texts(),
@@ -125,6 +174,7 @@ public final class EncodeService implements Closeable {
           String prompt = request.prompt(encoder.prompts());
           return text -> read(encoder, text, prompt, request);
         },
+        abandoned,
         listener);
   }
 
@@ -156,6 +206,23 @@ public final class EncodeService implements Closeable {
       List<String> texts,
       TagSelection selection,
       ActionListener<List<Tags>> listener) {
+    tag(modelId, texts, selection, () -> false, listener);
+  }
+
+  /**
+   * Like {@link #tag(String, List, TagSelection, ActionListener)}.
+   *
+   * @param abandoned whether nobody waits any more
+   */
+  public void tag(
+      String modelId,
+      List<String> texts,
+      TagSelection selection,
+      BooleanSupplier abandoned,
+      ActionListener<List<Tags>> listener) {
+    if (refused(texts, listener)) {
+      return;
+    }
     tagging.submit(
         modelId,
         texts,
@@ -164,6 +231,7 @@ public final class EncodeService implements Closeable {
           selection.check(modelId, tagger);
           return text -> List.of(tagger.read(text));
         },
+        abandoned,
         listener.map(answers -> answers.stream().map(selection::of).toList()));
   }
 
@@ -180,6 +248,9 @@ public final class EncodeService implements Closeable {
       List<String> texts,
       BooleanSupplier abandoned,
       ActionListener<List<Relevance>> listener) {
+    if (refused(List.of(query), listener) || refused(texts, listener)) {
+      return;
+    }
     reranking.submit(
         modelId,
         texts,
@@ -203,6 +274,9 @@ public final class EncodeService implements Closeable {
       List<String> texts,
       BooleanSupplier abandoned,
       ActionListener<List<Optional<Answer>>> listener) {
+    if (refused(List.of(question), listener) || refused(texts, listener)) {
+      return;
+    }
     answering.submit(
         modelId,
         texts,
