@@ -3,6 +3,9 @@ package org.lanewise.plugin;
 import static org.hamcrest.Matchers.containsString;
 import static org.hamcrest.Matchers.greaterThan;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collection;
 import java.util.List;
@@ -47,9 +50,14 @@ public class MemoryBreakerTests extends ESSingleNodeTestCase {
   protected Settings nodeSettings() {
     if (home == null) {
       home = PathUtils.get(createTempDir().toString());
-      HeadModels.copy(
-          PathUtils.get("..", "models", MODEL),
-          home.resolve("config").resolve("lanewise").resolve("models").resolve(MODEL));
+      Path models = home.resolve("config").resolve("lanewise").resolve("models");
+      try {
+        Files.createDirectories(models);
+        Files.createSymbolicLink(
+            models.resolve(MODEL), PathUtils.get("..", "models", MODEL).toAbsolutePath());
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
     }
     return Settings.builder()
         .put(Environment.PATH_HOME_SETTING.getKey(), home)
