@@ -1,8 +1,10 @@
 package org.lanewise.encoder;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.json.JsonWriteFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -23,7 +25,10 @@ import java.util.Random;
  * otherwise in order, so that the change gets past the parser.
  */
 final class Damage {
-  private static final ObjectMapper MAPPER = new ObjectMapper();
+  /** Escapes what cannot be written as UTF-8, such as half a pair of surrogates. */
+  private static final ObjectMapper MAPPER =
+      JsonMapper.builder().enable(JsonWriteFeature.ESCAPE_NON_ASCII).build();
+
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
   private static final int MOST_BYTES = 1 << 20;
 
@@ -88,7 +93,7 @@ final class Damage {
 
   private byte[] tensors(int kind, byte[] file) {
     ByteBuffer bytes = ByteBuffer.wrap(file.clone()).order(ByteOrder.LITTLE_ENDIAN);
-    int data = (int) Math.clamp(bytes.getLong(0) + Long.BYTES, Long.BYTES, file.length);
+    int data = Math.clamp(bytes.getLong(0) + Long.BYTES, Long.BYTES, file.length);
     if (kind < 5) {
       byte[] header = json(Arrays.copyOfRange(file, Long.BYTES, data));
       return ByteBuffer.allocate(Long.BYTES + header.length + file.length - data)
@@ -153,10 +158,8 @@ final class Damage {
     JsonNode root;
     try {
       root = MAPPER.readTree(file);
-    } catch (JsonProcessingException e) {
-      return bytes(file);
     } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      return bytes(file);
     }
     if (root == null || !root.isContainerNode() || root.isEmpty()) {
       return bytes(file);

@@ -13,7 +13,6 @@ import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
@@ -270,14 +269,9 @@ final class HostileFilesTest {
               () -> AnswerFinder.over(embedder).answer("Who lived?", TEXTS.getLast(), 5));
       useAll(uses);
     }
-    Optional.of(directory)
-        .filter(path -> ModelDirectory.trainedHead(path).isPresent())
-        .ifPresent(
-            path ->
-                useAll(
-                    List.of(
-                        () -> useTagger(path),
-                        () -> useClassifier(path))));
+    if (ModelDirectory.trainedHead(directory).isPresent()) {
+      useAll(List.of(() -> useTagger(directory), () -> useClassifier(directory)));
+    }
   }
 
   /** A model need not be good for everything; what it is not good for it says. */
