@@ -212,8 +212,9 @@ public class LimitsRestTests extends RestTestCase {
                 + "{\"lanewise\":{\"model_text\":\"blocked\"}}}}",
             "{\"query\":{\"match_all\":{}},\"rescore\":{\"window_size\":1,\"lanewise_maxsim\":"
                 + "{\"field\":\"f\",\"query\":\"blocked\"}}}")) {
-      Cancellable sent = send("/_search", body, new CompletableFuture<>());
-      assertBusy(() -> assertEquals(1, TestEncoder.BLOCKED.get()));
+      CompletableFuture<Response> answer = new CompletableFuture<>();
+      Cancellable sent = send("/_search", body, answer);
+      assertBusy(() -> assertEquals(body + answer, 1, TestEncoder.BLOCKED.get()));
       assertThat(tasks(), containsString("parent_task_id"));
       sent.cancel();
       assertBusy(() -> assertThat(tasks(), not(containsString("lanewise"))));

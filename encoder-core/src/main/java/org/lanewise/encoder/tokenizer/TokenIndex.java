@@ -5,7 +5,7 @@ import java.util.Map;
 /** Finds the longest key at a place in a char array without making strings. */
 final class TokenIndex {
   /** Slots that one key may try: tables are at most half full, where honest keys try some tens. */
-  static final int MOST_PROBES = 4096;
+  static final int MOST_PROBES = 1024;
 
   static final String COLLIDES =
       "has the same hash as too many others, expected a vocabulary that was not made for that";
