@@ -124,17 +124,38 @@ public record EmbedderOptions(
 
   public EmbedderOptions withPooling(PoolingMode pooling) {
     return new EmbedderOptions(
-        backend, precision, threads, batchTokens, Optional.of(pooling), dimensions, normalize, memory);
+        backend,
+        precision,
+        threads,
+        batchTokens,
+        Optional.of(pooling),
+        dimensions,
+        normalize,
+        memory);
   }
 
   public EmbedderOptions withDimensions(int dimensions) {
     return new EmbedderOptions(
-        backend, precision, threads, batchTokens, pooling, OptionalInt.of(dimensions), normalize, memory);
+        backend,
+        precision,
+        threads,
+        batchTokens,
+        pooling,
+        OptionalInt.of(dimensions),
+        normalize,
+        memory);
   }
 
   public EmbedderOptions withNormalize(boolean normalize) {
     return new EmbedderOptions(
-        backend, precision, threads, batchTokens, pooling, dimensions, Optional.of(normalize), memory);
+        backend,
+        precision,
+        threads,
+        batchTokens,
+        pooling,
+        dimensions,
+        Optional.of(normalize),
+        memory);
   }
 
   public EmbedderOptions withMemory(MemoryBudget memory) {

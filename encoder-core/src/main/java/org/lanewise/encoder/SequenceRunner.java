@@ -88,8 +88,7 @@ final class SequenceRunner implements AutoCloseable {
     memory = new ModelMemory(options.memory());
     model =
         memory.allocate(
-            weights ->
-                new SequenceModel(named, weights, directory.weights(), directory.config()));
+            weights -> new SequenceModel(named, weights, directory.weights(), directory.config()));
     inputs =
         new SequenceInputs(
             directory.config(),

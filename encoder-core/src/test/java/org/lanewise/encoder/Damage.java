@@ -37,9 +37,26 @@ final class Damage {
 
   private static final List<Long> NUMBERS =
       List.of(
-          0L, 1L, -1L, 2L, 3L, 7L, 64L, 255L, 1000L, 65_536L, 262_144L, 1_048_576L, 16_777_216L,
-          1L << 30, (long) Integer.MAX_VALUE, (long) Integer.MIN_VALUE, 1L << 31, 1L << 32,
-          Long.MAX_VALUE, Long.MIN_VALUE);
+          0L,
+          1L,
+          -1L,
+          2L,
+          3L,
+          7L,
+          64L,
+          255L,
+          1000L,
+          65_536L,
+          262_144L,
+          1_048_576L,
+          16_777_216L,
+          1L << 30,
+          (long) Integer.MAX_VALUE,
+          (long) Integer.MIN_VALUE,
+          1L << 31,
+          1L << 32,
+          Long.MAX_VALUE,
+          Long.MIN_VALUE);
 
   private static final List<Double> FRACTIONS =
       List.of(0.5, -0.0, 1e-300, 1e-38, 1e38, 1e300, -1e308, 0.1, 2.5);
@@ -126,7 +143,8 @@ final class Damage {
     return switch (random.nextInt(5)) {
       case 0 -> Arrays.copyOf(file, from);
       case 1 -> repeated(file, from, to, 0);
-      case 2 -> repeated(file, from, to, Math.min(random.nextInt(2, 2000), MOST_BYTES / (to - from)));
+      case 2 ->
+          repeated(file, from, to, Math.min(random.nextInt(2, 2000), MOST_BYTES / (to - from)));
       default -> {
         byte[] changed = file.clone();
         for (int i = random.nextInt(1, 5); i > 0; i--) {
@@ -254,9 +272,7 @@ final class Damage {
     JsonNode node = NODES.numberNode(1);
     for (int depth = 1 << random.nextInt(2, 9); depth > 0; depth--) {
       node =
-          random.nextBoolean()
-              ? NODES.arrayNode().add(node)
-              : NODES.objectNode().set("type", node);
+          random.nextBoolean() ? NODES.arrayNode().add(node) : NODES.objectNode().set("type", node);
     }
     return node;
   }

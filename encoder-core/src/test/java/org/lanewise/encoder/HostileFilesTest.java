@@ -81,7 +81,8 @@ final class HostileFilesTest {
           "heads/question_answering");
 
   private static final List<String> TOKENIZERS =
-      List.of("eurobert_llama3", "modernbert", "mpnet", "qwen_embedding", "roberta", "xlmr_converter");
+      List.of(
+          "eurobert_llama3", "modernbert", "mpnet", "qwen_embedding", "roberta", "xlmr_converter");
 
   private static final List<String> TEXTS =
       List.of(

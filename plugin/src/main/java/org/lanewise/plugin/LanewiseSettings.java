@@ -49,8 +49,7 @@ public record LanewiseSettings(
 
   /** A book has half a million characters. */
   static final Setting<Integer> MAX_TEXT_LENGTH =
-      Setting.intSetting(
-          "lanewise.max_text_length", 1_000_000, 1, 100_000_000, Property.NodeScope);
+      Setting.intSetting("lanewise.max_text_length", 1_000_000, 1, 100_000_000, Property.NodeScope);
 
   static final Setting<Integer> MAX_TEXTS =
       Setting.intSetting("lanewise.max_texts", 1000, 1, 100_000, Property.NodeScope);

@@ -44,6 +44,7 @@ public class LimitsRestTests extends RestTestCase {
         .put("lanewise.max_text_length", 40)
         .put("lanewise.max_texts", 3)
         .put("lanewise.threads", 1)
+        .put("lanewise.query_cache_size", "0b")
         .build();
   }
 
@@ -81,19 +82,13 @@ public class LimitsRestTests extends RestTestCase {
         "text [0] has [45] characters but [lanewise.max_text_length] is [40]; shorten it, or raise"
             + " the setting";
     assertError(400, reason, "POST", EMBED, "{\"input\":" + LONG + "}");
-    assertError(
-        400, reason, "POST", EMBED, "{\"input\":" + LONG + ",\"input_type\":\"search\"}");
+    assertError(400, reason, "POST", EMBED, "{\"input\":" + LONG + ",\"input_type\":\"search\"}");
     assertError(400, reason, "POST", "/_lanewise/sparse/" + MODEL, "{\"input\":" + LONG + "}");
-    assertError(
-        400, "text [1]", "POST", "/_lanewise/tag/ner", "{\"input\":[\"a\"," + LONG + "]}");
+    assertError(400, "text [1]", "POST", "/_lanewise/tag/ner", "{\"input\":[\"a\"," + LONG + "]}");
     String question = "{\"query\":" + LONG + ",\"input\":\"a\"}";
     assertError(400, reason, "POST", "/_lanewise/rerank/" + MODEL, question);
     assertError(
-        400,
-        reason,
-        "POST",
-        "/_lanewise/answer/" + MODEL,
-        question.replace("query", "question"));
+        400, reason, "POST", "/_lanewise/answer/" + MODEL, question.replace("query", "question"));
     assertError(
         400,
         reason,
@@ -119,7 +114,9 @@ public class LimitsRestTests extends RestTestCase {
                 + "}\n{\"index\":{}}\n{\"b\":\"Ada\"}\n");
     List<?> statuses =
         ((List<?>) answer.get("items"))
-            .stream().map(item -> ((Map<?, ?>) ((Map<?, ?>) item).get("index")).get("status")).toList();
+            .stream()
+                .map(item -> ((Map<?, ?>) ((Map<?, ?>) item).get("index")).get("status"))
+                .toList();
     assertEquals(answer.toString(), List.of(201, 400, 400, 201), statuses);
     assertThat(answer.toString(), containsString("[lanewise.max_text_length] is [40]"));
   }
@@ -148,8 +145,7 @@ public class LimitsRestTests extends RestTestCase {
         "POST",
         "/_lanewise/sparse/" + MODEL + "?timeout=50ms",
         "{\"input\":\"blocked\"}");
-    assertError(
-        408, "[ner]", "POST", "/_lanewise/tag/ner?timeout=50ms", "{\"input\":\"blocked\"}");
+    assertError(408, "[ner]", "POST", "/_lanewise/tag/ner?timeout=50ms", "{\"input\":\"blocked\"}");
     assertError(
         408,
         reason,
@@ -190,7 +186,8 @@ public class LimitsRestTests extends RestTestCase {
     call("POST", "/_tasks/_cancel?actions=cluster:monitor/lanewise/embed", null);
     ExecutionException e =
         expectThrows(ExecutionException.class, () -> answer.get(10, TimeUnit.SECONDS));
-    String error = EntityUtils.toString(((ResponseException) e.getCause()).getResponse().getEntity());
+    String error =
+        EntityUtils.toString(((ResponseException) e.getCause()).getResponse().getEntity());
     assertThat(error, containsString("task_cancelled_exception"));
     assertEquals(1, TestEncoder.BLOCKED.get());
   }

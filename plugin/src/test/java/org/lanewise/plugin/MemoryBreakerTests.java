@@ -147,8 +147,7 @@ public class MemoryBreakerTests extends ESSingleNodeTestCase {
     for (int i = 0; i < 6; i++) {
       // Batches have 16 tokens, but one text alone may have more.
       String text = i % 2 == 0 ? "a fox" : "One fox ran. ".repeat(20);
-      bulk.add(
-          client().prepareIndex("docs").setSource(Map.of("body", text)).setPipeline("embed"));
+      bulk.add(client().prepareIndex("docs").setSource(Map.of("body", text)).setPipeline("embed"));
     }
     BulkItemResponse[] answers = bulk.get().getItems();
     for (int i = 0; i < 6; i++) {

@@ -76,7 +76,8 @@ public record EncoderConfig(
     }
     int embedded = embedding.projection().isPresent() ? embedding.size() : 0;
     long convolved = convolution.map(plan -> (plan.width() + 1L) * hiddenSize()).orElse(0L);
-    return Math.clamp(most + 2L * hiddenSize() + Math.max(embedded, convolved), 0, Integer.MAX_VALUE);
+    return Math.clamp(
+        most + 2L * hiddenSize() + Math.max(embedded, convolved), 0, Integer.MAX_VALUE);
   }
 
   /** Returns the numbers of the tables of positions that are made when the encoder is prepared. */

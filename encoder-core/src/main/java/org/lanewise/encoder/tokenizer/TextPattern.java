@@ -98,8 +98,12 @@ sealed interface TextPattern
       public char charAt(int index) {
         if (left-- == 0) {
           throw new IllegalArgumentException(
-              "the tokenizer's regular expression looks at the [" + length + "] characters of a text"
-                  + " more than [" + LOOKS_AT_EACH + "] times each and is stopped");
+              "the tokenizer's regular expression looks at the ["
+                  + length
+                  + "] characters of a text"
+                  + " more than ["
+                  + LOOKS_AT_EACH
+                  + "] times each and is stopped");
         }
         return chars[start + index];
       }

@@ -217,16 +217,12 @@ class TokenizerFilesTest {
 
   @Test
   void refusesNormalizersThatGrowTexts() throws IOException {
-    String twice =
-        "{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"aa\"}";
+    String twice = "{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"aa\"}";
     ObjectNode json = bert();
     json.set(
         "normalizer",
         MAPPER.readTree(
-            "{\"type\":\"Sequence\",\"normalizers\":["
-                + (twice + ",").repeat(40)
-                + twice
-                + "]}"));
+            "{\"type\":\"Sequence\",\"normalizers\":[" + (twice + ",").repeat(40) + twice + "]}"));
     Tokenizer tokenizer = Tokenizers.fromJson(write("tokenizer.json", json.toString()));
     tokenizer.encode("b");
     IllegalArgumentException refusal =
@@ -242,12 +238,10 @@ class TokenizerFilesTest {
         "pre_tokenizer|pretokenizers|{\"type\":\"Digits\"}|has 66 steps, expected at most 64",
         "decoder|decoders|{\"type\":\"Fuse\"}|has 66 steps, expected at most 64",
       })
-  void refusesManySteps(String kind, String list, String step, String expected)
-      throws IOException {
+  void refusesManySteps(String kind, String list, String step, String expected) throws IOException {
     ObjectNode json = bert();
     String steps = (step + ",").repeat(64) + step;
-    json.set(
-        kind, MAPPER.readTree("{\"type\":\"Sequence\",\"" + list + "\":[" + steps + "]}"));
+    json.set(kind, MAPPER.readTree("{\"type\":\"Sequence\",\"" + list + "\":[" + steps + "]}"));
     assertRefused(json.toString(), "[" + kind + "] " + expected);
   }
 

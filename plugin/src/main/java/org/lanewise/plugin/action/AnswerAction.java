@@ -21,8 +21,7 @@ import org.lanewise.plugin.encode.EncodeRequest;
 import org.lanewise.plugin.encode.EncodeService;
 
 /** Finds answers in texts on the node that is asked; nothing travels. */
-public final class AnswerAction
-    extends TextsAction<AnswerAction.Request, AnswerAction.Response> {
+public final class AnswerAction extends TextsAction<AnswerAction.Request, AnswerAction.Response> {
   /** The action; its name asks for the {@code monitor} privilege where security is on. */
   public static final ActionType<Response> TYPE =
       new ActionType<>("cluster:monitor/lanewise/answer");
@@ -60,11 +59,7 @@ public final class AnswerAction
      * @param mostTokens most tokens of an answer
      */
     public Request(
-        String modelId,
-        String question,
-        int mostTokens,
-        List<String> texts,
-        Deadline deadline) {
+        String modelId, String question, int mostTokens, List<String> texts, Deadline deadline) {
       super(modelId, texts, deadline);
       this.question = question;
       this.mostTokens = mostTokens;

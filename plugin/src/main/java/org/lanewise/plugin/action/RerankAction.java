@@ -23,8 +23,7 @@ import org.lanewise.plugin.encode.EncodeService;
 import org.lanewise.plugin.models.Relevance;
 
 /** Scores texts against a query on the node that is asked; nothing travels. */
-public final class RerankAction
-    extends TextsAction<RerankAction.Request, RerankAction.Response> {
+public final class RerankAction extends TextsAction<RerankAction.Request, RerankAction.Response> {
   /** The action; its name asks for the {@code monitor} privilege where security is on. */
   public static final ActionType<Response> TYPE =
       new ActionType<>("cluster:monitor/lanewise/rerank");

@@ -49,8 +49,7 @@ public final class TagAction extends TextsAction<TagAction.Request, TagAction.Re
     private final TagSelection selection;
 
     /** Creates a request to a tagger or classifier. */
-    public Request(
-        String modelId, List<String> texts, TagSelection selection, Deadline deadline) {
+    public Request(String modelId, List<String> texts, TagSelection selection, Deadline deadline) {
       super(modelId, texts, deadline);
       this.selection = selection;
     }

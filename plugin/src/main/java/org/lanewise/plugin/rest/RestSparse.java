@@ -78,7 +78,12 @@ public final class RestSparse extends BaseRestHandler {
     }
     EmbedAction.Request embed =
         new EmbedAction.Request(
-            modelId, body.input, body.side, body.promptName, Set.of(Output.SPARSE), RestEmbed.deadline(request));
+            modelId,
+            body.input,
+            body.side,
+            body.promptName,
+            Set.of(Output.SPARSE),
+            RestEmbed.deadline(request));
     return channel ->
         new RestCancellableNodeClient(client, request.getHttpChannel())
             .execute(

@@ -61,7 +61,11 @@ public final class RestTag extends BaseRestHandler {
       body = PARSER.apply(parser, null);
     }
     TagAction.Request tag =
-        new TagAction.Request(modelId, body.input, new TagSelection(0, Set.of(), body.topClasses), RestEmbed.deadline(request));
+        new TagAction.Request(
+            modelId,
+            body.input,
+            new TagSelection(0, Set.of(), body.topClasses),
+            RestEmbed.deadline(request));
     return channel ->
         new RestCancellableNodeClient(client, request.getHttpChannel())
             .execute(TagAction.TYPE, tag, new RestToXContentListener<>(channel));

@@ -21,7 +21,8 @@ import org.lanewise.plugin.encode.Labels;
 
 /**
  * The {@code lanewise} query vector builder: {@code model_id}, {@code model_text}, {@code
- * prompt_name}, {@code timeout}, and {@code dimensions} and {@code element_type} as the field's vectors have them.
+ * prompt_name}, {@code timeout}, and {@code dimensions} and {@code element_type} as the field's
+ * vectors have them.
  *
  * @param question what is asked
  * @param form the form of the field's vectors

@@ -32,8 +32,7 @@ import org.lanewise.plugin.models.ModelRegistry;
  * @param promptName the model's prompt to use instead of that for questions
  * @param timeout the longest time that the search waits for the answer
  */
-public record Question(
-    String modelId, String text, Optional<String> promptName, TimeValue timeout)
+public record Question(String modelId, String text, Optional<String> promptName, TimeValue timeout)
     implements Writeable {
   static final ParseField TIMEOUT = new ParseField("timeout");
 
@@ -78,7 +77,11 @@ public record Question(
 
   /** Reads what {@link #writeTo} wrote. */
   public Question(StreamInput in) throws IOException {
-    this(in.readString(), in.readString(), Optional.ofNullable(in.readOptionalString()), in.readTimeValue());
+    this(
+        in.readString(),
+        in.readString(),
+        Optional.ofNullable(in.readOptionalString()),
+        in.readTimeValue());
   }
 
   @Override
@@ -104,12 +107,7 @@ public record Question(
             listener.map(response -> response.answers().getFirst()), threadContext);
     EmbedAction.Request request =
         new EmbedAction.Request(
-            modelId,
-            List.of(text),
-            Side.SEARCH,
-            promptName,
-            Set.of(output),
-            new Deadline(timeout));
+            modelId, List.of(text), Side.SEARCH, promptName, Set.of(output), new Deadline(timeout));
     SearchTasks.adopt(request, client);
     // As the node itself: who may search an index need not be allowed to monitor the cluster.
     try (ThreadContext.StoredContext _ = threadContext.stashContext()) {

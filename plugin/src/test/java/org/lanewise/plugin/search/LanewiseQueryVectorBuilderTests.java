@@ -7,8 +7,8 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import org.elasticsearch.ExceptionsHelper;
 import org.elasticsearch.common.io.stream.Writeable;
-import org.elasticsearch.rest.RestStatus;
 import org.elasticsearch.core.TimeValue;
+import org.elasticsearch.rest.RestStatus;
 import org.elasticsearch.test.AbstractXContentSerializingTestCase;
 import org.elasticsearch.xcontent.XContentParseException;
 import org.elasticsearch.xcontent.XContentParser;
@@ -55,10 +55,7 @@ public class LanewiseQueryVectorBuilderTests
       case 2 ->
           new LanewiseQueryVectorBuilder(
               new Question(
-                  q.modelId(),
-                  q.text(),
-                  Optional.of(q.promptName().orElse("") + "x"),
-                  q.timeout()),
+                  q.modelId(), q.text(), Optional.of(q.promptName().orElse("") + "x"), q.timeout()),
               form);
       case 3 ->
           new LanewiseQueryVectorBuilder(
