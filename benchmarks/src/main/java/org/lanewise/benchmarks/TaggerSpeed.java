@@ -8,6 +8,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
 import org.lanewise.encoder.EmbedderOptions;
+import org.lanewise.encoder.MemoryBudget;
 import org.lanewise.encoder.TextTagger;
 import org.lanewise.encoder.tokenizer.SegmentedText;
 import org.lanewise.encoder.train.Corpus;
@@ -42,7 +43,8 @@ public final class TaggerSpeed {
             1024,
             Optional.empty(),
             OptionalInt.empty(),
-            Optional.empty());
+            Optional.empty(),
+            MemoryBudget.UNLIMITED);
     try (TextTagger tagger =
         TextTagger.open(
             Path.of(arguments[0]),

@@ -16,6 +16,7 @@ import org.lanewise.encoder.backend.Precision;
  * @param pooling overrides the directory's pooling
  * @param dimensions keeps the first n dimensions, overriding {@code truncate_dim}; 0 keeps all
  * @param normalize overrides whether vectors are scaled to length 1
+ * @param memory what the model's native memory is taken from
  */
 public record EmbedderOptions(
     String backend,
@@ -24,7 +25,8 @@ public record EmbedderOptions(
     int batchTokens,
     Optional<PoolingMode> pooling,
     OptionalInt dimensions,
-    Optional<Boolean> normalize) {
+    Optional<Boolean> normalize,
+    MemoryBudget memory) {
 
   /** More threads or tokens than these are mistakes. */
   private static final int MOST_THREADS = 4096;
@@ -62,7 +64,8 @@ public record EmbedderOptions(
         property("lanewise.batch_tokens", 4096),
         Optional.empty(),
         OptionalInt.empty(),
-        Optional.empty());
+        Optional.empty(),
+        MemoryBudget.UNLIMITED);
   }
 
   /**
@@ -97,7 +100,7 @@ public record EmbedderOptions(
 
   public EmbedderOptions withBackend(String backend) {
     return new EmbedderOptions(
-        backend, precision, threads, batchTokens, pooling, dimensions, normalize);
+        backend, precision, threads, batchTokens, pooling, dimensions, normalize, memory);
   }
 
   public EmbedderOptions withPrecision(Precision precision) {
@@ -106,31 +109,57 @@ public record EmbedderOptions(
 
   public EmbedderOptions withPrecision(Optional<Precision> precision) {
     return new EmbedderOptions(
-        backend, precision, threads, batchTokens, pooling, dimensions, normalize);
+        backend, precision, threads, batchTokens, pooling, dimensions, normalize, memory);
   }
 
   public EmbedderOptions withThreads(int threads) {
     return new EmbedderOptions(
-        backend, precision, threads, batchTokens, pooling, dimensions, normalize);
+        backend, precision, threads, batchTokens, pooling, dimensions, normalize, memory);
   }
 
   public EmbedderOptions withBatchTokens(int batchTokens) {
     return new EmbedderOptions(
-        backend, precision, threads, batchTokens, pooling, dimensions, normalize);
+        backend, precision, threads, batchTokens, pooling, dimensions, normalize, memory);
   }
 
   public EmbedderOptions withPooling(PoolingMode pooling) {
     return new EmbedderOptions(
-        backend, precision, threads, batchTokens, Optional.of(pooling), dimensions, normalize);
+        backend,
+        precision,
+        threads,
+        batchTokens,
+        Optional.of(pooling),
+        dimensions,
+        normalize,
+        memory);
   }
 
   public EmbedderOptions withDimensions(int dimensions) {
     return new EmbedderOptions(
-        backend, precision, threads, batchTokens, pooling, OptionalInt.of(dimensions), normalize);
+        backend,
+        precision,
+        threads,
+        batchTokens,
+        pooling,
+        OptionalInt.of(dimensions),
+        normalize,
+        memory);
   }
 
   public EmbedderOptions withNormalize(boolean normalize) {
     return new EmbedderOptions(
-        backend, precision, threads, batchTokens, pooling, dimensions, Optional.of(normalize));
+        backend,
+        precision,
+        threads,
+        batchTokens,
+        pooling,
+        dimensions,
+        Optional.of(normalize),
+        memory);
+  }
+
+  public EmbedderOptions withMemory(MemoryBudget memory) {
+    return new EmbedderOptions(
+        backend, precision, threads, batchTokens, pooling, dimensions, normalize, memory);
   }
 }

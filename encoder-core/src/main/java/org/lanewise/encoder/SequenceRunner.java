@@ -49,6 +49,7 @@ final class SequenceRunner implements AutoCloseable {
   private final SequenceModelDirectory directory;
   private final EmbedderOptions options;
   private final Arena arena;
+  private final ModelMemory memory;
   private final Workers workers;
   private final Backend alone;
   private final Backend shared;
@@ -82,8 +83,12 @@ final class SequenceRunner implements AutoCloseable {
     Optional<TextEmbedder> encoder = encoder(directory, encoders);
     // The weights of such small models are in the cache: bf16 makes nothing faster.
     Precision precision = options.precision().orElse(Precision.FP32);
-    alone = Backends.create(options.backend(), Optional.of(precision), new Workers(1));
-    model = new SequenceModel(alone, arena, directory.weights(), directory.config());
+    Backend named = Backends.create(options.backend(), Optional.of(precision), new Workers(1));
+    alone = named;
+    memory = new ModelMemory(options.memory());
+    model =
+        memory.allocate(
+            weights -> new SequenceModel(named, weights, directory.weights(), directory.config()));
     inputs =
         new SequenceInputs(
             directory.config(),
@@ -295,8 +300,18 @@ final class SequenceRunner implements AutoCloseable {
     while (capacity < words || capacity / LEAST_WORDS + 1 < sequences) {
       capacity *= 2;
     }
-    return SequenceActivations.allocate(
-        alone, arena, config(), capacity, capacity / LEAST_WORDS + 1);
+    int wordsAtOnce = capacity;
+    try {
+      return memory.allocate(
+          activations ->
+              SequenceActivations.allocate(
+                  alone, activations, config(), wordsAtOnce, wordsAtOnce / LEAST_WORDS + 1));
+    } catch (RuntimeException e) {
+      if (state != null) {
+        idle.addFirst(state);
+      }
+      throw e;
+    }
   }
 
   /** Releases memory and threads; calls that are running finish first. */
@@ -311,6 +326,7 @@ final class SequenceRunner implements AutoCloseable {
       closed = true;
       workers.close();
       idle.clear();
+      memory.close();
       arena.close();
     } finally {
       writing.unlock();

@@ -61,12 +61,11 @@ public final class TextEmbedder implements AutoCloseable {
   private final Workers workers;
   private final Backend shared;
   private final Backend alone;
-  private final Arena arena;
+  private final ModelMemory memory;
   private final TransformerEncoder encoder;
   private final Optional<SentenceHead> head;
   private final int dimensions;
   private final ConcurrentLinkedDeque<Activations> idle = new ConcurrentLinkedDeque<>();
-  private final ConcurrentLinkedDeque<Arena> deviceArenas = new ConcurrentLinkedDeque<>();
   private final ReadWriteLock lock = new ReentrantReadWriteLock();
   private final Optional<DeviceFailover> failover;
   private boolean closed;
@@ -75,18 +74,18 @@ public final class TextEmbedder implements AutoCloseable {
    * Prepares the model.
    *
    * @param alone computes on the calling thread, or on a device
-   * @param arena takes the weights; the embedder closes it with itself
+   * @param memory takes weights and activations; the embedder closes it with itself
    */
   private TextEmbedder(
       ModelDirectory directory,
       EmbedderOptions options,
       Backend alone,
-      Arena arena,
+      ModelMemory memory,
       Workers workers) {
     this.directory = directory;
     this.options = options;
     this.alone = alone;
-    this.arena = arena;
+    this.memory = memory;
     this.workers = workers;
     shared = Backends.helped(alone, workers);
     failover =
@@ -95,12 +94,16 @@ public final class TextEmbedder implements AutoCloseable {
                 new DeviceFailover(
                     () -> onProcessor(directory, options.withThreads(1), alone.precision())))
             : Optional.empty();
-    encoder = new TransformerEncoder(alone, arena, directory.weights(), directory.config());
+    encoder =
+        memory.allocate(
+            arena -> new TransformerEncoder(alone, arena, directory.weights(), directory.config()));
     List<SentenceModule> modules = modules(directory.sentenceModules(), options);
+    int width = directory.config().hiddenSize();
     head =
         modules.isEmpty()
             ? Optional.empty()
-            : Optional.of(new SentenceHead(alone, arena, modules, directory.config().hiddenSize()));
+            : Optional.of(
+                memory.allocate(arena -> new SentenceHead(alone, arena, modules, width)));
     dimensions = head.map(h -> dimensions(h.dimensions(), directory, options)).orElse(0);
   }
 
@@ -131,13 +134,13 @@ public final class TextEmbedder implements AutoCloseable {
 
   /** Returns an embedder on a backend that is open; the directory stays open if that fails. */
   static TextEmbedder open(ModelDirectory directory, EmbedderOptions options, Backend alone) {
-    Arena arena = Arena.ofShared();
+    ModelMemory memory = new ModelMemory(options.memory());
     Workers workers = new Workers(options.threads());
     try {
-      return new TextEmbedder(directory, options, alone, arena, workers);
+      return new TextEmbedder(directory, options, alone, memory, workers);
     } catch (RuntimeException | Error e) {
       workers.close();
-      arena.close();
+      memory.close();
       throw e;
     }
   }
@@ -475,7 +478,7 @@ public final class TextEmbedder implements AutoCloseable {
     reading.lock();
     try {
       requireOpen();
-      return head.apply(alone, arena);
+      return memory.allocate(arena -> head.apply(alone, arena));
     } catch (IllegalArgumentException e) {
       throw new ModelException(directory.path(), List.of(String.valueOf(e.getMessage())));
     } finally {
@@ -607,20 +610,14 @@ public final class TextEmbedder implements AutoCloseable {
     while (capacity < tokens) {
       capacity *= 2;
     }
-    return alone.computesElsewhere()
-        ? allocateOnDevice(capacity)
-        : Activations.allocate(alone, arena, directory.config(), capacity);
-  }
-
-  /** A device may have room for some of the matrices only, which are then given back. */
-  private Activations allocateOnDevice(int capacity) {
-    Arena own = Arena.ofShared();
+    int tokensAtOnce = capacity;
     try {
-      Activations state = Activations.allocate(alone, own, directory.config(), capacity);
-      deviceArenas.add(own);
-      return state;
+      return memory.allocate(
+          arena -> Activations.allocate(alone, arena, directory.config(), tokensAtOnce));
     } catch (RuntimeException e) {
-      own.close();
+      if (state != null) {
+        idle.addFirst(state);
+      }
       throw e;
     }
   }
@@ -790,8 +787,7 @@ public final class TextEmbedder implements AutoCloseable {
       workers.close();
       idle.clear();
       failover.ifPresent(DeviceFailover::close);
-      deviceArenas.forEach(Arena::close);
-      arena.close();
+      memory.close();
       directory.close();
     } finally {
       writing.unlock();

@@ -7,8 +7,10 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
+import org.elasticsearch.action.support.MappedActionFilter;
 import org.elasticsearch.cluster.node.DiscoveryNodes;
 import org.elasticsearch.cluster.service.ClusterService;
+import org.elasticsearch.common.breaker.CircuitBreaker;
 import org.elasticsearch.common.io.stream.NamedWriteableRegistry;
 import org.elasticsearch.common.settings.Setting;
 import org.elasticsearch.common.settings.Settings;
@@ -16,11 +18,13 @@ import org.elasticsearch.common.util.concurrent.EsExecutors;
 import org.elasticsearch.common.util.concurrent.EsExecutors.TaskTrackingConfig;
 import org.elasticsearch.features.NodeFeature;
 import org.elasticsearch.health.HealthIndicatorService;
+import org.elasticsearch.indices.breaker.BreakerSettings;
 import org.elasticsearch.ingest.Processor;
 import org.elasticsearch.logging.LogManager;
 import org.elasticsearch.logging.Logger;
 import org.elasticsearch.plugins.ActionPlugin;
 import org.elasticsearch.plugins.HealthPlugin;
+import org.elasticsearch.plugins.CircuitBreakerPlugin;
 import org.elasticsearch.plugins.IngestPlugin;
 import org.elasticsearch.plugins.Plugin;
 import org.elasticsearch.plugins.SearchPlugin;
@@ -29,6 +33,7 @@ import org.elasticsearch.search.fetch.subphase.highlight.Highlighter;
 import org.elasticsearch.search.rank.RankDoc;
 import org.elasticsearch.threadpool.ExecutorBuilder;
 import org.elasticsearch.threadpool.FixedExecutorBuilder;
+import org.lanewise.encoder.MemoryBudget;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Backends;
 import org.lanewise.encoder.backend.Precision;
@@ -66,11 +71,12 @@ import org.lanewise.plugin.search.MaxSimRescorerBuilder;
 import org.lanewise.plugin.search.RerankRankDoc;
 import org.lanewise.plugin.search.RerankRescorerBuilder;
 import org.lanewise.plugin.search.RerankRetrieverBuilder;
+import org.lanewise.plugin.search.SearchTasks;
 import org.lanewise.plugin.search.SparseQueryBuilder;
 
 /** What Elasticsearch loads: registers everything that the plugin adds and owns its service. */
 public class LanewisePlugin extends Plugin
-    implements IngestPlugin, SearchPlugin, ActionPlugin, HealthPlugin {
+    implements IngestPlugin, SearchPlugin, ActionPlugin, HealthPlugin, CircuitBreakerPlugin {
   private static final Logger logger = LogManager.getLogger(LanewisePlugin.class);
 
   private static final String NAME = "lanewise";
@@ -80,6 +86,8 @@ public class LanewisePlugin extends Plugin
   private volatile MappedDimensions mappings;
   private volatile Backend exact;
   private volatile LanewiseHealth health;
+  private volatile SearchTasks searchTasks;
+  private volatile MemoryBudget memory = MemoryBudget.UNLIMITED;
 
   /** Called by Elasticsearch. */
   public LanewisePlugin() {}
@@ -89,6 +97,17 @@ public class LanewisePlugin extends Plugin
     List<Setting<?>> settings = new ArrayList<>(LanewiseSettings.all());
     settings.addAll(SlowLog.settings());
     return settings;
+  }
+
+  @Override
+  public BreakerSettings getCircuitBreaker(Settings settings) {
+    return MemoryBreaker.settings(settings);
+  }
+
+  /** Called before {@link #createComponents}. */
+  @Override
+  public void setCircuitBreaker(CircuitBreaker breaker) {
+    memory = new MemoryBreaker(breaker);
   }
 
   @Override
@@ -116,7 +135,7 @@ public class LanewisePlugin extends Plugin
         new ModelRegistry(
             services.environment().configDir().resolve(NAME).resolve("models"),
             services.environment().pluginsDir().resolve(NAME).resolve("models"),
-            opener(settings),
+            opener(settings, memory),
             services.threadPool().generic());
     mappings = new ClusterMappings(services.clusterService());
     ClusterService clusterService = services.clusterService();
@@ -128,12 +147,20 @@ public class LanewisePlugin extends Plugin
     service = new EncodeService(registry, settings, services.threadPool(), slowLog);
     ServiceMetrics.register(services.telemetryProvider().getMeterRegistry(), service::stats);
     health = new LanewiseHealth(services.client());
+    searchTasks =
+        new SearchTasks(
+            services.threadPool().getThreadContext(),
+            () -> clusterService.localNode().getId());
     return List.of(registry, service);
   }
 
-  /** Returns what opens model directories: the library, unless a test brings its own. */
-  protected ModelOpener opener(LanewiseSettings settings) {
-    return new LibraryOpener(settings);
+  /**
+   * Returns what opens model directories: the library, unless a test brings its own.
+   *
+   * @param memory what the models' memory is taken from
+   */
+  protected ModelOpener opener(LanewiseSettings settings, MemoryBudget memory) {
+    return new LibraryOpener(settings, memory);
   }
 
   /** Warns, or stops the node where the vector backend was asked for by name. */
@@ -246,6 +273,11 @@ public class LanewisePlugin extends Plugin
         new ActionHandler(RerankAction.TYPE, RerankAction.class),
         new ActionHandler(StatsAction.TYPE, StatsAction.class),
         new ActionHandler(TagAction.TYPE, TagAction.class));
+  }
+
+  @Override
+  public Collection<MappedActionFilter> getMappedActionFilters() {
+    return List.of(searchTasks);
   }
 
   @Override

@@ -19,6 +19,8 @@ import org.lanewise.encoder.backend.Precision;
  * @param threads bulk batches that are computed at once, each on one thread
  * @param batchTokens most tokens of one batch, unless a single text has more
  * @param queueCapacity most texts that may wait in each lane
+ * @param maxTextLength most UTF-16 units of one text
+ * @param maxTexts most texts of one request; a document of a bulk may have as many as can wait
  * @param queryCacheBytes what answers to questions may take, about; 0 for none
  */
 public record LanewiseSettings(
@@ -27,6 +29,8 @@ public record LanewiseSettings(
     int threads,
     int batchTokens,
     int queueCapacity,
+    int maxTextLength,
+    int maxTexts,
     long queryCacheBytes) {
 
   static final Setting<String> BACKEND =
@@ -46,6 +50,13 @@ public record LanewiseSettings(
   static final Setting<Integer> QUEUE_CAPACITY =
       Setting.intSetting("lanewise.queue_capacity", 10_000, 1, 1_000_000, Property.NodeScope);
 
+  /** A book has half a million characters. */
+  static final Setting<Integer> MAX_TEXT_LENGTH =
+      Setting.intSetting("lanewise.max_text_length", 1_000_000, 1, 100_000_000, Property.NodeScope);
+
+  static final Setting<Integer> MAX_TEXTS =
+      Setting.intSetting("lanewise.max_texts", 1000, 1, 100_000, Property.NodeScope);
+
   static final Setting<ByteSizeValue> QUERY_CACHE_SIZE =
       Setting.memorySizeSetting("lanewise.query_cache_size", "10mb", Property.NodeScope);
 
@@ -62,6 +73,8 @@ public record LanewiseSettings(
         THREADS.get(settings),
         BATCH_TOKENS.get(settings),
         QUEUE_CAPACITY.get(settings),
+        MAX_TEXT_LENGTH.get(settings),
+        MAX_TEXTS.get(settings),
         QUERY_CACHE_SIZE.get(settings).getBytes());
   }
 
@@ -76,7 +89,15 @@ public record LanewiseSettings(
 
   static List<Setting<?>> all() {
     return List.of(
-        BACKEND, GPU_DEVICE, PRECISION, THREADS, BATCH_TOKENS, QUEUE_CAPACITY, QUERY_CACHE_SIZE);
+        BACKEND,
+        GPU_DEVICE,
+        PRECISION,
+        THREADS,
+        BATCH_TOKENS,
+        QUEUE_CAPACITY,
+        MAX_TEXT_LENGTH,
+        MAX_TEXTS,
+        QUERY_CACHE_SIZE);
   }
 
   /** The first choice is the default. */

@@ -181,7 +181,7 @@ public class LanewiseNodeTests extends ESSingleNodeTestCase {
                 new KnnSearchBuilder(
                     "body_vector",
                     new LanewiseQueryVectorBuilder(
-                        new Question(model, text, Optional.empty()),
+                        new Question(model, text, Optional.empty(), TimeValue.timeValueSeconds(30)),
                         new DenseForm(OptionalInt.empty(), ElementType.FLOAT)),
                     3,
                     10,

@@ -19,7 +19,7 @@ public class LanewiseSettingsTests extends ESTestCase {
 
   public void testDefaults() {
     assertEquals(
-        new LanewiseSettings("auto", Optional.empty(), 1, 512, 10_000, 10 << 20),
+        new LanewiseSettings("auto", Optional.empty(), 1, 512, 10_000, 1_000_000, 1000, 10 << 20),
         of("node.processors", 1));
   }
 
@@ -48,6 +48,8 @@ public class LanewiseSettingsTests extends ESTestCase {
     assertEquals(7, of("lanewise.threads", 7).threads());
     assertEquals(16, of("lanewise.batch_tokens", 16).batchTokens());
     assertEquals(1, of("lanewise.queue_capacity", 1).queueCapacity());
+    assertEquals(9, of("lanewise.max_text_length", 9).maxTextLength());
+    assertEquals(5, of("lanewise.max_texts", 5).maxTexts());
   }
 
   public void testBounds() {
@@ -60,6 +62,8 @@ public class LanewiseSettingsTests extends ESTestCase {
     assertBad("lanewise.batch_tokens", 65_537, "must be <= 65536");
     assertBad("lanewise.queue_capacity", 0, "must be >= 1");
     assertBad("lanewise.queue_capacity", 1_000_001, "must be <= 1000000");
+    assertBad("lanewise.max_text_length", 0, "must be >= 1");
+    assertBad("lanewise.max_texts", 100_001, "must be <= 100000");
   }
 
   private static void assertBad(String key, Object value, String message) {

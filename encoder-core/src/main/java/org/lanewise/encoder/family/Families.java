@@ -42,6 +42,15 @@ public final class Families {
           "xlm-roberta-flash", "its task adapters (LoRA)",
           "deberta", "the attention layers of the first DeBERTa");
 
+  /**
+   * A quarter of a gigabyte and two seconds when the model is opened: heads of 128 numbers at 2^18
+   * positions with two bases.
+   */
+  private static final long MOST_POSITION_NUMBERS = 1 << 26;
+
+  /** Encoders of eight billion parameters have 45,000; this many take half a gigabyte of memory. */
+  private static final int MOST_ACTIVATIONS = 1 << 18;
+
   private Families() {}
 
   /** Returns the values of {@code model_type} that are supported, sorted. */
@@ -61,6 +70,25 @@ public final class Families {
     }
     ConfigReader reader = new ConfigReader(json, problems, family.get());
     EncoderConfig config = READERS.get(family.get()).apply(reader);
+    if (config.positionNumbers() > MOST_POSITION_NUMBERS) {
+      problems.add(
+          json.name()
+              + ": the tables of ["
+              + config.maxPositions()
+              + "] positions have ["
+              + config.positionNumbers()
+              + "] numbers, expected at most "
+              + MOST_POSITION_NUMBERS
+              + ": state fewer positions");
+    }
+    if (config.activationsPerToken() > MOST_ACTIVATIONS) {
+      problems.add(
+          json.name()
+              + ": the layers have ["
+              + config.activationsPerToken()
+              + "] numbers for each token at once, expected at most "
+              + MOST_ACTIVATIONS);
+    }
     return problems.size() == before ? Optional.of(config) : Optional.empty();
   }
 

@@ -69,12 +69,15 @@ public record EncoderConfig(
    * Returns the numbers that {@link Activations} hold for each token: what a pass takes of memory.
    */
   public int activationsPerToken() {
-    int most = 2 * hiddenSize() + sideSize();
-    int layer = 0;
+    long most = 0;
     for (LayerPlan plan : plans) {
-      layer = Math.max(layer, queryKeyValueSize(plan) + contextSize(plan) + betweenSize(plan));
+      long layer = (long) queryKeyValueSize(plan) + contextSize(plan) + betweenSize(plan);
+      most = Math.max(most, layer);
     }
-    return most + layer;
+    int embedded = embedding.projection().isPresent() ? embedding.size() : 0;
+    long convolved = convolution.map(plan -> (plan.width() + 1L) * hiddenSize()).orElse(0L);
+    return Math.clamp(
+        most + 2L * hiddenSize() + Math.max(embedded, convolved), 0, Integer.MAX_VALUE);
   }
 
   /** Returns the numbers of the tables of positions that are made when the encoder is prepared. */

@@ -29,15 +29,25 @@ record JsonFields(String file, String path, JsonNode node) {
   /** Largest file that is read, in bytes: published ones stay below 40 MB. */
   static final long MOST_BYTES = 128L << 20;
 
+  /** The largest published files have three million values and keys; each takes some 60 bytes. */
+  private static final long MOST_VALUES = 10_000_000;
+
+  /** What is put into texts has one to a few characters in published files. */
+  private static final int MOST_SHORT = 256;
+
   private static final ObjectMapper MAPPER =
       JsonMapper.builder(
+              // Names made to collide could fill the tables that parsers share.
               JsonFactory.builder()
+                  .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
+                  .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
                   .streamReadConstraints(
                       StreamReadConstraints.builder()
                           .maxNestingDepth(100)
                           .maxStringLength(64 << 20)
                           .maxNameLength(1 << 20)
                           .maxDocumentLength(MOST_BYTES)
+                          .maxTokenCount(MOST_VALUES)
                           .build())
                   .build())
           .enable(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY)
@@ -103,6 +113,14 @@ record JsonFields(String file, String path, JsonNode node) {
   String text() {
     require(node.isTextual(), "a string");
     return node.textValue();
+  }
+
+  /** Returns a string that becomes part of many texts. */
+  String shortText() {
+    if (text().length() > MOST_SHORT) {
+      throw complaint("has " + text().length() + " characters, expected at most " + MOST_SHORT);
+    }
+    return text();
   }
 
   int integer() {

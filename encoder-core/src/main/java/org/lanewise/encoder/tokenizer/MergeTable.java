@@ -42,7 +42,10 @@ final class MergeTable {
       String whole = merge.left() + merge.right().substring(prefixLength);
       long key = key(left, right);
       int slot = slot(key);
-      while (ranks[slot] != NONE && keys[slot] != key) {
+      for (int probes = 0; ranks[slot] != NONE && keys[slot] != key; probes++) {
+        if (probes == TokenIndex.MOST_PROBES) {
+          throw new IllegalArgumentException("merge [" + rank + "] " + TokenIndex.COLLIDES);
+        }
         slot = slot + 1 & capacity - 1;
       }
       keys[slot] = key;

@@ -12,6 +12,15 @@ import java.util.Arrays;
  * carry the range of the whole pair. Belongs to one call; not thread-safe.
  */
 final class NormalizedText {
+  /**
+   * How many times longer normalizers may make a text: NFKC makes 18 characters of U+FDFA, and
+   * letters for bytes three of most of these.
+   */
+  private static final int MOST_GROWTH = 64;
+
+  private static final int ALWAYS_ALLOWED = 4096;
+
+  private final long mostUnits;
   private char[] chars;
   private int length;
   private int shift;
@@ -27,6 +36,7 @@ final class NormalizedText {
   private NormalizedText derived;
 
   private NormalizedText() {
+    mostUnits = Long.MAX_VALUE;
     chars = new char[64];
     starts = new int[64];
     ends = new int[64];
@@ -35,6 +45,7 @@ final class NormalizedText {
 
   /** Returns the stretch [start, end) of a text; unpaired surrogates become U+FFFD. */
   NormalizedText(String text, int start, int end) {
+    mostUnits = ALWAYS_ALLOWED + (long) MOST_GROWTH * (end - start);
     chars = new char[end - start];
     length = chars.length;
     shift = start;
@@ -202,6 +213,10 @@ final class NormalizedText {
   }
 
   private void grow() {
+    if (nextLength > mostUnits) {
+      throw new IllegalArgumentException(
+          "the normalizer makes more than [" + mostUnits + "] characters of a text: it is refused");
+    }
     int capacity = Math.max(length + 16, nextLength + (nextLength >> 1) + 2);
     nextChars = Arrays.copyOf(nextChars, capacity);
     nextStarts = Arrays.copyOf(nextStarts, capacity);

@@ -18,6 +18,10 @@ import java.util.regex.PatternSyntaxException;
 final class RegexSyntax {
   private static final int MOST_CHARACTERS = 4096;
   private static final int MOST_NESTED = 20;
+
+  /** Each takes some frames of the stack while it is matched; published expressions have 60. */
+  private static final int MOST_PIECES = 500;
+
   private static final Set<String> CATEGORIES =
       Set.of(
           "L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Mc", "Me", "N", "Nd", "Nl", "No", "P",
@@ -36,6 +40,7 @@ final class RegexSyntax {
   private final String expression;
   private final StringBuilder java = new StringBuilder();
   private int at;
+  private int pieces;
 
   private RegexSyntax(String expression) {
     this.expression = expression;
@@ -89,6 +94,9 @@ final class RegexSyntax {
       throw refusal("groups nested deeper than " + MOST_NESTED);
     }
     while (at < expression.length() && expression.charAt(at) != ')') {
+      if (++pieces > MOST_PIECES) {
+        throw refusal("more than " + MOST_PIECES + " pieces");
+      }
       char c = expression.charAt(at);
       switch (c) {
         case '|' -> {

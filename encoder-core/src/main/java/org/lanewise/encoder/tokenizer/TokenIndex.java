@@ -4,6 +4,12 @@ import java.util.Map;
 
 /** Finds the longest key at a place in a char array without making strings. */
 final class TokenIndex {
+  /** Slots that one key may try: tables are at most half full, where honest keys try some tens. */
+  static final int MOST_PROBES = 1024;
+
+  static final String COLLIDES =
+      "has the same hash as too many others, expected a vocabulary that was not made for that";
+
   private static final int MULTIPLIER = 0x9E3779B1;
 
   // Open addressing with linear probing; a slot holds the entry's number plus one, 0 is free.
@@ -44,7 +50,10 @@ final class TokenIndex {
       }
       hashes[entry] = hash;
       int slot = slot(hash);
-      while (slots[slot] != 0) {
+      for (int probes = 0; slots[slot] != 0; probes++) {
+        if (probes == MOST_PROBES) {
+          throw new IllegalArgumentException("token [" + key + "] " + COLLIDES);
+        }
         slot = slot + 1 & slots.length - 1;
       }
       slots[slot] = ++entry;

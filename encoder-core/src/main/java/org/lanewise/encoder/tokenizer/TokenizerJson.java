@@ -1,14 +1,17 @@
 package org.lanewise.encoder.tokenizer;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.function.Supplier;
 
 /**
@@ -27,6 +30,14 @@ final class TokenizerJson {
   private static final String SUPPORTED_DECODERS =
       "BPEDecoder, ByteFallback, ByteLevel, Fuse, Metaspace, Replace, Sequence, Strip, WordPiece";
 
+  /** Normalizers, pre-tokenizers and so on of one kind: each rewrites or splits every text. */
+  private static final int MOST_STEPS = 64;
+
+  private static final int MOST_SPECIAL = 1024;
+
+  /** The trees in which added tokens are looked for take some 150 bytes for a character. */
+  private static final int MOST_ADDED_UNITS = 1 << 20;
+
   private TokenizerJson() {}
 
   /** Returns the tokenizer that the file describes. */
@@ -38,6 +49,9 @@ final class TokenizerJson {
                 throw version.complaint("is [" + version.text() + "], expected [1.0]");
               }
             });
+    for (String kind : List.of("normalizer", "pre_tokenizer", "post_processor", "decoder")) {
+      json.optional(kind).ifPresent(TokenizerJson::requireFewSteps);
+    }
     Optional<JsonFields> splitting = json.optional("pre_tokenizer");
     TokenModel model = model(json.field("model"), splitting.filter(TokenizerJson::makesBytes));
     Normalizer normalizer =
@@ -60,6 +74,23 @@ final class TokenizerJson {
     return tokenizer(json, added, normalizer, preTokenizer, model, postProcessor, decoder);
   }
 
+  private static void requireFewSteps(JsonFields piece) {
+    int steps = steps(piece.node());
+    if (steps > MOST_STEPS) {
+      throw piece.complaint("has " + steps + " steps, expected at most " + MOST_STEPS);
+    }
+  }
+
+  private static int steps(JsonNode piece) {
+    int steps = 1;
+    for (String list : List.of("normalizers", "pretokenizers", "processors", "decoders")) {
+      for (JsonNode step : piece.path(list)) {
+        steps += steps(step);
+      }
+    }
+    return steps;
+  }
+
   /** Returns the tokenizer of these pieces after checking the ids of the added tokens. */
   static Tokenizer tokenizer(
       JsonFields source,
@@ -70,6 +101,11 @@ final class TokenizerJson {
       PostProcessor postProcessor,
       Decoder decoder) {
     Vocabulary vocabulary = model.vocabulary();
+    long units = added.stream().mapToLong(token -> token.content().length()).sum();
+    if (units > MOST_ADDED_UNITS) {
+      throw source.complaint(
+          "adds tokens of " + units + " characters together, expected at most " + MOST_ADDED_UNITS);
+    }
     Map<String, Integer> further = new HashMap<>();
     int next = vocabulary.tokenCount();
     List<AddedTokens.AddedToken> ascending = new ArrayList<>(added);
@@ -92,7 +128,12 @@ final class TokenizerJson {
       }
     }
     Vocabulary whole = vocabulary.with(further);
-    for (int id : postProcessor.specialIds()) {
+    List<Integer> special = postProcessor.specialIds();
+    if (special.size() > MOST_SPECIAL) {
+      throw source.complaint(
+          "adds " + special.size() + " special tokens to texts, expected at most " + MOST_SPECIAL);
+    }
+    for (int id : special) {
       if (!whole.contains(id)) {
         throw source.complaint(
             String.format(
@@ -160,8 +201,8 @@ final class TokenizerJson {
     if (dropout.isPresent() && dropout.get().number() != 0) {
       throw dropout.get().complaint("is [" + dropout.get().number() + "], expected none or 0");
     }
-    String prefix = model.text("continuing_subword_prefix", "");
-    String suffix = model.text("end_of_word_suffix", "");
+    String prefix = shortText(model, "continuing_subword_prefix");
+    String suffix = shortText(model, "end_of_word_suffix");
     if (bytes && !(prefix + suffix).isEmpty()) {
       throw model.complaint(
           "marks symbols with [" + prefix + suffix + "], which is not supported with ByteLevel");
@@ -189,6 +230,10 @@ final class TokenizerJson {
     }
     JsonFields vocab = model.field("vocab");
     return checked(vocab, () -> new Bpe(Vocabulary.of(ids(vocab)), merges, options));
+  }
+
+  private static String shortText(JsonFields owner, String name) {
+    return owner.optional(name).map(JsonFields::shortText).orElse("");
   }
 
   /** Returns the merge that a line of two tokens with a space between them is. */
@@ -275,9 +320,9 @@ final class TokenizerJson {
       case "Lowercase" -> new Normalizer.Lowercase();
       case "Nmt" -> new Normalizer.Nmt();
       case "Precompiled" -> precompiled(normalizer.field("precompiled_charsmap"));
-      case "Prepend" -> new Normalizer.Prepend(normalizer.field("prepend").text());
+      case "Prepend" -> new Normalizer.Prepend(normalizer.field("prepend").shortText());
       case "Replace" ->
-          new Normalizer.Replace(pattern(normalizer), normalizer.field("content").text());
+          new Normalizer.Replace(pattern(normalizer), normalizer.field("content").shortText());
       case "Strip" ->
           new Normalizer.Strip(
               normalizer.field("strip_left").bool(), normalizer.field("strip_right").bool());
@@ -498,6 +543,7 @@ final class TokenizerJson {
 
   private static List<PostProcessor.Part> parts(JsonFields template, String name) {
     List<PostProcessor.Part> parts = new ArrayList<>();
+    Set<Integer> named = new HashSet<>();
     for (JsonFields element : template.field(name).elements()) {
       Optional<JsonFields> text = element.optional("Sequence");
       if (text.isPresent()) {
@@ -508,6 +554,9 @@ final class TokenizerJson {
               case "B" -> 1;
               default -> throw unsupported(text.get().field("id"), id, "A, B");
             };
+        if (!named.add(index)) {
+          throw text.get().complaint("names the text [" + id + "] twice, expected each once");
+        }
         parts.add(new PostProcessor.Part.Text(index, typeId(text.get())));
       } else {
         JsonFields special = element.field("SpecialToken");
@@ -547,7 +596,7 @@ final class TokenizerJson {
           new Decoder.Metaspace(
               character(decoder.field("replacement")),
               prepend(decoder) != PreTokenizer.Metaspace.Prepend.NEVER);
-      case "Replace" -> new Decoder.Replace(pattern(decoder), decoder.field("content").text());
+      case "Replace" -> new Decoder.Replace(pattern(decoder), decoder.field("content").shortText());
       case "Sequence" ->
           new Decoder.Sequence(
               decoder.field("decoders").elements().stream().map(TokenizerJson::decoder).toList());

@@ -12,6 +12,9 @@ final class Vocabulary {
   /** Ids at and above this are refused: the largest published vocabularies have about a million. */
   static final int MOST_IDS = 1 << 24;
 
+  /** At each place of a text as many characters may be looked at; published tokens have 256. */
+  static final int MOST_UNITS = 4096;
+
   private final String[] tokens;
   private final Map<String, Integer> ids;
 
@@ -65,6 +68,17 @@ final class Vocabulary {
   }
 
   private Vocabulary(String[] tokens, Map<String, Integer> ids) {
+    for (String token : ids.keySet()) {
+      if (token.length() > MOST_UNITS) {
+        throw new IllegalArgumentException(
+            String.format(
+                Locale.ROOT,
+                "token [%s...] has %d characters, expected at most %d",
+                token.substring(0, 40),
+                token.length(),
+                MOST_UNITS));
+      }
+    }
     this.tokens = tokens.clone();
     this.ids = Map.copyOf(ids);
   }

@@ -14,6 +14,8 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -193,6 +195,104 @@ class TokenizerFilesTest {
             IllegalArgumentException.class,
             () -> Tokenizers.fromVocabularyAndMerges(vocab, merges, Optional.of(file)));
     assertTrue(refusal.getMessage().contains(expected), refusal.getMessage());
+  }
+
+  @Test
+  void refusesSlowExpressions() throws IOException {
+    ObjectNode json = bert();
+    json.set(
+        "pre_tokenizer",
+        MAPPER.readTree(
+            "{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":"
+                + "\"a*a*a*a*a*a*a*a*a*a*ac\"}}"));
+    Tokenizer tokenizer = Tokenizers.fromJson(write("tokenizer.json", json.toString()));
+    tokenizer.encode("aac");
+    IllegalArgumentException refusal =
+        assertThrows(IllegalArgumentException.class, () -> tokenizer.encode("a".repeat(5000)));
+    assertTrue(refusal.getMessage().contains("more than [1000] times each"), refusal.getMessage());
+    assertThrows(IllegalArgumentException.class, () -> RegexSyntax.read("a?".repeat(600) + "b"));
+    RegexSyntax.read("a?".repeat(400) + "b")
+        .find(("a".repeat(400) + "b").toCharArray(), 0, 401, (from, to) -> {});
+  }
+
+  @Test
+  void refusesNormalizersThatGrowTexts() throws IOException {
+    String twice = "{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"aa\"}";
+    ObjectNode json = bert();
+    json.set(
+        "normalizer",
+        MAPPER.readTree(
+            "{\"type\":\"Sequence\",\"normalizers\":[" + (twice + ",").repeat(40) + twice + "]}"));
+    Tokenizer tokenizer = Tokenizers.fromJson(write("tokenizer.json", json.toString()));
+    tokenizer.encode("b");
+    IllegalArgumentException refusal =
+        assertThrows(IllegalArgumentException.class, () -> tokenizer.encode("a"));
+    assertTrue(refusal.getMessage().contains("normalizer makes more than"), refusal.getMessage());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "normalizer|normalizers|{\"type\":\"Lowercase\"}|has 66 steps, expected at most 64",
+        "pre_tokenizer|pretokenizers|{\"type\":\"Digits\"}|has 66 steps, expected at most 64",
+        "decoder|decoders|{\"type\":\"Fuse\"}|has 66 steps, expected at most 64",
+      })
+  void refusesManySteps(String kind, String list, String step, String expected) throws IOException {
+    ObjectNode json = bert();
+    String steps = (step + ",").repeat(64) + step;
+    json.set(kind, MAPPER.readTree("{\"type\":\"Sequence\",\"" + list + "\":[" + steps + "]}"));
+    assertRefused(json.toString(), "[" + kind + "] " + expected);
+  }
+
+  @Test
+  void refusesWhatMakesTextsLong() throws IOException {
+    ObjectNode prepending = bert();
+    prepending.set(
+        "normalizer",
+        MAPPER.readTree("{\"type\":\"Prepend\",\"prepend\":\"" + "x".repeat(257) + "\"}"));
+    assertRefused(prepending.toString(), "has 257 characters, expected at most 256");
+
+    ObjectNode twice = bert();
+    ArrayNode single = (ArrayNode) twice.at("/post_processor/single");
+    single.add(single.get(1));
+    assertRefused(twice.toString(), "names the text [A] twice");
+
+    ObjectNode special = bert();
+    ArrayNode ids = (ArrayNode) special.at("/post_processor/special_tokens/[CLS]/ids");
+    for (int i = 0; i < 1024; i++) {
+      ids.add(ids.get(0));
+    }
+    assertRefused(special.toString(), "special tokens to texts, expected at most 1024");
+  }
+
+  @Test
+  void refusesVocabulariesThatTakeLongOnEveryText() throws IOException {
+    ObjectNode json = bert();
+    ObjectNode vocab = (ObjectNode) json.at("/model/vocab");
+    vocab.put("x".repeat(4097), vocab.size());
+    assertRefused(json.toString(), "has 4097 characters, expected at most 4096");
+
+    Map<String, Integer> colliding = new HashMap<>();
+    for (int i = 0; colliding.size() < 1100; i++) {
+      String key = Integer.toString(i, 36);
+      int hash = 0;
+      for (int at = 0; at < key.length(); at++) {
+        hash = TokenIndex.step(hash, key.charAt(at));
+      }
+      if (((hash ^ hash >>> 15) & (1 << 12) - 1) == 7) {
+        colliding.put(key, i);
+      }
+    }
+    IllegalArgumentException refusal =
+        assertThrows(IllegalArgumentException.class, () -> new TokenIndex(colliding));
+    assertTrue(refusal.getMessage().contains("same hash as too many"), refusal.getMessage());
+  }
+
+  @Test
+  void refusesJsonOfMillionsOfValues() throws IOException {
+    String many = "[" + "1,".repeat(10_000_000) + "1]";
+    assertRefused("{\"model\":" + many + "}", "is no valid JSON");
   }
 
   @Test

@@ -2,10 +2,9 @@ package org.lanewise.plugin.action;
 
 import java.io.IOException;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
+import java.util.function.BooleanSupplier;
 import org.elasticsearch.action.ActionListener;
-import org.elasticsearch.action.ActionRequest;
 import org.elasticsearch.action.ActionRequestValidationException;
 import org.elasticsearch.action.ActionResponse;
 import org.elasticsearch.action.ActionType;
@@ -13,11 +12,7 @@ import org.elasticsearch.action.ValidateActions;
 import org.elasticsearch.action.support.ActionFilters;
 import org.elasticsearch.action.support.TransportAction;
 import org.elasticsearch.common.io.stream.StreamOutput;
-import org.elasticsearch.common.util.concurrent.EsExecutors;
 import org.elasticsearch.injection.guice.Inject;
-import org.elasticsearch.tasks.CancellableTask;
-import org.elasticsearch.tasks.Task;
-import org.elasticsearch.tasks.TaskId;
 import org.elasticsearch.transport.TransportService;
 import org.elasticsearch.xcontent.ToXContentObject;
 import org.elasticsearch.xcontent.XContentBuilder;
@@ -26,59 +21,53 @@ import org.lanewise.plugin.encode.EncodeRequest;
 import org.lanewise.plugin.encode.EncodeService;
 
 /** Finds answers in texts on the node that is asked; nothing travels. */
-public final class AnswerAction
-    extends TransportAction<AnswerAction.Request, AnswerAction.Response> {
+public final class AnswerAction extends TextsAction<AnswerAction.Request, AnswerAction.Response> {
   /** The action; its name asks for the {@code monitor} privilege where security is on. */
   public static final ActionType<Response> TYPE =
       new ActionType<>("cluster:monitor/lanewise/answer");
-
-  private final EncodeService service;
 
   /** Called by Elasticsearch. */
   @Inject
   public AnswerAction(
       TransportService transportService, ActionFilters filters, EncodeService service) {
-    super(
-        TYPE.name(),
-        filters,
-        transportService.getTaskManager(),
-        EsExecutors.DIRECT_EXECUTOR_SERVICE);
-    this.service = service;
+    super(TYPE, transportService, filters, service);
   }
 
   @Override
-  protected void doExecute(Task task, Request request, ActionListener<Response> listener) {
+  void ask(
+      EncodeService service,
+      Request request,
+      BooleanSupplier abandoned,
+      ActionListener<Response> listener) {
     service.answer(
-        request.modelId,
+        request.modelId(),
         request.question,
         request.mostTokens,
-        request.texts,
-        ((CancellableTask) task)::isCancelled,
-        listener.map(answers -> new Response(request.modelId, answers)));
+        request.texts(),
+        abandoned,
+        listener.map(answers -> new Response(request.modelId(), answers)));
   }
 
   /** A question, and texts that may hold its answer. */
-  public static final class Request extends ActionRequest {
-    private final String modelId;
+  public static final class Request extends TextsRequest {
     private final String question;
     private final int mostTokens;
-    private final List<String> texts;
 
     /**
      * Creates a request to a model that answers questions.
      *
      * @param mostTokens most tokens of an answer
      */
-    public Request(String modelId, String question, int mostTokens, List<String> texts) {
-      this.modelId = modelId;
+    public Request(
+        String modelId, String question, int mostTokens, List<String> texts, Deadline deadline) {
+      super(modelId, texts, deadline);
       this.question = question;
       this.mostTokens = mostTokens;
-      this.texts = List.copyOf(texts);
     }
 
     @Override
     public ActionRequestValidationException validate() {
-      ActionRequestValidationException errors = EmbedAction.problems(texts);
+      ActionRequestValidationException errors = super.validate();
       if (!EncodeRequest.hasText(question)) {
         errors = ValidateActions.addValidationError("[question] has no text", errors);
       }
@@ -88,17 +77,6 @@ public final class AnswerAction
                 "[max_answer_tokens] is [" + mostTokens + "], expected at least [1]", errors);
       }
       return errors;
-    }
-
-    @Override
-    public Task createTask(
-        long id, String type, String action, TaskId parent, Map<String, String> headers) {
-      return new CancellableTask(id, type, action, getDescription(), parent, headers);
-    }
-
-    @Override
-    public void writeTo(StreamOutput out) {
-      TransportAction.localOnly();
     }
   }
 

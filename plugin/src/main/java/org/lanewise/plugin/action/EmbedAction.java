@@ -4,18 +4,14 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.BooleanSupplier;
 import org.elasticsearch.action.ActionListener;
-import org.elasticsearch.action.ActionRequest;
-import org.elasticsearch.action.ActionRequestValidationException;
 import org.elasticsearch.action.ActionResponse;
 import org.elasticsearch.action.ActionType;
-import org.elasticsearch.action.ValidateActions;
 import org.elasticsearch.action.support.ActionFilters;
 import org.elasticsearch.action.support.TransportAction;
 import org.elasticsearch.common.io.stream.StreamOutput;
-import org.elasticsearch.common.util.concurrent.EsExecutors;
 import org.elasticsearch.injection.guice.Inject;
-import org.elasticsearch.tasks.Task;
 import org.elasticsearch.transport.TransportService;
 import org.elasticsearch.xcontent.ToXContentObject;
 import org.elasticsearch.xcontent.XContentBuilder;
@@ -27,65 +23,37 @@ import org.lanewise.plugin.encode.EncodeService;
 import org.lanewise.plugin.models.Encoded;
 
 /** Embeds texts on the node that is asked; requests and responses never travel. */
-public final class EmbedAction extends TransportAction<EmbedAction.Request, EmbedAction.Response> {
+public final class EmbedAction extends TextsAction<EmbedAction.Request, EmbedAction.Response> {
   /** The action; its name asks for the {@code monitor} privilege where security is on. */
   public static final ActionType<Response> TYPE =
       new ActionType<>("cluster:monitor/lanewise/embed");
-
-  /** Most texts of one request. */
-  public static final int MAX_TEXTS = 1000;
-
-  private final EncodeService service;
 
   /** Called by Elasticsearch. */
   @Inject
   public EmbedAction(
       TransportService transportService, ActionFilters filters, EncodeService service) {
-    super(
-        TYPE.name(),
-        filters,
-        transportService.getTaskManager(),
-        EsExecutors.DIRECT_EXECUTOR_SERVICE);
-    this.service = service;
+    super(TYPE, transportService, filters, service);
   }
 
   @Override
-  protected void doExecute(Task task, Request request, ActionListener<Response> listener) {
+  void ask(
+      EncodeService service,
+      Request request,
+      BooleanSupplier abandoned,
+      ActionListener<Response> listener) {
     service.embed(
         new EncodeRequest(
-            request.modelId,
-            EncodeRequest.all(request.texts, request.outputs),
+            request.modelId(),
+            EncodeRequest.all(request.texts(), request.outputs),
             request.side,
             request.promptName,
             Truncate.FIRST),
-        listener.map(answers -> new Response(request.modelId, answers)));
-  }
-
-  /** Returns what keeps texts from being a request, or null. */
-  static ActionRequestValidationException problems(List<String> texts) {
-    if (texts.isEmpty()) {
-      return ValidateActions.addValidationError("[input] must have at least one text", null);
-    }
-    if (texts.size() > MAX_TEXTS) {
-      return ValidateActions.addValidationError(
-          "[input] has [" + texts.size() + "] texts but one request takes [" + MAX_TEXTS + "]",
-          null);
-    }
-    ActionRequestValidationException errors = null;
-    for (int i = 0; i < texts.size(); i++) {
-      if (!EncodeRequest.hasText(texts.get(i))) {
-        errors =
-            ValidateActions.addValidationError(
-                "[input] has no text at position [" + i + "]", errors);
-      }
-    }
-    return errors;
+        abandoned,
+        listener.map(answers -> new Response(request.modelId(), answers)));
   }
 
   /** The texts to embed. */
-  public static final class Request extends ActionRequest {
-    private final String modelId;
-    private final List<String> texts;
+  public static final class Request extends TextsRequest {
     private final Side side;
     private final Optional<String> promptName;
     private final Set<Output> outputs;
@@ -96,22 +64,12 @@ public final class EmbedAction extends TransportAction<EmbedAction.Request, Embe
         List<String> texts,
         Side side,
         Optional<String> promptName,
-        Set<Output> outputs) {
-      this.modelId = modelId;
-      this.texts = List.copyOf(texts);
+        Set<Output> outputs,
+        Deadline deadline) {
+      super(modelId, texts, deadline);
       this.side = side;
       this.promptName = promptName;
       this.outputs = Set.copyOf(outputs);
-    }
-
-    @Override
-    public ActionRequestValidationException validate() {
-      return problems(texts);
-    }
-
-    @Override
-    public void writeTo(StreamOutput out) {
-      TransportAction.localOnly();
     }
   }
 

@@ -3,11 +3,10 @@ package org.lanewise.plugin.action;
 import java.io.IOException;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Map;
 import java.util.OptionalInt;
+import java.util.function.BooleanSupplier;
 import java.util.stream.IntStream;
 import org.elasticsearch.action.ActionListener;
-import org.elasticsearch.action.ActionRequest;
 import org.elasticsearch.action.ActionRequestValidationException;
 import org.elasticsearch.action.ActionResponse;
 import org.elasticsearch.action.ActionType;
@@ -15,11 +14,7 @@ import org.elasticsearch.action.ValidateActions;
 import org.elasticsearch.action.support.ActionFilters;
 import org.elasticsearch.action.support.TransportAction;
 import org.elasticsearch.common.io.stream.StreamOutput;
-import org.elasticsearch.common.util.concurrent.EsExecutors;
 import org.elasticsearch.injection.guice.Inject;
-import org.elasticsearch.tasks.CancellableTask;
-import org.elasticsearch.tasks.Task;
-import org.elasticsearch.tasks.TaskId;
 import org.elasticsearch.transport.TransportService;
 import org.elasticsearch.xcontent.ToXContentObject;
 import org.elasticsearch.xcontent.XContentBuilder;
@@ -28,41 +23,35 @@ import org.lanewise.plugin.encode.EncodeService;
 import org.lanewise.plugin.models.Relevance;
 
 /** Scores texts against a query on the node that is asked; nothing travels. */
-public final class RerankAction
-    extends TransportAction<RerankAction.Request, RerankAction.Response> {
+public final class RerankAction extends TextsAction<RerankAction.Request, RerankAction.Response> {
   /** The action; its name asks for the {@code monitor} privilege where security is on. */
   public static final ActionType<Response> TYPE =
       new ActionType<>("cluster:monitor/lanewise/rerank");
-
-  private final EncodeService service;
 
   /** Called by Elasticsearch. */
   @Inject
   public RerankAction(
       TransportService transportService, ActionFilters filters, EncodeService service) {
-    super(
-        TYPE.name(),
-        filters,
-        transportService.getTaskManager(),
-        EsExecutors.DIRECT_EXECUTOR_SERVICE);
-    this.service = service;
+    super(TYPE, transportService, filters, service);
   }
 
   @Override
-  protected void doExecute(Task task, Request request, ActionListener<Response> listener) {
+  void ask(
+      EncodeService service,
+      Request request,
+      BooleanSupplier abandoned,
+      ActionListener<Response> listener) {
     service.rerank(
-        request.modelId,
+        request.modelId(),
         request.query,
-        request.texts,
-        ((CancellableTask) task)::isCancelled,
+        request.texts(),
+        abandoned,
         listener.map(relevances -> new Response(request, relevances)));
   }
 
   /** The texts to score. */
-  public static final class Request extends ActionRequest {
-    private final String modelId;
+  public static final class Request extends TextsRequest {
     private final String query;
-    private final List<String> texts;
     private final OptionalInt top;
 
     /**
@@ -70,16 +59,16 @@ public final class RerankAction
      *
      * @param top how many of the best texts the response shall list; all where it is empty
      */
-    public Request(String modelId, String query, List<String> texts, OptionalInt top) {
-      this.modelId = modelId;
+    public Request(
+        String modelId, String query, List<String> texts, OptionalInt top, Deadline deadline) {
+      super(modelId, texts, deadline);
       this.query = query;
-      this.texts = List.copyOf(texts);
       this.top = top;
     }
 
     @Override
     public ActionRequestValidationException validate() {
-      ActionRequestValidationException errors = EmbedAction.problems(texts);
+      ActionRequestValidationException errors = super.validate();
       if (!EncodeRequest.hasText(query)) {
         errors = ValidateActions.addValidationError("[query] has no text", errors);
       }
@@ -89,17 +78,6 @@ public final class RerankAction
                 "[top_n] is [" + top.getAsInt() + "], expected at least [1]", errors);
       }
       return errors;
-    }
-
-    @Override
-    public Task createTask(
-        long id, String type, String action, TaskId parent, Map<String, String> headers) {
-      return new CancellableTask(id, type, action, getDescription(), parent, headers);
-    }
-
-    @Override
-    public void writeTo(StreamOutput out) {
-      TransportAction.localOnly();
     }
   }
 
@@ -132,12 +110,12 @@ public final class RerankAction
               .sorted(Comparator.comparingDouble(i -> -relevances.get(i).score()))
               .limit(request.top.orElse(relevances.size()))
               .toList();
-      builder.startObject().field("model_id", request.modelId).startArray("rerank");
+      builder.startObject().field("model_id", request.modelId()).startArray("rerank");
       for (int i : best) {
         builder.startObject();
         builder.field("index", i);
         builder.field("relevance_score", relevances.get(i).score());
-        builder.field("text", request.texts.get(i));
+        builder.field("text", request.texts().get(i));
         builder.field("is_truncated", relevances.get(i).truncated());
         builder.endObject();
       }

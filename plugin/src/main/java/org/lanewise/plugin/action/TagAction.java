@@ -3,17 +3,14 @@ package org.lanewise.plugin.action;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.BooleanSupplier;
 import org.elasticsearch.action.ActionListener;
-import org.elasticsearch.action.ActionRequest;
-import org.elasticsearch.action.ActionRequestValidationException;
 import org.elasticsearch.action.ActionResponse;
 import org.elasticsearch.action.ActionType;
 import org.elasticsearch.action.support.ActionFilters;
 import org.elasticsearch.action.support.TransportAction;
 import org.elasticsearch.common.io.stream.StreamOutput;
-import org.elasticsearch.common.util.concurrent.EsExecutors;
 import org.elasticsearch.injection.guice.Inject;
-import org.elasticsearch.tasks.Task;
 import org.elasticsearch.transport.TransportService;
 import org.elasticsearch.xcontent.ToXContentObject;
 import org.elasticsearch.xcontent.XContentBuilder;
@@ -22,54 +19,39 @@ import org.lanewise.plugin.encode.TagSelection;
 import org.lanewise.plugin.models.Tags;
 
 /** Tags texts on the node that is asked; requests and responses never travel. */
-public final class TagAction extends TransportAction<TagAction.Request, TagAction.Response> {
+public final class TagAction extends TextsAction<TagAction.Request, TagAction.Response> {
   /** The action; its name asks for the {@code monitor} privilege where security is on. */
   public static final ActionType<Response> TYPE = new ActionType<>("cluster:monitor/lanewise/tag");
-
-  private final EncodeService service;
 
   /** Called by Elasticsearch. */
   @Inject
   public TagAction(
       TransportService transportService, ActionFilters filters, EncodeService service) {
-    super(
-        TYPE.name(),
-        filters,
-        transportService.getTaskManager(),
-        EsExecutors.DIRECT_EXECUTOR_SERVICE);
-    this.service = service;
+    super(TYPE, transportService, filters, service);
   }
 
   @Override
-  protected void doExecute(Task task, Request request, ActionListener<Response> listener) {
+  void ask(
+      EncodeService service,
+      Request request,
+      BooleanSupplier abandoned,
+      ActionListener<Response> listener) {
     service.tag(
-        request.modelId,
-        request.texts,
+        request.modelId(),
+        request.texts(),
         request.selection,
-        listener.map(results -> new Response(request.modelId, results)));
+        abandoned,
+        listener.map(results -> new Response(request.modelId(), results)));
   }
 
   /** The texts to tag. */
-  public static final class Request extends ActionRequest {
-    private final String modelId;
-    private final List<String> texts;
+  public static final class Request extends TextsRequest {
     private final TagSelection selection;
 
     /** Creates a request to a tagger or classifier. */
-    public Request(String modelId, List<String> texts, TagSelection selection) {
-      this.modelId = modelId;
-      this.texts = List.copyOf(texts);
+    public Request(String modelId, List<String> texts, TagSelection selection, Deadline deadline) {
+      super(modelId, texts, deadline);
       this.selection = selection;
-    }
-
-    @Override
-    public ActionRequestValidationException validate() {
-      return EmbedAction.problems(texts);
-    }
-
-    @Override
-    public void writeTo(StreamOutput out) {
-      TransportAction.localOnly();
     }
   }
 

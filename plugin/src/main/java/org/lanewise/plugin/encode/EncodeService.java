@@ -86,10 +86,23 @@ public final class EncodeService implements Closeable {
   /**
    * Hands over what was made of each text, in order. Never blocks; the listener is called exactly
    * once, in the caller's thread context, with the answers or with the first error of any text: 404
-   * for an unknown model, 429 where the queue is full, 400 for a text that is refused, a model that
-   * is no encoder, or one that has not got what is wanted.
+   * for an unknown model, 429 where the queue is full or memory runs out, 400 for a text that is
+   * refused, a model that is no encoder, or one that has not got what is wanted.
    */
   public void embed(EncodeRequest request, ActionListener<List<Encoded>> listener) {
+    embed(request, () -> false, listener);
+  }
+
+  /**
+   * Like {@link #embed(EncodeRequest, ActionListener)}.
+   *
+   * @param abandoned whether nobody waits any more; texts that are not computed then never are
+   */
+  public void embed(
+      EncodeRequest request, BooleanSupplier abandoned, ActionListener<List<Encoded>> listener) {
+    if (refused(request.texts().stream().map(EncodeRequest.Text::text).toList(), listener)) {
+      return;
+    }
     ActionListener<List<Encoded>> timed =
         slowLog.timed(
             request.isQuery() ? Work.SEARCH : Work.BULK,
@@ -98,7 +111,7 @@ public final class EncodeService implements Closeable {
             text -> text.text().length(),
             listener);
     if (!request.isQuery()) {
-      compute(request, bulk, timed);
+      compute(request, bulk, abandoned, timed);
       return;
     }
     ActionListener<List<Encoded>> answer =
@@ -108,7 +121,7 @@ public final class EncodeService implements Closeable {
         answer.delegateFailureAndWrap(
             (asker, open) -> {
               if (!(open.model() instanceof Encoder encoder)) {
-                compute(request, search, asker);
+                compute(request, search, abandoned, asker);
                 return;
               }
               Optional<Encoded> known = queries.get(encoder, request);
@@ -119,6 +132,7 @@ public final class EncodeService implements Closeable {
               compute(
                   request,
                   search,
+                  abandoned,
                   asker.map(
                       made -> {
                         queries.put(encoder, request, made);
@@ -127,7 +141,42 @@ public final class EncodeService implements Closeable {
             }));
   }
 
-  private void compute(EncodeRequest request, Lane lane, ActionListener<List<Encoded>> listener) {
+  /** Throws an {@code IllegalArgumentException} where these are too many for one request. */
+  public void checkCount(int texts) {
+    if (texts > settings.maxTexts()) {
+      throw new IllegalArgumentException(
+          "[input] has ["
+              + texts
+              + "] texts but one request takes ["
+              + settings.maxTexts()
+              + "]; send fewer, or raise [lanewise.max_texts]");
+    }
+  }
+
+  /** Answers with a 400 where a text is longer than any model shall read. */
+  private boolean refused(List<String> texts, ActionListener<?> listener) {
+    for (int i = 0; i < texts.size(); i++) {
+      if (texts.get(i).length() > settings.maxTextLength()) {
+        listener.onFailure(
+            new IllegalArgumentException(
+                "text ["
+                    + i
+                    + "] has ["
+                    + texts.get(i).length()
+                    + "] characters but [lanewise.max_text_length] is ["
+                    + settings.maxTextLength()
+                    + "]; shorten it, or raise the setting"));
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private void compute(
+      EncodeRequest request,
+      Lane lane,
+      BooleanSupplier abandoned,
+      ActionListener<List<Encoded>> listener) {
     embedding.submit(
         request.modelId(),
         request.texts(),
@@ -136,6 +185,7 @@ public final class EncodeService implements Closeable {
           String prompt = request.prompt(encoder.prompts());
           return text -> read(encoder, text, prompt, request);
         },
+        abandoned,
         listener);
   }
 
@@ -167,6 +217,23 @@ public final class EncodeService implements Closeable {
       List<String> texts,
       TagSelection selection,
       ActionListener<List<Tags>> listener) {
+    tag(modelId, texts, selection, () -> false, listener);
+  }
+
+  /**
+   * Like {@link #tag(String, List, TagSelection, ActionListener)}.
+   *
+   * @param abandoned whether nobody waits any more
+   */
+  public void tag(
+      String modelId,
+      List<String> texts,
+      TagSelection selection,
+      BooleanSupplier abandoned,
+      ActionListener<List<Tags>> listener) {
+    if (refused(texts, listener)) {
+      return;
+    }
     tagging.submit(
         modelId,
         texts,
@@ -175,6 +242,7 @@ public final class EncodeService implements Closeable {
           selection.check(modelId, tagger);
           return text -> List.of(tagger.read(text));
         },
+        abandoned,
         slowLog
             .timed(Work.BULK, modelId, texts, String::length, listener)
             .map(answers -> answers.stream().map(selection::of).toList()));
@@ -193,6 +261,9 @@ public final class EncodeService implements Closeable {
       List<String> texts,
       BooleanSupplier abandoned,
       ActionListener<List<Relevance>> listener) {
+    if (refused(List.of(query), listener) || refused(texts, listener)) {
+      return;
+    }
     reranking.submit(
         modelId,
         texts,
@@ -216,6 +287,9 @@ public final class EncodeService implements Closeable {
       List<String> texts,
       BooleanSupplier abandoned,
       ActionListener<List<Optional<Answer>>> listener) {
+    if (refused(List.of(question), listener) || refused(texts, listener)) {
+      return;
+    }
     answering.submit(
         modelId,
         texts,

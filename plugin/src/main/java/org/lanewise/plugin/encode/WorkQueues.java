@@ -54,20 +54,6 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
   }
 
   /**
-   * Queues texts that are wanted whatever happens.
-   *
-   * @param <S> a text as the caller has it
-   */
-  <S> void submit(
-      String modelId,
-      List<S> texts,
-      Lane lane,
-      Function<M, Function<S, List<T>>> reader,
-      ActionListener<List<R>> listener) {
-    submit(modelId, texts, lane, reader, () -> false, listener);
-  }
-
-  /**
    * Queues texts, and answers once with one answer for each or with the first error.
    *
    * @param reader makes of the open model what makes of a text the parts that the model reads

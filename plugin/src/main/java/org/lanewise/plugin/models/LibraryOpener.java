@@ -8,6 +8,7 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.lanewise.encoder.AnswerFinder;
 import org.lanewise.encoder.EmbedderOptions;
+import org.lanewise.encoder.MemoryBudget;
 import org.lanewise.encoder.ModelDirectory;
 import org.lanewise.encoder.TextClassifier;
 import org.lanewise.encoder.TextEmbedder;
@@ -22,8 +23,12 @@ import org.lanewise.plugin.LanewiseSettings;
 public final class LibraryOpener implements ModelOpener {
   private final EmbedderOptions options;
 
-  /** Creates an opener for a node. */
-  public LibraryOpener(LanewiseSettings settings) {
+  /**
+   * Creates an opener for a node.
+   *
+   * @param memory what the models' memory is taken from
+   */
+  public LibraryOpener(LanewiseSettings settings, MemoryBudget memory) {
     // One thread: the plugin's pools bring the parallelism, and a model that starts no threads
     // needs no entitlement to do so.
     options =
@@ -31,7 +36,8 @@ public final class LibraryOpener implements ModelOpener {
             .withBackend(settings.backend())
             .withPrecision(settings.precision())
             .withThreads(1)
-            .withBatchTokens(settings.batchTokens());
+            .withBatchTokens(settings.batchTokens())
+            .withMemory(memory);
   }
 
   @Override

@@ -25,6 +25,7 @@ import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.action.ActionRunnable;
 import org.elasticsearch.action.support.RefCountingListener;
 import org.elasticsearch.action.support.SubscribableListener;
+import org.elasticsearch.common.breaker.CircuitBreakingException;
 import org.elasticsearch.common.util.concurrent.EsRejectedExecutionException;
 import org.elasticsearch.logging.LogManager;
 import org.elasticsearch.logging.Logger;
@@ -85,8 +86,8 @@ public final class ModelRegistry implements Closeable {
   /**
    * Hands over the model, opened if need be: at once on the calling thread where it is open,
    * otherwise later from another thread. Fails with a 404 for an unknown id, a 409 for a directory
-   * that cannot be opened; that failure is forgotten after a second, so that a repaired directory
-   * works.
+   * that cannot be opened, a 429 where its weights do not fit; such a failure is forgotten after a
+   * second, so that a repaired directory works.
    */
   public void open(String id, ActionListener<OpenModel> listener) {
     try {
@@ -160,6 +161,7 @@ public final class ModelRegistry implements Closeable {
             (each, e) ->
                 each.onFailure(
                     e instanceof EsRejectedExecutionException
+                            || e instanceof CircuitBreakingException
                         ? e
                         : new ModelException(
                             "its encoder [" + id + "] cannot be used: " + message(e), e)));
@@ -184,6 +186,10 @@ public final class ModelRegistry implements Closeable {
         opening.fail(unknown);
       }
       case EsRejectedExecutionException rejected -> opening.fail(rejected);
+      case CircuitBreakingException tooLarge -> {
+        logger.warn("could not open model [{}]: {}", id, tooLarge.getMessage());
+        opening.fail(tooLarge);
+      }
       default -> {
         if (e instanceof ModelException) {
           logger.warn("could not open model [{}]: {}", id, e.getMessage());

@@ -61,7 +61,8 @@ public final class RestAnswer extends BaseRestHandler {
       body = PARSER.apply(parser, null);
     }
     AnswerAction.Request answer =
-        new AnswerAction.Request(modelId, body.question, body.mostTokens, body.input);
+        new AnswerAction.Request(
+            modelId, body.question, body.mostTokens, body.input, RestEmbed.deadline(request));
     return channel ->
         new RestCancellableNodeClient(client, request.getHttpChannel())
             .execute(AnswerAction.TYPE, answer, new RestToXContentListener<>(channel));

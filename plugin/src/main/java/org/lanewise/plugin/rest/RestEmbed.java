@@ -13,6 +13,7 @@ import org.elasticsearch.client.internal.node.NodeClient;
 import org.elasticsearch.rest.BaseRestHandler;
 import org.elasticsearch.rest.RestRequest;
 import org.elasticsearch.rest.RestRequest.Method;
+import org.elasticsearch.rest.action.RestCancellableNodeClient;
 import org.elasticsearch.rest.action.RestToXContentListener;
 import org.elasticsearch.xcontent.ConstructingObjectParser;
 import org.elasticsearch.xcontent.ObjectParser.ValueType;
@@ -21,6 +22,7 @@ import org.elasticsearch.xcontent.XContentLocation;
 import org.elasticsearch.xcontent.XContentParseException;
 import org.elasticsearch.xcontent.XContentParser;
 import org.lanewise.encoder.EncoderOutputs.Output;
+import org.lanewise.plugin.action.Deadline;
 import org.lanewise.plugin.action.EmbedAction;
 import org.lanewise.plugin.encode.EncodeRequest.Side;
 import org.lanewise.plugin.encode.Labels;
@@ -87,6 +89,11 @@ public final class RestEmbed extends BaseRestHandler {
     return parser.text();
   }
 
+  /** Returns how long the client waits: {@code timeout}. */
+  static Deadline deadline(RestRequest request) {
+    return new Deadline(request.paramAsTime("timeout", Deadline.USUAL.timeout()));
+  }
+
   static Side readSide(XContentParser parser) throws IOException {
     return switch (parser.text()) {
       case "ingest" -> Side.INGEST;
@@ -139,8 +146,10 @@ public final class RestEmbed extends BaseRestHandler {
       body = PARSER.apply(parser, null);
     }
     EmbedAction.Request embed =
-        new EmbedAction.Request(modelId, body.input, body.side, body.promptName, body.outputs);
+        new EmbedAction.Request(
+            modelId, body.input, body.side, body.promptName, body.outputs, deadline(request));
     return channel ->
-        client.execute(EmbedAction.TYPE, embed, new RestToXContentListener<>(channel));
+        new RestCancellableNodeClient(client, request.getHttpChannel())
+            .execute(EmbedAction.TYPE, embed, new RestToXContentListener<>(channel));
   }
 }

@@ -61,7 +61,8 @@ public final class RestRerank extends BaseRestHandler {
       body = PARSER.apply(parser, null);
     }
     RerankAction.Request rerank =
-        new RerankAction.Request(modelId, body.query, body.input, body.top);
+        new RerankAction.Request(
+            modelId, body.query, body.input, body.top, RestEmbed.deadline(request));
     return channel ->
         new RestCancellableNodeClient(client, request.getHttpChannel())
             .execute(RerankAction.TYPE, rerank, new RestToXContentListener<>(channel));

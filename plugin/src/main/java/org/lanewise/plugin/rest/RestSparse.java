@@ -11,6 +11,7 @@ import org.elasticsearch.client.internal.node.NodeClient;
 import org.elasticsearch.rest.BaseRestHandler;
 import org.elasticsearch.rest.RestRequest;
 import org.elasticsearch.rest.RestRequest.Method;
+import org.elasticsearch.rest.action.RestCancellableNodeClient;
 import org.elasticsearch.rest.action.RestToXContentListener;
 import org.elasticsearch.xcontent.ConstructingObjectParser;
 import org.elasticsearch.xcontent.ObjectParser.ValueType;
@@ -77,13 +78,19 @@ public final class RestSparse extends BaseRestHandler {
     }
     EmbedAction.Request embed =
         new EmbedAction.Request(
-            modelId, body.input, body.side, body.promptName, Set.of(Output.SPARSE));
+            modelId,
+            body.input,
+            body.side,
+            body.promptName,
+            Set.of(Output.SPARSE),
+            RestEmbed.deadline(request));
     return channel ->
-        client.execute(
-            EmbedAction.TYPE,
-            embed,
-            new RestToXContentListener<Answer>(channel)
-                .map(response -> new Answer(modelId, response.answers(), body.pruning)));
+        new RestCancellableNodeClient(client, request.getHttpChannel())
+            .execute(
+                EmbedAction.TYPE,
+                embed,
+                new RestToXContentListener<Answer>(channel)
+                    .map(response -> new Answer(modelId, response.answers(), body.pruning)));
   }
 
   /** The weights, in the order of the texts. */

@@ -10,6 +10,7 @@ import org.elasticsearch.client.internal.node.NodeClient;
 import org.elasticsearch.rest.BaseRestHandler;
 import org.elasticsearch.rest.RestRequest;
 import org.elasticsearch.rest.RestRequest.Method;
+import org.elasticsearch.rest.action.RestCancellableNodeClient;
 import org.elasticsearch.rest.action.RestToXContentListener;
 import org.elasticsearch.xcontent.ConstructingObjectParser;
 import org.elasticsearch.xcontent.ObjectParser.ValueType;
@@ -60,7 +61,13 @@ public final class RestTag extends BaseRestHandler {
       body = PARSER.apply(parser, null);
     }
     TagAction.Request tag =
-        new TagAction.Request(modelId, body.input, new TagSelection(0, Set.of(), body.topClasses));
-    return channel -> client.execute(TagAction.TYPE, tag, new RestToXContentListener<>(channel));
+        new TagAction.Request(
+            modelId,
+            body.input,
+            new TagSelection(0, Set.of(), body.topClasses),
+            RestEmbed.deadline(request));
+    return channel ->
+        new RestCancellableNodeClient(client, request.getHttpChannel())
+            .execute(TagAction.TYPE, tag, new RestToXContentListener<>(channel));
   }
 }

@@ -21,7 +21,8 @@ import org.lanewise.plugin.encode.Labels;
 
 /**
  * The {@code lanewise} query vector builder: {@code model_id}, {@code model_text}, {@code
- * prompt_name}, and {@code dimensions} and {@code element_type} as the field's vectors have them.
+ * prompt_name}, {@code timeout}, and {@code dimensions} and {@code element_type} as the field's
+ * vectors have them.
  *
  * @param question what is asked
  * @param form the form of the field's vectors
@@ -46,7 +47,8 @@ public record LanewiseQueryVectorBuilder(Question question, DenseForm form)
                       MODEL_TEXT.getPreferredName(),
                       (String) args[0],
                       (String) args[1],
-                      (String) args[2]),
+                      (String) args[2],
+                      (String) args[5]),
                   Question.parsed(
                       () ->
                           new DenseForm(
@@ -58,6 +60,7 @@ public record LanewiseQueryVectorBuilder(Question question, DenseForm form)
     PARSER.declareString(optionalConstructorArg(), PROMPT_NAME);
     PARSER.declareInt(optionalConstructorArg(), DIMENSIONS);
     PARSER.declareString(optionalConstructorArg(), ELEMENT_TYPE);
+    PARSER.declareString(optionalConstructorArg(), Question.TIMEOUT);
   }
 
   /** Reads what {@link #writeTo} wrote. */
@@ -125,6 +128,7 @@ public record LanewiseQueryVectorBuilder(Question question, DenseForm form)
     if (form.type() != ElementType.FLOAT) {
       builder.field(ELEMENT_TYPE.getPreferredName(), form.type().label());
     }
+    question.timeoutToXContent(builder);
     return builder.endObject();
   }
 }

@@ -54,7 +54,8 @@ public final class MaxSimRescorerBuilder extends RescorerBuilder<MaxSimRescorerB
                       QUERY.getPreferredName(),
                       (String) args[1],
                       (String) args[2],
-                      (String) args[3]),
+                      (String) args[3],
+                      (String) args[6]),
                   args[4] == null ? 0 : (float) args[4],
                   args[5] == null ? 1 : (float) args[5],
                   Optional.empty()));
@@ -66,6 +67,7 @@ public final class MaxSimRescorerBuilder extends RescorerBuilder<MaxSimRescorerB
     PARSER.declareString(optionalConstructorArg(), PROMPT_NAME);
     PARSER.declareFloat(optionalConstructorArg(), QUERY_WEIGHT);
     PARSER.declareFloat(optionalConstructorArg(), RESCORE_QUERY_WEIGHT);
+    PARSER.declareString(optionalConstructorArg(), Question.TIMEOUT);
   }
 
   private final Supplier<Backend> backend;
@@ -197,6 +199,7 @@ public final class MaxSimRescorerBuilder extends RescorerBuilder<MaxSimRescorerB
     if (question.promptName().isPresent()) {
       builder.field(PROMPT_NAME.getPreferredName(), question.promptName().get());
     }
+    question.timeoutToXContent(builder);
     builder.field(QUERY_WEIGHT.getPreferredName(), queryWeight);
     builder.field(RESCORE_QUERY_WEIGHT.getPreferredName(), rescoreQueryWeight);
     builder.endObject();

@@ -12,8 +12,12 @@ import org.elasticsearch.common.io.stream.StreamInput;
 import org.elasticsearch.common.io.stream.StreamOutput;
 import org.elasticsearch.common.io.stream.Writeable;
 import org.elasticsearch.common.util.concurrent.ThreadContext;
+import org.elasticsearch.core.TimeValue;
+import org.elasticsearch.xcontent.ParseField;
+import org.elasticsearch.xcontent.XContentBuilder;
 import org.elasticsearch.xcontent.XContentParseException;
 import org.lanewise.encoder.EncoderOutputs.Output;
+import org.lanewise.plugin.action.Deadline;
 import org.lanewise.plugin.action.EmbedAction;
 import org.lanewise.plugin.encode.EncodeRequest;
 import org.lanewise.plugin.encode.EncodeRequest.Side;
@@ -26,9 +30,11 @@ import org.lanewise.plugin.models.ModelRegistry;
  * @param modelId the model, which must be the one that wrote the field
  * @param text the question
  * @param promptName the model's prompt to use instead of that for questions
+ * @param timeout the longest time that the search waits for the answer
  */
-public record Question(String modelId, String text, Optional<String> promptName)
+public record Question(String modelId, String text, Optional<String> promptName, TimeValue timeout)
     implements Writeable {
+  static final ParseField TIMEOUT = new ParseField("timeout");
 
   /**
    * Returns the question of a search, with the bundled model where it names none.
@@ -36,7 +42,8 @@ public record Question(String modelId, String text, Optional<String> promptName)
    * @param option what the search calls the text
    * @throws XContentParseException for a bad id or a question without text
    */
-  static Question of(String option, String modelId, String text, String promptName) {
+  static Question of(
+      String option, String modelId, String text, String promptName, String timeout) {
     return parsed(
         () -> {
           String id = modelId == null ? ModelRegistry.BUNDLED_MODEL : modelId;
@@ -47,8 +54,15 @@ public record Question(String modelId, String text, Optional<String> promptName)
           if (!EncodeRequest.hasText(text)) {
             throw new IllegalArgumentException("[" + option + "] must not be empty.");
           }
-          return new Question(id, text, Optional.ofNullable(promptName));
+          return new Question(id, text, Optional.ofNullable(promptName), timeout(timeout));
         });
+  }
+
+  /** Returns the time that an option of a search states, or the usual one. */
+  static TimeValue timeout(String stated) {
+    return stated == null
+        ? Deadline.USUAL.timeout()
+        : TimeValue.parseTimeValue(stated, TIMEOUT.getPreferredName());
   }
 
   /** Returns what is made of parsed options, or throws what is wrong with them as a parser does. */
@@ -63,7 +77,11 @@ public record Question(String modelId, String text, Optional<String> promptName)
 
   /** Reads what {@link #writeTo} wrote. */
   public Question(StreamInput in) throws IOException {
-    this(in.readString(), in.readString(), Optional.ofNullable(in.readOptionalString()));
+    this(
+        in.readString(),
+        in.readString(),
+        Optional.ofNullable(in.readOptionalString()),
+        in.readTimeValue());
   }
 
   @Override
@@ -71,6 +89,14 @@ public record Question(String modelId, String text, Optional<String> promptName)
     out.writeString(modelId);
     out.writeString(text);
     out.writeOptionalString(promptName.orElse(null));
+    out.writeTimeValue(timeout);
+  }
+
+  /** Writes the time, unless it is the usual one. */
+  void timeoutToXContent(XContentBuilder builder) throws IOException {
+    if (!timeout.equals(Deadline.USUAL.timeout())) {
+      builder.field(TIMEOUT.getPreferredName(), timeout.getStringRep());
+    }
   }
 
   /** Asks the model on this node. */
@@ -79,12 +105,13 @@ public record Question(String modelId, String text, Optional<String> promptName)
     ActionListener<EmbedAction.Response> answer =
         ContextPreservingActionListener.wrapPreservingContext(
             listener.map(response -> response.answers().getFirst()), threadContext);
+    EmbedAction.Request request =
+        new EmbedAction.Request(
+            modelId, List.of(text), Side.SEARCH, promptName, Set.of(output), new Deadline(timeout));
+    SearchTasks.adopt(request, client);
     // As the node itself: who may search an index need not be allowed to monitor the cluster.
     try (ThreadContext.StoredContext _ = threadContext.stashContext()) {
-      client.execute(
-          EmbedAction.TYPE,
-          new EmbedAction.Request(modelId, List.of(text), Side.SEARCH, promptName, Set.of(output)),
-          answer);
+      client.execute(EmbedAction.TYPE, request, answer);
     }
   }
 }

@@ -8,6 +8,7 @@ import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import org.apache.lucene.search.ScoreDoc;
 import org.apache.lucene.util.SetOnce;
 import org.elasticsearch.action.ActionListener;
@@ -16,6 +17,7 @@ import org.elasticsearch.action.search.SearchRequest;
 import org.elasticsearch.action.search.TransportSearchAction;
 import org.elasticsearch.client.internal.Client;
 import org.elasticsearch.common.document.DocumentField;
+import org.elasticsearch.core.TimeValue;
 import org.elasticsearch.index.query.QueryBuilder;
 import org.elasticsearch.index.query.QueryRewriteContext;
 import org.elasticsearch.search.SearchHit;
@@ -32,7 +34,7 @@ import org.elasticsearch.xcontent.ParseField;
 import org.elasticsearch.xcontent.XContentBuilder;
 import org.elasticsearch.xcontent.XContentParseException;
 import org.elasticsearch.xcontent.XContentParser;
-import org.lanewise.plugin.action.EmbedAction;
+import org.lanewise.plugin.action.Deadline;
 import org.lanewise.plugin.encode.EncodeRequest;
 import org.lanewise.plugin.models.Relevance;
 
@@ -50,6 +52,7 @@ public final class RerankRetrieverBuilder extends CompoundRetrieverBuilder<Reran
   public static final String NAME = "lanewise_rerank";
 
   private static final int DEFAULT_WINDOW = 10;
+  private static final int LARGEST_WINDOW = 1000;
 
   private static final ParseField RETRIEVER = new ParseField("retriever");
 
@@ -79,10 +82,12 @@ public final class RerankRetrieverBuilder extends CompoundRetrieverBuilder<Reran
     PARSER.declareString(constructorArg(), Reranking.FIELD);
     PARSER.declareString(constructorArg(), Reranking.INFERENCE_TEXT);
     PARSER.declareInt(optionalConstructorArg(), RANK_WINDOW_SIZE_FIELD);
+    PARSER.declareString(optionalConstructorArg(), Question.TIMEOUT);
     RetrieverBuilder.declareBaseParserFields(PARSER);
   }
 
   private final Reranking reranking;
+  private final TimeValue timeout;
 
   /**
    * A hit of the inner retriever.
@@ -96,9 +101,11 @@ public final class RerankRetrieverBuilder extends CompoundRetrieverBuilder<Reran
     }
   }
 
-  private RerankRetrieverBuilder(RetrieverSource inner, int rankWindowSize, Reranking reranking) {
+  private RerankRetrieverBuilder(
+      RetrieverSource inner, int rankWindowSize, Reranking reranking, TimeValue timeout) {
     super(List.of(inner), rankWindowSize);
     this.reranking = reranking;
+    this.timeout = timeout;
   }
 
   /** Returns the retriever that a search request describes. */
@@ -109,25 +116,26 @@ public final class RerankRetrieverBuilder extends CompoundRetrieverBuilder<Reran
 
   private static RerankRetrieverBuilder described(Object[] args) {
     int window = args[4] == null ? DEFAULT_WINDOW : (int) args[4];
-    if (window < 1 || window > EmbedAction.MAX_TEXTS) {
+    if (window < 1 || window > LARGEST_WINDOW) {
       throw new IllegalArgumentException(
           "[rank_window_size] is ["
               + window
               + "], expected [1] to ["
-              + EmbedAction.MAX_TEXTS
+              + LARGEST_WINDOW
               + "]: the model reads every hit of the window");
     }
     return new RerankRetrieverBuilder(
         RetrieverSource.from((RetrieverBuilder) args[0]),
         window,
-        new Reranking((String) args[1], (String) args[2], (String) args[3]));
+        new Reranking((String) args[1], (String) args[2], (String) args[3]),
+        Question.timeout((String) args[5]));
   }
 
   @Override
   protected RerankRetrieverBuilder clone(
       List<RetrieverSource> retrievers, List<QueryBuilder> filters) {
     RerankRetrieverBuilder copy =
-        new RerankRetrieverBuilder(retrievers.getFirst(), rankWindowSize, reranking);
+        new RerankRetrieverBuilder(retrievers.getFirst(), rankWindowSize, reranking, timeout);
     copy.preFilterQueryBuilders = filters;
     copy.retrieverName = retrieverName;
     copy.minScore = minScore;
@@ -205,6 +213,7 @@ public final class RerankRetrieverBuilder extends CompoundRetrieverBuilder<Reran
 
   private void search(
       Client client, SearchRequest request, boolean explain, ActionListener<RankDoc[]> listener) {
+    SearchTasks.adopt(request, client);
     client.execute(
         TransportSearchAction.TYPE,
         request,
@@ -252,7 +261,7 @@ public final class RerankRetrieverBuilder extends CompoundRetrieverBuilder<Reran
     if (texts.isEmpty()) {
       scored.onResponse(List.of());
     } else {
-      reranking.score(client, texts, scored);
+      reranking.score(client, texts, new Deadline(timeout), scored);
     }
   }
 
@@ -307,15 +316,20 @@ public final class RerankRetrieverBuilder extends CompoundRetrieverBuilder<Reran
     builder.field(RETRIEVER.getPreferredName(), innerRetrievers.getFirst().retriever());
     reranking.toXContent(builder, params);
     builder.field(RANK_WINDOW_SIZE_FIELD.getPreferredName(), rankWindowSize);
+    if (!timeout.equals(Deadline.USUAL.timeout())) {
+      builder.field(Question.TIMEOUT.getPreferredName(), timeout.getStringRep());
+    }
   }
 
   @Override
   public boolean doEquals(Object o) {
-    return super.doEquals(o) && reranking.equals(((RerankRetrieverBuilder) o).reranking);
+    return super.doEquals(o)
+        && reranking.equals(((RerankRetrieverBuilder) o).reranking)
+        && timeout.equals(((RerankRetrieverBuilder) o).timeout);
   }
 
   @Override
   public int doHashCode() {
-    return 31 * super.doHashCode() + reranking.hashCode();
+    return Objects.hash(super.doHashCode(), reranking, timeout);
   }
 }

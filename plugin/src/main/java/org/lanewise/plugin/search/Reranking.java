@@ -14,6 +14,7 @@ import org.elasticsearch.common.util.concurrent.ThreadContext;
 import org.elasticsearch.xcontent.ParseField;
 import org.elasticsearch.xcontent.ToXContentFragment;
 import org.elasticsearch.xcontent.XContentBuilder;
+import org.lanewise.plugin.action.Deadline;
 import org.lanewise.plugin.action.RerankAction;
 import org.lanewise.plugin.encode.EncodeRequest;
 import org.lanewise.plugin.models.ModelRegistry;
@@ -64,17 +65,21 @@ record Reranking(String modelId, String field, String query)
   }
 
   /** Hands over how well each text answers the query, from another thread. */
-  void score(Client client, List<String> texts, ActionListener<List<Relevance>> listener) {
+  void score(
+      Client client,
+      List<String> texts,
+      Deadline deadline,
+      ActionListener<List<Relevance>> listener) {
     ThreadContext threadContext = client.threadPool().getThreadContext();
     ActionListener<RerankAction.Response> answer =
         ContextPreservingActionListener.wrapPreservingContext(
             listener.map(RerankAction.Response::relevances), threadContext);
+    RerankAction.Request request =
+        new RerankAction.Request(modelId, query, texts, OptionalInt.empty(), deadline);
+    SearchTasks.adopt(request, client);
     // As the node itself: who may search an index need not be allowed to monitor the cluster.
     try (ThreadContext.StoredContext _ = threadContext.stashContext()) {
-      client.execute(
-          RerankAction.TYPE,
-          new RerankAction.Request(modelId, query, texts, OptionalInt.empty()),
-          answer);
+      client.execute(RerankAction.TYPE, request, answer);
     }
   }
 }

@@ -56,7 +56,8 @@ public final class SparseQueryBuilder extends LeafQueryBuilder<SparseQueryBuilde
                           QUERY.getPreferredName(),
                           (String) args[1],
                           (String) args[2],
-                          (String) args[3]),
+                          (String) args[3],
+                          (String) args[7]),
                       args[4] == null ? Pruning.NONE : (Pruning) args[4],
                       Optional.empty())
                   .boost(args[5] == null ? DEFAULT_BOOST : (float) args[5])
@@ -70,6 +71,7 @@ public final class SparseQueryBuilder extends LeafQueryBuilder<SparseQueryBuilde
     PARSER.declareObject(optionalConstructorArg(), PruningParser.PARSER, PRUNING);
     PARSER.declareFloat(optionalConstructorArg(), BOOST_FIELD);
     PARSER.declareString(optionalConstructorArg(), NAME_FIELD);
+    PARSER.declareString(optionalConstructorArg(), Question.TIMEOUT);
   }
 
   private final String field;
@@ -197,6 +199,7 @@ public final class SparseQueryBuilder extends LeafQueryBuilder<SparseQueryBuilde
       builder.field("abs_value", pruning.absValue());
       builder.endObject();
     }
+    question.timeoutToXContent(builder);
     boostAndQueryNameToXContent(builder);
     builder.endObject();
   }

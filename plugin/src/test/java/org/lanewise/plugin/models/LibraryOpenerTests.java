@@ -11,6 +11,7 @@ import java.util.Set;
 import org.elasticsearch.common.settings.Settings;
 import org.elasticsearch.core.PathUtils;
 import org.elasticsearch.test.ESTestCase;
+import org.lanewise.encoder.MemoryBudget;
 import org.lanewise.encoder.ModelException;
 import org.lanewise.encoder.TextTagger.Entity;
 import org.lanewise.plugin.LanewiseSettings;
@@ -25,7 +26,8 @@ public class LibraryOpenerTests extends ESTestCase {
               Settings.builder()
                   .put("lanewise.batch_tokens", 16)
                   .put("lanewise.backend", "scalar")
-                  .build()));
+                  .build()),
+          MemoryBudget.UNLIMITED);
 
   /** The file systems of the test framework cannot be mapped into memory. */
   private static Path directory() {

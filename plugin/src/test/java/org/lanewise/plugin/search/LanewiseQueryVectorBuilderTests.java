@@ -7,6 +7,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import org.elasticsearch.ExceptionsHelper;
 import org.elasticsearch.common.io.stream.Writeable;
+import org.elasticsearch.core.TimeValue;
 import org.elasticsearch.rest.RestStatus;
 import org.elasticsearch.test.AbstractXContentSerializingTestCase;
 import org.elasticsearch.xcontent.XContentParseException;
@@ -33,7 +34,8 @@ public class LanewiseQueryVectorBuilderTests
         new Question(
             randomFrom("lanewise-mini-en", "a.b_c-1"),
             "text " + randomAlphaOfLength(5),
-            randomBoolean() ? Optional.empty() : Optional.of(randomAlphaOfLength(4))),
+            randomBoolean() ? Optional.empty() : Optional.of(randomAlphaOfLength(4)),
+            TimeValue.timeValueSeconds(between(1, 40))),
         new DenseForm(
             randomBoolean() ? OptionalInt.empty() : OptionalInt.of(between(1, 1000)),
             randomFrom(ElementType.values())));
@@ -43,18 +45,27 @@ public class LanewiseQueryVectorBuilderTests
   protected LanewiseQueryVectorBuilder mutateInstance(LanewiseQueryVectorBuilder b) {
     Question q = b.question();
     DenseForm form = b.form();
-    return switch (between(0, 4)) {
+    return switch (between(0, 5)) {
       case 0 ->
           new LanewiseQueryVectorBuilder(
-              new Question(q.modelId() + "x", q.text(), q.promptName()), form);
+              new Question(q.modelId() + "x", q.text(), q.promptName(), q.timeout()), form);
       case 1 ->
           new LanewiseQueryVectorBuilder(
-              new Question(q.modelId(), q.text() + "x", q.promptName()), form);
+              new Question(q.modelId(), q.text() + "x", q.promptName(), q.timeout()), form);
       case 2 ->
           new LanewiseQueryVectorBuilder(
-              new Question(q.modelId(), q.text(), Optional.of(q.promptName().orElse("") + "x")),
+              new Question(
+                  q.modelId(), q.text(), Optional.of(q.promptName().orElse("") + "x"), q.timeout()),
               form);
       case 3 ->
+          new LanewiseQueryVectorBuilder(
+              new Question(
+                  q.modelId(),
+                  q.text(),
+                  q.promptName(),
+                  TimeValue.timeValueMillis(q.timeout().millis() + 1)),
+              form);
+      case 4 ->
           new LanewiseQueryVectorBuilder(
               q, new DenseForm(OptionalInt.of(form.dimensions().orElse(0) + 1), form.type()));
       default ->

@@ -25,7 +25,7 @@ public class RerankRetrieverBuilderTests extends ESTestCase {
   private static final String WHOLE =
       """
       {"retriever": {"standard": {}}, "model_id": "m", "field": "f", "inference_text": "q",
-      "rank_window_size": 33, "min_score": 0.25, "_name": "n", "filter": {"term": {"a": "b"}}}\
+      "rank_window_size": 33, "timeout": "7s", "min_score": 0.25, "_name": "n", "filter": {"term": {"a": "b"}}}\
       """;
 
   @Override
@@ -51,6 +51,7 @@ public class RerankRetrieverBuilderTests extends ESTestCase {
     assertEquals(written, Strings.toString(again));
     assertNotEquals(read, parse(WHOLE.replace("\"q\"", "\"other\"")));
     assertNotEquals(read, parse(WHOLE.replace("33", "34")));
+    assertNotEquals(read, parse(WHOLE.replace("7s", "8s")));
   }
 
   public void testBadOptions() {
@@ -61,6 +62,7 @@ public class RerankRetrieverBuilderTests extends ESTestCase {
     assertBad(WHOLE.replace("\"q\"", "\" \""), "[inference_text] must not be empty.");
     assertBad(WHOLE.replace("33", "0"), "[rank_window_size] is [0], expected [1] to [1000]");
     assertBad(WHOLE.replace("33", "1001"), "[rank_window_size] is [1001], expected [1] to [1000]");
+    assertBad(WHOLE.replace("7s", "long"), "[timeout]");
     assertBad(WHOLE.replace("inference_text", "inference_txt"), "[inference_txt]");
   }
 
