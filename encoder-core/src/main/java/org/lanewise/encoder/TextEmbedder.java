@@ -102,8 +102,7 @@ public final class TextEmbedder implements AutoCloseable {
     head =
         modules.isEmpty()
             ? Optional.empty()
-            : Optional.of(
-                memory.allocate(arena -> new SentenceHead(alone, arena, modules, width)));
+            : Optional.of(memory.allocate(arena -> new SentenceHead(alone, arena, modules, width)));
     dimensions = head.map(h -> dimensions(h.dimensions(), directory, options)).orElse(0);
   }
 
@@ -116,16 +115,14 @@ public final class TextEmbedder implements AutoCloseable {
    */
   public static TextEmbedder open(ModelDirectory directory, EmbedderOptions options) {
     try {
-      Backend alone = Backends.forEncoder(options.backend(), options.precision(), new Workers(1));
-      try {
-        return open(directory, options, alone);
-      } catch (DeviceException e) {
-        if (!options.backend().equals("auto")) {
-          throw new IllegalArgumentException(
-              "backend [" + options.backend() + "] cannot start because " + e.getMessage(), e);
-        }
-        return onProcessor(directory, options, alone.precision());
-      }
+      return open(
+          directory,
+          options,
+          Backends.create(options.backend(), options.precision(), new Workers(1)));
+    } catch (DeviceException e) {
+      directory.close();
+      throw new IllegalArgumentException(
+          "backend [" + options.backend() + "] cannot start because " + e.getMessage(), e);
     } catch (RuntimeException | Error e) {
       directory.close();
       throw e;

@@ -170,15 +170,11 @@ final class InspectCommand implements Callable<Integer> {
   private static void describeRun(
       ObjectNode report, ModelDirectory directory, EmbedderOptions options) {
     try (Workers alone = new Workers(1)) {
-      Backend backend = Backends.forEncoder(options.backend(), options.precision(), alone);
+      Backend backend = Backends.create(options.backend(), options.precision(), alone);
       Optional<String> gpuProblem = Backends.gpuProblem();
       boolean vectorApi = Backends.vectorApiPresent();
       report.put("backend", backend.name());
-      report.put(
-          "backend_reason",
-          backend.name().equals("cuda") && options.backend().equals("auto")
-              ? "there is a GPU"
-              : backendReason(options, vectorApi));
+      report.put("backend_reason", backendReason(options, vectorApi));
       report.put("precision", backend.precision().label());
       report.put(
           "precision_reason",

@@ -23,8 +23,8 @@ import org.elasticsearch.ingest.Processor;
 import org.elasticsearch.logging.LogManager;
 import org.elasticsearch.logging.Logger;
 import org.elasticsearch.plugins.ActionPlugin;
-import org.elasticsearch.plugins.HealthPlugin;
 import org.elasticsearch.plugins.CircuitBreakerPlugin;
+import org.elasticsearch.plugins.HealthPlugin;
 import org.elasticsearch.plugins.IngestPlugin;
 import org.elasticsearch.plugins.Plugin;
 import org.elasticsearch.plugins.SearchPlugin;
@@ -149,8 +149,7 @@ public class LanewisePlugin extends Plugin
     health = new LanewiseHealth(services.client());
     searchTasks =
         new SearchTasks(
-            services.threadPool().getThreadContext(),
-            () -> clusterService.localNode().getId());
+            services.threadPool().getThreadContext(), () -> clusterService.localNode().getId());
     return List.of(registry, service);
   }
 
@@ -186,7 +185,7 @@ public class LanewisePlugin extends Plugin
    */
   static void checkBackend(LanewiseSettings settings) {
     try (Workers workers = new Workers(1)) {
-      Backend backend = Backends.forEncoder(settings.backend(), settings.precision(), workers);
+      Backend backend = Backends.create(settings.backend(), settings.precision(), workers);
       logger.info(
           "backend [{}] multiplies matrices in [{}] by [{}], because {}",
           backend.name(),

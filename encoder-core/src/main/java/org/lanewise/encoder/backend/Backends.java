@@ -18,7 +18,8 @@ public final class Backends {
 
   /**
    * Returns the backend of that name, or an error that says why it cannot start. {@code auto} is
-   * {@code vector} where the Vector API is present and {@code scalar} otherwise.
+   * {@code vector} where the Vector API is present and {@code scalar} otherwise: a GPU is taken
+   * where it is named, until its kernels have run on more than their host.
    *
    * @param name {@code cuda:1} and so on for a GPU other than that of the system property {@code
    *     lanewise.gpu.device}, which is the first where it is not set
@@ -44,24 +45,6 @@ public final class Backends {
         yield cuda(name, precision.orElse(Precision.BF16));
       }
     };
-  }
-
-  /**
-   * Returns what encodes texts: the backend of that name, where {@code auto} is {@code cuda} if
-   * there is a GPU that it can start on, and the best of the processor otherwise.
-   *
-   * @param precision empty for the backend's own choice; auto leaves int8 and fp32 to the processor
-   */
-  public static Backend forEncoder(String name, Optional<Precision> precision, Workers workers) {
-    if (name.equals("auto") && precision.orElse(Precision.BF16) == Precision.BF16) {
-      try {
-        return cuda("cuda", Precision.BF16);
-      } catch (IllegalArgumentException e) {
-        // Most machines have none: gpuProblem says why to those who ask.
-        return create(name, precision, workers);
-      }
-    }
-    return create(name, precision, workers);
   }
 
   /** Returns why no encoder can run on a GPU; empty where one can. */

@@ -2,6 +2,7 @@ package org.lanewise.plugin.encode;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.elasticsearch.telemetry.InstrumentType;
 import org.elasticsearch.telemetry.Measurement;
 import org.elasticsearch.telemetry.RecordingMeterRegistry;
@@ -19,7 +20,7 @@ public class ServiceMetricsTests extends ESTestCase {
   }
 
   public void testCountersOfAllModelsByLane() {
-    ModelStats model = new ModelStats("vector", "bf16", "fp32", BULK, SEARCH);
+    ModelStats model = new ModelStats("vector", "bf16", "fp32", Optional.empty(), BULK, SEARCH);
     ServiceStats stats =
         new ServiceStats(
             1,

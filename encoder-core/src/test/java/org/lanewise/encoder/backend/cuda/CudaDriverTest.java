@@ -137,7 +137,7 @@ final class CudaDriverTest {
       assertTrue(
           refused.getMessage().startsWith("backend [cuda] cannot start because "),
           refused.getMessage());
-      String chosen = Backends.forEncoder("auto", Optional.empty(), workers).name();
+      String chosen = Backends.create("auto", Optional.empty(), workers).name();
       assertTrue(List.of("vector", "scalar").contains(chosen), chosen);
       assertEquals(
           "backend [cuda:x] cannot start because the GPU's number is [x], expected 0, 1 and so on",
