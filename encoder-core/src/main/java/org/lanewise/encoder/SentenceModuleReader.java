@@ -62,6 +62,9 @@ final class SentenceModuleReader {
       List.of("Transformer", "Pooling", "Dense", "Normalize", "Dropout", SPLADE, MASK, TABLE);
   private static final int MAX_FEATURES = 1 << 20;
 
+  /** Real directories have up to five. */
+  private static final int MOST_MODULES = 32;
+
   /**
    * One line of modules.json.
    *
@@ -84,7 +87,9 @@ final class SentenceModuleReader {
       return;
     }
     int before = problems.size();
-    if (list.get().size() == 1
+    if (list.get().size() > MOST_MODULES) {
+      problems.add(tooMany(MODULES, list.get()));
+    } else if (list.get().size() == 1
         && list.get().get(0).path("type").asText("").endsWith("." + ROUTER)) {
       readRoutes(JsonFile.of(list.get().get(0), MODULES + ": module 0", problems));
     } else {
@@ -100,6 +105,10 @@ final class SentenceModuleReader {
               + (modules.isEmpty() ? "nothing" : "[" + modules.getFirst().kind + "]")
               + ", expected a Transformer");
     }
+  }
+
+  private static String tooMany(String name, JsonNode modules) {
+    return name + " has " + modules.size() + " modules, expected at most " + MOST_MODULES;
   }
 
   /** Documents go through the encoder, questions through a table of weights. */
@@ -123,6 +132,10 @@ final class SentenceModuleReader {
           "structure",
           "a route [document] by default and a route [query] of one SparseStaticEmbedding, without"
               + " mappings");
+      return;
+    }
+    if (documents.size() > MOST_MODULES) {
+      problems.add(tooMany(json.name(), documents));
       return;
     }
     for (JsonNode id : documents) {

@@ -36,7 +36,7 @@ import org.lanewise.encoder.weights.DataType;
 
 /**
  * Model directories with one damaged file are refused, or open and read texts, in bounded time and
- * heap. Another seed: {@code -Dlanewise.seed=N}.
+ * heap. {@code -Dlanewise.seed} and {@code -Dlanewise.hostile.files} set the seed and how many.
  */
 final class HostileFilesTest {
   private static final long SEED = Long.getLong("lanewise.seed", 20261121);
@@ -108,7 +108,7 @@ final class HostileFilesTest {
 
   @Test
   void damagedFilesNeverDoHarm() throws Exception {
-    damage(3000);
+    damage(Integer.getInteger("lanewise.hostile.files", 3000));
   }
 
   @Test

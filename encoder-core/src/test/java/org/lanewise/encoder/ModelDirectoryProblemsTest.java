@@ -648,6 +648,19 @@ final class ModelDirectoryProblemsTest {
     }
   }
 
+  @Test
+  void manyModulesAreRefusedBeforeTheyAreRead() throws IOException {
+    ModelDirectoryTest.copy(Goldens.path("encoders/" + PLAIN), directory);
+    String dropout = ",{\"type\":\"sentence_transformers.models.Dropout\",\"path\":\"\"}";
+    write(
+            "modules.json",
+            "[{\"type\":\"sentence_transformers.models.Transformer\",\"path\":\"\"}"
+                + dropout.repeat(32)
+                + "]")
+        .apply(directory);
+    assertTrue(messageOf(directory).contains("modules.json has 33 modules, expected at most 32"));
+  }
+
   /**
    * Bytes changed at random give an error or a model, in bounded time and heap. A failing case
    * reruns with -Dlanewise.seed and the number printed.
