@@ -90,7 +90,7 @@ final class NodeFailuresIT {
     assertTrue(load.acknowledged() > 100, found);
     assertEquals(2 * (load.acknowledged() + load.refused()) / 100, load.refused(), found);
     assertEquals(Map.of(), load.failedSearches());
-    String figures = load.figures(LOAD);
+    String figures = load.figures();
     assertTrue(figures.contains("[400] illegal_argument_exception="), figures);
     assertEquals(8, figures.lines().count(), figures);
   }
