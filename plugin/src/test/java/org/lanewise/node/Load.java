@@ -64,6 +64,9 @@ public final class Load {
 
   private volatile ElasticsearchNode node;
 
+  /** From the first request of a run to its last answer. */
+  private Duration ran = Duration.ZERO;
+
   /** A request: when it was answered and how long that took. */
   private record Timed(long answered, long nanos) {}
 
@@ -118,11 +121,12 @@ public final class Load {
       Load load = new Load(node);
       Duration others = Machine.othersProcessorTime(node);
       load.run(time);
-      System.out.print(load.figures(time));
+      Duration othersUsed = Machine.othersProcessorTime(node).minus(others);
+      System.out.print(load.figures());
       System.out.printf(
           Locale.ROOT,
           "others     used %.2f processors%n",
-          Machine.othersProcessorTime(node).minus(others).toMillis() / (double) time.toMillis());
+          othersUsed.toMillis() / (double) load.ran.toMillis());
       System.out.println("checked    " + load.check());
       if (time.compareTo(LONG) >= 0) {
         System.out.println("steady     " + load.requireSteady());
@@ -132,15 +136,17 @@ public final class Load {
 
   /** Sends bulks and searches for that time; returns when all are answered. */
   void run(Duration time) {
+    long begin = System.nanoTime();
     Clients clients = start();
     try (clients) {
-      long end = System.nanoTime() + time.toNanos();
+      long end = begin + time.toNanos();
       long pause = Math.clamp(time.dividedBy(200).toNanos(), 200_000_000L, 5_000_000_000L);
       while (System.nanoTime() < end) {
         samples.add(sample());
         LockSupport.parkNanos(Math.min(pause, end - System.nanoTime()));
       }
     }
+    ran = Duration.ofNanos(System.nanoTime() - begin);
     if (!clients.failures.isEmpty()) {
       throw clients.failures.element();
     }
@@ -397,9 +403,9 @@ public final class Load {
     return found;
   }
 
-  /** Returns the figures of the run, in lines. */
-  String figures(Duration time) {
-    double seconds = time.toMillis() / 1000.0;
+  /** Returns the figures of the one run, in lines. */
+  String figures() {
+    double seconds = ran.toMillis() / 1000.0;
     StringBuilder out = new StringBuilder();
     out.append(
         String.format(
