@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.HashMap;
@@ -168,7 +169,7 @@ public abstract class HeadNodeTestCase extends ESSingleNodeTestCase {
     search(
         json,
         found -> {
-          assertEquals(0, found.getFailedShards());
+          assertEquals(Arrays.toString(found.getShardFailures()), 0, found.getFailedShards());
           for (SearchHit hit : found.getHits()) {
             hits.add(new Hit(hit.getId(), hit.getScore()));
           }
