@@ -158,7 +158,9 @@ public abstract class HeadNodeTestCase extends ESSingleNodeTestCase {
     try (XContentParser parser = createParser(JsonXContent.jsonXContent, json)) {
       SearchSourceBuilder source =
           new SearchSourceBuilder().parseXContent(parser, true, feature -> true);
-      assertResponse(client().prepareSearch("docs").setSource(source), check);
+      assertResponse(
+          client().prepareSearch("docs").setSource(source).setAllowPartialSearchResults(false),
+          check);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -218,7 +218,14 @@ public class RerankRescorerNodeTests extends HeadNodeTestCase {
         query(ALL, 10, rescore(HeadModels.RERANKER, "body", 10, ", \"timeout\": \"0ms\"")),
         "timeout [0s] waiting for model [cross_encoder_sigmoid] to read [");
     EncodeService service = getInstanceFromNode(EncodeService.class);
-    assertBusy(() -> assertEquals(0, service.stats().search().queue()));
+    // Nothing waits, and no batch that was taken before is still being computed.
+    assertBusy(
+        () -> {
+          assertEquals(0, service.stats().search().queue());
+          long texts = work(HeadModels.RERANKER).texts();
+          Thread.sleep(100);
+          assertEquals(texts, work(HeadModels.RERANKER).texts());
+        });
     long before = work(HeadModels.RERANKER).texts();
     PlainActionFuture<List<Relevance>> answer = new PlainActionFuture<>();
     service.rerank(HeadModels.RERANKER, QUERY, List.of("one", "two"), () -> true, answer);
