@@ -65,6 +65,7 @@ public final class Main implements Runnable {
             .addSubcommand(new SparseCommand(streams))
             .addSubcommand(new RerankCommand(streams))
             .addSubcommand(new EvaluateCommand(streams))
+            .addSubcommand(new UploadCommand(streams))
             .addSubcommand(TrainCommand.line(streams))
             .setCaseInsensitiveEnumValuesAllowed(true)
             .setExpandAtFiles(false)

@@ -18,16 +18,17 @@ import org.elasticsearch.common.util.concurrent.EsExecutors;
 import org.elasticsearch.common.util.concurrent.EsExecutors.TaskTrackingConfig;
 import org.elasticsearch.features.NodeFeature;
 import org.elasticsearch.health.HealthIndicatorService;
+import org.elasticsearch.indices.SystemIndexDescriptor;
 import org.elasticsearch.indices.breaker.BreakerSettings;
 import org.elasticsearch.ingest.Processor;
 import org.elasticsearch.logging.LogManager;
 import org.elasticsearch.logging.Logger;
-import org.elasticsearch.plugins.ActionPlugin;
 import org.elasticsearch.plugins.CircuitBreakerPlugin;
 import org.elasticsearch.plugins.HealthPlugin;
 import org.elasticsearch.plugins.IngestPlugin;
 import org.elasticsearch.plugins.Plugin;
 import org.elasticsearch.plugins.SearchPlugin;
+import org.elasticsearch.plugins.SystemIndexPlugin;
 import org.elasticsearch.rest.RestHandler;
 import org.elasticsearch.search.fetch.subphase.highlight.Highlighter;
 import org.elasticsearch.search.rank.RankDoc;
@@ -41,6 +42,7 @@ import org.lanewise.encoder.backend.Workers;
 import org.lanewise.plugin.action.AnswerAction;
 import org.lanewise.plugin.action.EmbedAction;
 import org.lanewise.plugin.action.LanewiseHealth;
+import org.lanewise.plugin.action.ManageModelAction;
 import org.lanewise.plugin.action.ModelsAction;
 import org.lanewise.plugin.action.RerankAction;
 import org.lanewise.plugin.action.StatsAction;
@@ -58,6 +60,7 @@ import org.lanewise.plugin.models.ModelRegistry;
 import org.lanewise.plugin.rest.RestAnswer;
 import org.lanewise.plugin.rest.RestCatLanewise;
 import org.lanewise.plugin.rest.RestEmbed;
+import org.lanewise.plugin.rest.RestManageModel;
 import org.lanewise.plugin.rest.RestModels;
 import org.lanewise.plugin.rest.RestRerank;
 import org.lanewise.plugin.rest.RestSparse;
@@ -73,10 +76,13 @@ import org.lanewise.plugin.search.RerankRescorerBuilder;
 import org.lanewise.plugin.search.RerankRetrieverBuilder;
 import org.lanewise.plugin.search.SearchTasks;
 import org.lanewise.plugin.search.SparseQueryBuilder;
+import org.lanewise.plugin.store.ClusterModels;
+import org.lanewise.plugin.store.ModelCopies;
+import org.lanewise.plugin.store.ModelNodesAction;
 
 /** What Elasticsearch loads: registers everything that the plugin adds and owns its service. */
 public class LanewisePlugin extends Plugin
-    implements IngestPlugin, SearchPlugin, ActionPlugin, HealthPlugin, CircuitBreakerPlugin {
+    implements IngestPlugin, SearchPlugin, SystemIndexPlugin, HealthPlugin, CircuitBreakerPlugin {
   private static final Logger logger = LogManager.getLogger(LanewisePlugin.class);
 
   private static final String NAME = "lanewise";
@@ -97,6 +103,22 @@ public class LanewisePlugin extends Plugin
     List<Setting<?>> settings = new ArrayList<>(LanewiseSettings.all());
     settings.addAll(SlowLog.settings());
     return settings;
+  }
+
+  /** Returns the name under which snapshots keep the index of models. */
+  @Override
+  public String getFeatureName() {
+    return NAME;
+  }
+
+  @Override
+  public String getFeatureDescription() {
+    return "Models that were uploaded for Lanewise";
+  }
+
+  @Override
+  public Collection<SystemIndexDescriptor> getSystemIndexDescriptors(Settings settings) {
+    return List.of(ClusterModels.indexDescriptor());
   }
 
   @Override
@@ -131,12 +153,24 @@ public class LanewisePlugin extends Plugin
     checkVectorModule(Backends.vectorApiPresent(), settings.backend());
     checkBackend(settings);
     exact = exact(settings);
+    ModelOpener opener = opener(settings, memory);
+    ClusterModels models =
+        new ClusterModels(
+            services.client(),
+            services.clusterService(),
+            services.projectResolver(),
+            services.threadPool().generic(),
+            new ModelCopies(
+                services.nodeEnvironment().nodeDataPaths()[0].resolve(NAME),
+                settings.modelCopiesBytes()),
+            opener);
     ModelRegistry registry =
         new ModelRegistry(
             services.environment().configDir().resolve(NAME).resolve("models"),
             services.environment().pluginsDir().resolve(NAME).resolve("models"),
-            opener(settings, memory),
-            services.threadPool().generic());
+            opener,
+            services.threadPool().generic(),
+            models);
     mappings = new ClusterMappings(services.clusterService());
     ClusterService clusterService = services.clusterService();
     SlowLog slowLog =
@@ -150,7 +184,7 @@ public class LanewisePlugin extends Plugin
     searchTasks =
         new SearchTasks(
             services.threadPool().getThreadContext(), () -> clusterService.localNode().getId());
-    return List.of(registry, service);
+    return List.of(registry, models, service);
   }
 
   /**
@@ -268,6 +302,10 @@ public class LanewisePlugin extends Plugin
     return List.of(
         new ActionHandler(AnswerAction.TYPE, AnswerAction.class),
         new ActionHandler(EmbedAction.TYPE, EmbedAction.class),
+        new ActionHandler(ManageModelAction.Delete.TYPE, ManageModelAction.Delete.class),
+        new ActionHandler(ManageModelAction.Load.TYPE, ManageModelAction.Load.class),
+        new ActionHandler(ManageModelAction.Put.TYPE, ManageModelAction.Put.class),
+        new ActionHandler(ModelNodesAction.TYPE, ModelNodesAction.class),
         new ActionHandler(ModelsAction.TYPE, ModelsAction.class),
         new ActionHandler(RerankAction.TYPE, RerankAction.class),
         new ActionHandler(StatsAction.TYPE, StatsAction.class),
@@ -288,6 +326,7 @@ public class LanewisePlugin extends Plugin
         new RestAnswer(),
         new RestCatLanewise(),
         new RestEmbed(),
+        new RestManageModel(),
         new RestModels(),
         new RestRerank(),
         new RestSparse(),

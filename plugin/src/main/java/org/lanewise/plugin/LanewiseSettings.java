@@ -9,6 +9,7 @@ import org.elasticsearch.common.settings.Settings;
 import org.elasticsearch.common.unit.ByteSizeValue;
 import org.elasticsearch.common.util.concurrent.EsExecutors;
 import org.lanewise.encoder.backend.Precision;
+import org.lanewise.plugin.models.ModelRegistry;
 
 /**
  * The node settings of the plugin, read and checked once at start.
@@ -22,6 +23,7 @@ import org.lanewise.encoder.backend.Precision;
  * @param maxTextLength most UTF-16 units of one text
  * @param maxTexts most texts of one request; a document of a bulk may have as many as can wait
  * @param queryCacheBytes what answers to questions may take, about; 0 for none
+ * @param modelCopiesBytes what copies of uploaded models may take on the disk
  */
 public record LanewiseSettings(
     String backend,
@@ -31,7 +33,8 @@ public record LanewiseSettings(
     int queueCapacity,
     int maxTextLength,
     int maxTexts,
-    long queryCacheBytes) {
+    long queryCacheBytes,
+    long modelCopiesBytes) {
 
   static final Setting<String> BACKEND =
       choice("lanewise.backend", List.of("auto", "vector", "scalar", "cuda"));
@@ -60,6 +63,28 @@ public record LanewiseSettings(
   static final Setting<ByteSizeValue> QUERY_CACHE_SIZE =
       Setting.memorySizeSetting("lanewise.query_cache_size", "10mb", Property.NodeScope);
 
+  static final Setting<ByteSizeValue> MODEL_COPIES_SIZE =
+      Setting.byteSizeSetting(
+          "lanewise.model_copies_size", ByteSizeValue.ofGb(10), Property.NodeScope);
+
+  /** Ids of models by what users may call them, too. */
+  public static final Setting.AffixSetting<String> ALIAS =
+      Setting.prefixKeySetting(
+          "lanewise.alias.",
+          key ->
+              new Setting<>(
+                  key,
+                  "",
+                  id -> {
+                    if (!id.isEmpty()) {
+                      ModelRegistry.checkId(key.substring(key.indexOf("alias.") + 6));
+                      ModelRegistry.checkId(id);
+                    }
+                    return id;
+                  },
+                  Property.Dynamic,
+                  Property.NodeScope));
+
   /** Returns the values of a node; an {@code IllegalArgumentException} names a bad one. */
   public static LanewiseSettings of(Settings settings) {
     String precision = PRECISION.get(settings);
@@ -75,7 +100,8 @@ public record LanewiseSettings(
         QUEUE_CAPACITY.get(settings),
         MAX_TEXT_LENGTH.get(settings),
         MAX_TEXTS.get(settings),
-        QUERY_CACHE_SIZE.get(settings).getBytes());
+        QUERY_CACHE_SIZE.get(settings).getBytes(),
+        MODEL_COPIES_SIZE.get(settings).getBytes());
   }
 
   /**
@@ -97,7 +123,9 @@ public record LanewiseSettings(
         QUEUE_CAPACITY,
         MAX_TEXT_LENGTH,
         MAX_TEXTS,
-        QUERY_CACHE_SIZE);
+        QUERY_CACHE_SIZE,
+        MODEL_COPIES_SIZE,
+        ALIAS);
   }
 
   /** The first choice is the default. */

@@ -107,7 +107,10 @@ final class PluginZipIT {
     assertEquals(
         List.of("ALL-UNNAMED"), policy.scopes().stream().map(scope -> scope.moduleName()).toList());
     assertEquals(
-        Set.of("files [READ] <CONFIG>/lanewise", "load_native_libraries"),
+        Set.of(
+            "files [READ] <CONFIG>/lanewise",
+            "files [READ_WRITE] <DATA>/lanewise",
+            "load_native_libraries"),
         PolicyUtils.getEntitlementsDescriptions(policy));
   }
 

@@ -24,7 +24,7 @@ import org.lanewise.plugin.TinyModels;
  */
 final class ReadmeIT {
   private static final Path README = Path.of("..", "README.md");
-  private static final int REQUESTS = 37;
+  private static final int REQUESTS = 40;
 
   /**
    * A block of one curl command: method, path, content type and body, all but the path optional.

@@ -208,7 +208,8 @@ public class LanewiseNodeTests extends ESSingleNodeTestCase {
         ExceptionsHelper.stackTrace(e),
         allOf(
             containsString("Could not find model [zz]"),
-            containsString("the models of this node are [lanewise-mini-en, length, m, ner]")));
+            containsString(
+                "the models on the disk of this node are [lanewise-mini-en, length, m, ner]")));
   }
 
   public void testOneBulkIsManyDocumentsInFewBatches() throws Exception {

@@ -19,7 +19,8 @@ public class LanewiseSettingsTests extends ESTestCase {
 
   public void testDefaults() {
     assertEquals(
-        new LanewiseSettings("auto", Optional.empty(), 1, 512, 10_000, 1_000_000, 1000, 10 << 20),
+        new LanewiseSettings(
+            "auto", Optional.empty(), 1, 512, 10_000, 1_000_000, 1000, 10 << 20, 10L << 30),
         of("node.processors", 1));
   }
 

@@ -49,7 +49,7 @@ public final class TestEncoder implements Encoder {
   /** Threads that wait at the gate. */
   public static final AtomicInteger BLOCKED = new AtomicInteger();
 
-  static final String FILE = "test.properties";
+  public static final String FILE = "test.txt";
 
   private static final Map<Integer, String> WORDS = new ConcurrentHashMap<>();
 

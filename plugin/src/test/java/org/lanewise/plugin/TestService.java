@@ -21,6 +21,7 @@ import org.lanewise.plugin.encode.ModelStats;
 import org.lanewise.plugin.encode.SlowLog;
 import org.lanewise.plugin.encode.TagSelection;
 import org.lanewise.plugin.models.Encoded;
+import org.lanewise.plugin.models.ModelCluster;
 import org.lanewise.plugin.models.ModelRegistry;
 import org.lanewise.plugin.models.Tags;
 
@@ -39,7 +40,8 @@ public final class TestService implements Closeable {
             new TestPlugin().getExecutorBuilders(settings).toArray(ExecutorBuilder<?>[]::new));
     service =
         new EncodeService(
-            new ModelRegistry(models, models.resolve("bundled"), opener, threadPool.generic()),
+            new ModelRegistry(
+                models, models.resolve("bundled"), opener, threadPool.generic(), ModelCluster.NONE),
             lanewise,
             threadPool,
             new SlowLog(

@@ -3,6 +3,7 @@ package org.lanewise.plugin.action;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import org.elasticsearch.action.support.PlainActionFuture;
 import org.elasticsearch.client.internal.Client;
@@ -96,9 +97,32 @@ public final class LanewiseHealth implements HealthIndicatorService {
         failures.put(node.getNode().getName(), reasons);
       }
     }
+    Map<String, Map<String, String>> differing = differing(nodes);
     List<String> symptoms = new ArrayList<>();
     List<HealthIndicatorImpact> impacts = new ArrayList<>();
     List<Diagnosis> diagnoses = new ArrayList<>();
+    if (!differing.isEmpty()) {
+      symptoms.add("nodes use different files for models " + differing.keySet());
+      impacts.add(
+          impact(
+              "models_differ",
+              2,
+              "Vectors of these models cannot be compared with those that other nodes made."));
+      diagnoses.add(
+          diagnosis(
+              "models_differ",
+              "Nodes opened a model from different files while they could not ask each other.",
+              "The details have the fingerprints. Put the same files on every node and POST"
+                  + " _lanewise/models/{model_id}/_reload.",
+              nodes.stream()
+                  .filter(
+                      node ->
+                          differing.values().stream()
+                              .anyMatch(each -> each.containsKey(node.getNode().getName())))
+                  .map(StatsAction.NodeResponse::getNode)
+                  .toList(),
+              maxResources));
+    }
     if (!failing.isEmpty()) {
       symptoms.add("[" + failing.size() + "] nodes could not open a model");
       impacts.add(
@@ -150,10 +174,27 @@ public final class LanewiseHealth implements HealthIndicatorService {
                     "nodes_without_vector_api",
                     slow.stream().map(DiscoveryNode::getName).sorted().toList(),
                     "failed_models",
-                    failures))
+                    failures,
+                    "differing_models",
+                    differing))
             : HealthIndicatorDetails.EMPTY,
         impacts,
         verbose ? diagnoses : List.of());
+  }
+
+  /** Returns the fingerprints by node of models that are open from different files. */
+  private static Map<String, Map<String, String>> differing(List<StatsAction.NodeResponse> nodes) {
+    Map<String, Map<String, String>> open = new TreeMap<>();
+    for (StatsAction.NodeResponse node : nodes) {
+      for (ModelState model : node.models()) {
+        if (model.state() == ModelInfo.State.OPEN && model.fingerprint().isPresent()) {
+          open.computeIfAbsent(model.id(), id -> new TreeMap<>())
+              .put(node.getNode().getName(), model.fingerprint().get());
+        }
+      }
+    }
+    open.values().removeIf(each -> Set.copyOf(each.values()).size() == 1);
+    return open;
   }
 
   private static HealthIndicatorImpact impact(String id, int severity, String what) {

@@ -18,9 +18,15 @@ import org.lanewise.plugin.models.ModelKind;
  * @param kind what it is; empty where its configuration cannot be read
  * @param state whether it is ready
  * @param reason why it could not be opened; empty unless it failed
+ * @param fingerprint what its files have in common with equal ones on other nodes; empty where they
+ *     were not read yet
  */
 public record ModelState(
-    String id, Optional<ModelKind> kind, ModelInfo.State state, Optional<String> reason)
+    String id,
+    Optional<ModelKind> kind,
+    ModelInfo.State state,
+    Optional<String> reason,
+    Optional<String> fingerprint)
     implements Writeable, ToXContentObject {
 
   /** Reads what {@link #writeTo} wrote. */
@@ -29,11 +35,12 @@ public record ModelState(
         in.readString(),
         Optional.ofNullable(in.readOptionalEnum(ModelKind.class)),
         in.readEnum(ModelInfo.State.class),
+        Optional.ofNullable(in.readOptionalString()),
         Optional.ofNullable(in.readOptionalString()));
   }
 
   static ModelState of(ModelInfo info) {
-    return new ModelState(info.id(), info.kind(), info.state(), info.reason());
+    return new ModelState(info.id(), info.kind(), info.state(), info.reason(), info.fingerprint());
   }
 
   /** Returns the state as answers name it. */
@@ -47,6 +54,7 @@ public record ModelState(
     out.writeOptionalEnum(kind.orElse(null));
     out.writeEnum(state);
     out.writeOptionalString(reason.orElse(null));
+    out.writeOptionalString(fingerprint.orElse(null));
   }
 
   @Override
@@ -58,6 +66,9 @@ public record ModelState(
     builder.field("state", stateLabel());
     if (reason.isPresent()) {
       builder.field("reason", reason.get());
+    }
+    if (fingerprint.isPresent()) {
+      builder.field("fingerprint", fingerprint.get());
     }
     return builder.endObject();
   }

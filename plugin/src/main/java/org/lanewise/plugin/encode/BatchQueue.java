@@ -6,7 +6,6 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.atomic.LongAdder;
 import org.elasticsearch.common.util.concurrent.EsRejectedExecutionException;
 import org.elasticsearch.common.util.concurrent.ThreadContext;
 import org.elasticsearch.logging.LogManager;
@@ -35,20 +34,21 @@ final class BatchQueue<T, R> {
   private int workers;
   private boolean closed;
 
-  private final LongAdder texts = new LongAdder();
-  private final LongAdder tokens = new LongAdder();
-  private final LongAdder truncated = new LongAdder();
-  private final LongAdder batches = new LongAdder();
-  private final LongAdder failures = new LongAdder();
-  private final LongAdder nanos = new LongAdder();
+  private final WorkCounters counters;
 
   BatchQueue(
-      String modelId, Model<T, R> model, Lane lane, int batchTokens, ThreadContext threadContext) {
+      String modelId,
+      Model<T, R> model,
+      Lane lane,
+      int batchTokens,
+      ThreadContext threadContext,
+      WorkCounters counters) {
     this.modelId = modelId;
     this.model = model;
     this.lane = lane;
     this.batchTokens = batchTokens;
     this.threadContext = threadContext;
+    this.counters = counters;
   }
 
   /** Queues the texts of a call, which hold places of the lane. */
@@ -82,14 +82,19 @@ final class BatchQueue<T, R> {
     reject(left);
   }
 
+  /** Returns whether nothing waits and nothing is computed. */
+  boolean isIdle() {
+    synchronized (lock) {
+      return waiting.isEmpty() && workers == 0;
+    }
+  }
+
+  WorkCounters counters() {
+    return counters;
+  }
+
   WorkStats stats() {
-    return new WorkStats(
-        texts.sum(),
-        tokens.sum(),
-        truncated.sum(),
-        batches.sum(),
-        failures.sum(),
-        nanos.sum() / 1_000_000);
+    return counters.stats();
   }
 
   private void startWorker() {
@@ -124,7 +129,7 @@ final class BatchQueue<T, R> {
       }
       logger.error("a worker of model [" + modelId + "] failed", e);
     } finally {
-      nanos.add(System.nanoTime() - start);
+      counters.nanos.add(System.nanoTime() - start);
       synchronized (lock) {
         workers--;
       }
@@ -233,7 +238,7 @@ final class BatchQueue<T, R> {
       }
       return;
     }
-    batches.increment();
+    counters.batches.increment();
     for (int i = 0; i < answers.size(); i++) {
       succeed(batch.get(i), answers.get(i));
     }
@@ -245,17 +250,17 @@ final class BatchQueue<T, R> {
       fail(text, new IllegalStateException("model [" + modelId + "] made " + flaw.get()));
       return;
     }
-    texts.increment();
-    tokens.add(model.tokens(text.read));
+    counters.texts.increment();
+    counters.tokens.add(model.tokens(text.read));
     if (model.truncated(text.read)) {
-      truncated.increment();
+      counters.truncated.increment();
     }
     text.finished = true;
     text.call.succeed(text.index, text.part, answer);
   }
 
   private void fail(WaitingText<T, R> text, Throwable error) {
-    failures.increment();
+    counters.failures.increment();
     text.finished = true;
     text.call.fail(error);
   }

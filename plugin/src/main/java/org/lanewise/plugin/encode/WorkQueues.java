@@ -2,6 +2,7 @@ package org.lanewise.plugin.encode;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
@@ -29,6 +30,10 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
   private final int batchTokens;
   private final ThreadContext threadContext;
   private final Map<String, Queues<T, R>> queues = new ConcurrentHashMap<>();
+
+  /** Of models that were unloaded or replaced; work that came before ends here. */
+  private final Set<Queues<T, R>> replaced = ConcurrentHashMap.newKeySet();
+
   private volatile boolean closed;
 
   /**
@@ -84,6 +89,11 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
         new ActionListener<>() {
           @Override
           public void onResponse(OpenModel open) {
+            if (!open.tryIncRef()) {
+              // It was unloaded or replaced in between, so another one is there now.
+              registry.open(modelId, this);
+              return;
+            }
             EncodeCall<T, R> call;
             M model;
             try {
@@ -96,12 +106,13 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
                       model::join,
                       abandoned,
                       lane.replies(),
-                      answer);
+                      ActionListener.runBefore(answer, open::decRef));
             } catch (RuntimeException e) {
+              open.decRef();
               onFailure(e);
               return;
             }
-            queue(modelId, model, lane).add(call);
+            queue(open.id(), model, lane).add(call);
           }
 
           @Override
@@ -125,17 +136,37 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
 
   private BatchQueue<T, R> queue(String id, M model, Lane lane) {
     Queues<T, R> both =
-        queues.computeIfAbsent(
+        queues.compute(
             id,
-            key ->
-                new Queues<>(
-                    model,
-                    new BatchQueue<>(id, model, bulk, batchTokens, threadContext),
-                    new BatchQueue<>(id, model, search, batchTokens, threadContext)));
+            (key, known) -> {
+              if (known != null && known.model.equals(model)) {
+                return known;
+              }
+              Queues<T, R> fresh =
+                  new Queues<>(
+                      model,
+                      new BatchQueue<>(
+                          id, model, bulk, batchTokens, threadContext, counters(known, true)),
+                      new BatchQueue<>(
+                          id, model, search, batchTokens, threadContext, counters(known, false)));
+              if (known != null) {
+                replaced.removeIf(Queues::isIdle);
+                replaced.add(known);
+              }
+              return fresh;
+            });
     if (closed) {
       both.close();
     }
     return lane == bulk ? both.bulk : both.search;
+  }
+
+  /** A model that was opened anew goes on counting where the one before it stopped. */
+  private static <T, R> WorkCounters counters(Queues<T, R> known, boolean bulk) {
+    if (known == null) {
+      return new WorkCounters();
+    }
+    return bulk ? known.bulk.counters() : known.search.counters();
   }
 
   /** Adds what each model did so far. */
@@ -147,6 +178,7 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
   void close() {
     closed = true;
     queues.values().forEach(Queues::close);
+    replaced.forEach(Queues::close);
   }
 
   private record Queues<T, R>(Model<T, R> model, BatchQueue<T, R> bulk, BatchQueue<T, R> search) {
@@ -158,6 +190,10 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
           model.device(),
           bulk.stats(),
           search.stats());
+    }
+
+    boolean isIdle() {
+      return bulk.isIdle() && search.isIdle();
     }
 
     void close() {

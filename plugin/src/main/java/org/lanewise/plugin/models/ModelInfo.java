@@ -3,19 +3,23 @@ package org.lanewise.plugin.models;
 import java.io.IOException;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.SortedSet;
 import org.elasticsearch.xcontent.ToXContentObject;
 import org.elasticsearch.xcontent.XContentBuilder;
 import org.lanewise.encoder.EncoderOutputs.Output;
+import org.lanewise.encoder.ModelFiles;
 
 /**
  * What a node knows of one model.
  *
  * @param id the name users call it by
- * @param source where its directory lies
+ * @param source where its files lie
  * @param state whether it is ready
  * @param kind what it is; empty where its configuration cannot be read
  * @param reason why it could not be opened; empty in every state but {@link State#FAILED}
  * @param model the open model; empty in every state but {@link State#OPEN}
+ * @param fingerprint of {@link ModelFiles}; empty where they were not read yet
+ * @param aliases what users may call it, too
  */
 public record ModelInfo(
     String id,
@@ -23,15 +27,19 @@ public record ModelInfo(
     State state,
     Optional<ModelKind> kind,
     Optional<String> reason,
-    Optional<Model<?, ?>> model)
+    Optional<Model<?, ?>> model,
+    Optional<String> fingerprint,
+    SortedSet<String> aliases)
     implements ToXContentObject {
 
-  /** Where a model directory lies. */
+  /** Where a model's files lie. */
   public enum Source {
     /** Below the node's config directory, put there by the administrator. */
     CONFIG,
     /** Inside the plugin. */
-    BUNDLED
+    BUNDLED,
+    /** In the cluster's index of models, from which each node makes its own copy. */
+    INDEX
   }
 
   /** How far a model is. */
@@ -50,6 +58,9 @@ public record ModelInfo(
   public XContentBuilder toXContent(XContentBuilder builder, Params params) throws IOException {
     builder.startObject();
     builder.field("model_id", id);
+    if (!aliases.isEmpty()) {
+      builder.field("aliases", aliases);
+    }
     builder.field("source", source.name().toLowerCase(Locale.ROOT));
     builder.field("state", state.name().toLowerCase(Locale.ROOT));
     if (kind.isPresent()) {
@@ -57,6 +68,9 @@ public record ModelInfo(
     }
     if (reason.isPresent()) {
       builder.field("reason", reason.get());
+    }
+    if (fingerprint.isPresent()) {
+      builder.field("fingerprint", fingerprint.get());
     }
     if (model.isPresent()) {
       switch (model.get()) {

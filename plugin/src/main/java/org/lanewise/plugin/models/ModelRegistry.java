@@ -5,13 +5,14 @@ import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.SortedMap;
 import java.util.SortedSet;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
@@ -19,6 +20,7 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.elasticsearch.ElasticsearchStatusException;
 import org.elasticsearch.ResourceNotFoundException;
 import org.elasticsearch.action.ActionListener;
@@ -31,6 +33,7 @@ import org.elasticsearch.logging.LogManager;
 import org.elasticsearch.logging.Logger;
 import org.elasticsearch.rest.RestStatus;
 import org.lanewise.encoder.ModelException;
+import org.lanewise.encoder.ModelFiles;
 
 /**
  * The models of this node: directories by id, those of the administrator before the bundled ones,
@@ -51,6 +54,7 @@ public final class ModelRegistry implements Closeable {
   private final Path bundled;
   private final ModelOpener opener;
   private final Executor executor;
+  private final ModelCluster cluster;
   private final Map<String, Opening> openings = new ConcurrentHashMap<>();
   private volatile boolean closed;
 
@@ -61,12 +65,15 @@ public final class ModelRegistry implements Closeable {
    * @param bundled the plugin's models, one directory each; need not exist
    * @param opener opens a directory
    * @param executor where directories are read and opened, which may take seconds
+   * @param cluster where further models come from, and what else decides which one is used
    */
-  public ModelRegistry(Path configured, Path bundled, ModelOpener opener, Executor executor) {
+  public ModelRegistry(
+      Path configured, Path bundled, ModelOpener opener, Executor executor, ModelCluster cluster) {
     this.configured = configured;
     this.bundled = bundled;
     this.opener = opener;
     this.executor = executor;
+    this.cluster = cluster;
   }
 
   /**
@@ -83,22 +90,113 @@ public final class ModelRegistry implements Closeable {
     }
   }
 
+  /** Returns whether a node has a model of this id without asking the cluster. */
+  public boolean isOnDisk(String id) {
+    return directory(id).isPresent();
+  }
+
   /**
    * Hands over the model, opened if need be: at once on the calling thread where it is open,
    * otherwise later from another thread. Fails with a 404 for an unknown id, a 409 for a directory
    * that cannot be opened, a 429 where its weights do not fit; such a failure is forgotten after a
    * second, so that a repaired directory works.
+   *
+   * @param name an id or an alias of one
    */
-  public void open(String id, ActionListener<OpenModel> listener) {
+  public void open(String name, ActionListener<OpenModel> listener) {
+    String id;
     try {
-      checkId(id);
+      checkId(name);
+      id = cluster.resolve(name);
     } catch (IllegalArgumentException e) {
       listener.onFailure(e);
+      return;
+    }
+    if (closed) {
+      listener.onFailure(closing());
       return;
     }
     Opening opening =
         openings.compute(
             id, (key, known) -> known == null || known.isOutdated() ? new Opening() : known);
+    begin(id, opening);
+    opening.result.addListener(listener);
+  }
+
+  /** Like {@link #open}, but tries again at once where it failed before. */
+  public void load(String id, ActionListener<OpenModel> listener) {
+    openings.computeIfPresent(id, (key, known) -> known.reason != null ? null : known);
+    open(id, listener);
+  }
+
+  /**
+   * Reads the model's files again and replaces the open model by what they are now; work that was
+   * begun ends on the old one. A failure leaves the old one as it is. Other nodes are not asked
+   * whether they agree.
+   */
+  public void reload(String id, ActionListener<OpenModel> listener) {
+    Opening fresh = new Opening();
+    fresh.replaces = true;
+    begin(id, fresh);
+    fresh.result.addListener(listener);
+  }
+
+  /** Closes the model when its work is done, and answers whether it was open. */
+  public void unload(String id, ActionListener<Boolean> listener) {
+    Opening opening = openings.get(id);
+    if (opening == null) {
+      listener.onResponse(false);
+      return;
+    }
+    opening.result.addListener(
+        ActionListener.wrap(
+            open -> {
+              boolean mine = openings.remove(id, opening);
+              if (mine) {
+                logger.info("unloaded model [{}]", id);
+                open.decRef();
+              }
+              listener.onResponse(mine);
+            },
+            e -> {
+              openings.remove(id, opening);
+              listener.onResponse(false);
+            }));
+  }
+
+  /** Returns what the model is that is open or being opened here. */
+  public Optional<HeldModel> held(String id) {
+    Opening opening = openings.get(id);
+    return opening == null || opening.fingerprint == null || opening.reason != null
+        ? Optional.empty()
+        : Optional.of(new HeldModel(opening.fingerprint, opening.model != null));
+  }
+
+  /**
+   * A model that a node uses, or is about to use.
+   *
+   * @param open whether it does already
+   */
+  public record HeldModel(String fingerprint, boolean open) {}
+
+  /** Hands over the fingerprint of the model's files as they are now, whatever is open. */
+  public void fingerprint(String id, ActionListener<String> listener) {
+    executor.execute(
+        ActionRunnable.wrap(
+            listener,
+            each ->
+                locate(
+                    id,
+                    each.map(
+                        place ->
+                            place
+                                .uploaded()
+                                .map(UploadedModel::files)
+                                .orElseGet(() -> ModelFiles.of(place.directory().orElseThrow()))
+                                .fingerprint()))));
+  }
+
+  private void begin(String id, Opening opening) {
     if (opening.begun.compareAndSet(false, true)) {
       try {
         executor.execute(() -> open(id, opening));
@@ -109,44 +207,91 @@ public final class ModelRegistry implements Closeable {
     if (closed) {
       opening.fail(closing());
     }
-    opening.result.addListener(listener);
   }
 
   private void open(String id, Opening opening) {
-    try {
-      Path directory = directory(locate(id), id);
-      Set<String> needed = opener.outline(directory).encoders();
-      Map<String, Encoder> encoders = new ConcurrentHashMap<>();
-      // Whoever opens the last of them goes on here: on the executor, as all openings are.
-      try (RefCountingListener found =
-          new RefCountingListener(
-              ActionListener.wrap(
-                  all -> open(id, opening, directory, encoders), e -> fail(id, opening, e)))) {
-        for (String encoder : needed) {
-          openEncoder(encoder, found.acquire(open -> encoders.put(encoder, open)));
-        }
-      }
-    } catch (Throwable e) {
-      fail(id, opening, e);
+    ActionListener<Place> located =
+        ActionListener.wrap(
+            place -> {
+              if (place.uploaded().isPresent()) {
+                UploadedModel uploaded = place.uploaded().get();
+                cluster.fetch(
+                    uploaded,
+                    ActionListener.wrap(
+                        directory -> open(id, opening, directory, uploaded.files().fingerprint()),
+                        e -> fail(id, opening, e)));
+              } else {
+                Path directory = place.directory().orElseThrow();
+                open(id, opening, directory, ModelFiles.of(directory).fingerprint());
+              }
+            },
+            e -> fail(id, opening, e));
+    guarded(id, opening, () -> locate(id, located));
+  }
+
+  private void open(String id, Opening opening, Path directory, String fingerprint) {
+    opening.fingerprint = fingerprint;
+    ActionListener<Void> agreed =
+        ActionListener.wrap(
+            all -> guarded(id, opening, () -> openWithEncoders(id, opening, directory)),
+            e -> fail(id, opening, e));
+    if (opening.replaces) {
+      agreed.onResponse(null);
+    } else {
+      cluster.agree(id, fingerprint, agreed);
     }
   }
 
-  private void open(String id, Opening opening, Path directory, Map<String, Encoder> encoders) {
+  private void openWithEncoders(String id, Opening opening, Path directory) {
+    Set<String> needed = opener.outline(directory).encoders();
+    Map<String, OpenModel> encoders = new ConcurrentHashMap<>();
+    // Whoever opens the last of them goes on here: on the executor, as all openings are.
+    try (RefCountingListener found =
+        new RefCountingListener(
+            ActionListener.wrap(
+                all -> open(id, opening, directory, encoders),
+                e -> {
+                  encoders.values().forEach(OpenModel::decRef);
+                  fail(id, opening, e);
+                }))) {
+      for (String encoder : needed) {
+        openEncoder(encoder, found.acquire(open -> encoders.put(encoder, open)));
+      }
+    }
+  }
+
+  private void open(String id, Opening opening, Path directory, Map<String, OpenModel> encoders) {
     try {
       long start = System.nanoTime();
-      OpenModel open = new OpenModel(id, opener.open(directory, encoders));
+      Model<?, ?> model;
+      try {
+        model =
+            opener.open(
+                directory,
+                encoders.entrySet().stream()
+                    .collect(
+                        Collectors.toMap(
+                            Map.Entry::getKey, each -> (Encoder) each.getValue().model())));
+      } catch (Throwable e) {
+        encoders.values().forEach(OpenModel::decRef);
+        throw e;
+      }
+      OpenModel open =
+          new OpenModel(id, model, opening.fingerprint, List.copyOf(encoders.values()));
       logger.info(
-          "opened model [{}] from [{}] in [{}ms], backend [{}], precision [{}], kernels [{}]",
+          "opened model [{}] from [{}] in [{}ms], backend [{}], precision [{}], kernels [{}],"
+              + " fingerprint [{}]",
           id,
           directory,
           TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start),
-          open.model().backend(),
-          open.model().precision().label(),
-          open.model().kernels());
-      if (keep(opening, open)) {
+          model.backend(),
+          model.precision().label(),
+          model.kernels(),
+          open.fingerprint());
+      if (keep(id, opening, open)) {
         opening.result.onResponse(open);
       } else {
-        open.model().close();
+        open.decRef();
         opening.fail(closing());
       }
     } catch (Throwable e) {
@@ -154,9 +299,21 @@ public final class ModelRegistry implements Closeable {
     }
   }
 
-  /** Opens an encoder for a model that reads it, so that all who use it share one copy. */
-  private void openEncoder(String id, ActionListener<Encoder> listener) {
-    ActionListener<Encoder> named =
+  /** What is done to open a model must end in its opening, whatever goes wrong. */
+  private void guarded(String id, Opening opening, Runnable step) {
+    try {
+      step.run();
+    } catch (Throwable e) {
+      fail(id, opening, e);
+    }
+  }
+
+  /**
+   * Opens an encoder for a model that reads it, so that all who use it share one copy, and takes a
+   * reference to it.
+   */
+  private void openEncoder(String id, ActionListener<OpenModel> listener) {
+    ActionListener<OpenModel> named =
         listener.delegateResponse(
             (each, e) ->
                 each.onFailure(
@@ -169,12 +326,26 @@ public final class ModelRegistry implements Closeable {
         named,
         each -> {
           checkId(id);
-          // An encoder needs no other model, so that nobody ever waits in a circle.
-          ModelKind kind = opener.outline(directory(locate(id), id)).kind();
-          if (kind != ModelKind.ENCODER) {
-            throw new ModelException(kind.misnamed(id, "an encoder"));
-          }
-          open(id, each.map(open -> (Encoder) open.model()));
+          locate(
+              cluster.resolve(id),
+              each.delegateFailureAndWrap(
+                  (next, place) -> {
+                    // An encoder needs no other model, so that nobody ever waits in a circle.
+                    Optional<ModelKind> kind = kind(place);
+                    if (kind.isPresent() && kind.get() != ModelKind.ENCODER) {
+                      throw new ModelException(kind.get().misnamed(id, "an encoder"));
+                    }
+                    open(
+                        id,
+                        next.map(
+                            open -> {
+                              if (!open.tryIncRef()) {
+                                throw new ModelException(
+                                    "encoder [" + id + "] was unloaded meanwhile; try again");
+                              }
+                              return open;
+                            }));
+                  }));
         });
   }
 
@@ -214,27 +385,54 @@ public final class ModelRegistry implements Closeable {
     return e.getMessage() == null ? e.toString() : e.getMessage();
   }
 
-  private synchronized boolean keep(Opening opening, OpenModel model) {
-    if (!closed) {
+  private boolean keep(String id, Opening opening, OpenModel model) {
+    Opening replaced = null;
+    synchronized (this) {
+      if (closed) {
+        return false;
+      }
       opening.model = model;
+      if (opening.replaces) {
+        replaced = openings.put(id, opening);
+      }
     }
-    return !closed;
+    if (replaced != null) {
+      replaced.result.addListener(ActionListener.wrap(OpenModel::decRef, e -> {}));
+    }
+    return true;
   }
 
   /** Hands over what is known of every model, in the order of their ids; opens nothing. */
   public void list(ActionListener<List<ModelInfo>> listener) {
+    ActionListener<List<UploadedModel>> listed =
+        listener.map(
+            uploaded -> {
+              SortedMap<String, Place> places = new TreeMap<>();
+              uploaded.forEach(each -> places.put(each.id(), Place.of(each)));
+              ids().forEach(id -> directory(id).ifPresent(place -> places.put(id, place)));
+              return places.entrySet().stream()
+                  .map(each -> describe(each.getKey(), each.getValue()))
+                  .toList();
+            });
     executor.execute(
-        ActionRunnable.supply(
-            listener, () -> ids().stream().map(id -> describe(id, locate(id))).toList()));
+        ActionRunnable.wrap(
+            listed,
+            each ->
+                cluster.list(
+                    each.delegateResponse(
+                        (next, e) -> {
+                          logger.warn("could not list the models of the cluster", e);
+                          next.onResponse(List.of());
+                        }))));
   }
 
   /**
    * Hands over what is known of one model, which is opened for it, as its dimensions are only known
    * then. A model that cannot be opened is described with the reason; an unknown id is a 404.
    */
-  public void info(String id, ActionListener<ModelInfo> listener) {
+  public void info(String name, ActionListener<ModelInfo> listener) {
     SubscribableListener<OpenModel> opened = new SubscribableListener<>();
-    open(id, opened);
+    open(name, opened);
     opened.addListener(
         new ActionListener<>() {
           @Override
@@ -253,65 +451,90 @@ public final class ModelRegistry implements Closeable {
           }
 
           private void describeLater() {
-            executor.execute(ActionRunnable.supply(listener, () -> describe(id, locate(id))));
+            String id = cluster.resolve(name);
+            executor.execute(
+                ActionRunnable.wrap(
+                    listener, each -> locate(id, each.map(place -> describe(id, place)))));
           }
         });
   }
 
-  private ModelInfo describe(String id, ModelInfo.Source source) {
+  private ModelInfo describe(String id, Place place) {
     Opening opening = openings.get(id);
+    OpenModel open = opening == null ? null : opening.model;
+    String reason = opening == null ? null : opening.reason;
+    ModelInfo.State state;
     if (opening == null) {
-      return new ModelInfo(
-          id,
-          source,
-          ModelInfo.State.NOT_OPENED,
-          kind(source, id),
-          Optional.empty(),
-          Optional.empty());
+      state = ModelInfo.State.NOT_OPENED;
+    } else if (open != null) {
+      state = ModelInfo.State.OPEN;
+    } else {
+      state = reason != null ? ModelInfo.State.FAILED : ModelInfo.State.OPENING;
     }
-    OpenModel open = opening.model;
-    String reason = opening.reason;
-    ModelInfo.State state =
-        open != null
-            ? ModelInfo.State.OPEN
-            : reason != null ? ModelInfo.State.FAILED : ModelInfo.State.OPENING;
     return new ModelInfo(
         id,
-        source,
+        place.source(),
         state,
-        open != null ? Optional.of(open.model().kind()) : kind(source, id),
+        open != null ? Optional.of(open.model().kind()) : kind(place),
         Optional.ofNullable(reason),
-        Optional.ofNullable(open).map(OpenModel::model));
+        Optional.ofNullable(open).map(OpenModel::model),
+        open != null
+            ? Optional.of(open.fingerprint())
+            : place.uploaded().map(uploaded -> uploaded.files().fingerprint()),
+        cluster.aliases(id));
   }
 
-  private Optional<ModelKind> kind(ModelInfo.Source source, String id) {
+  private Optional<ModelKind> kind(Place place) {
+    if (place.uploaded().isPresent()) {
+      return place.uploaded().get().kind();
+    }
     try {
-      return Optional.of(opener.outline(directory(source, id)).kind());
+      return Optional.of(opener.outline(place.directory().orElseThrow()).kind());
     } catch (RuntimeException e) {
-      logger.debug("could not read what model [" + id + "] is", e);
+      logger.debug("could not read what [" + place.directory() + "] is", e);
       return Optional.empty();
     }
   }
 
-  private ModelInfo.Source locate(String id) throws ResourceNotFoundException {
-    for (ModelInfo.Source source : ModelInfo.Source.values()) {
-      if (Files.isDirectory(directory(source, id))) {
-        return source;
-      }
+  /** Where a model's files are: in a directory of this node, or still in the cluster. */
+  private record Place(
+      ModelInfo.Source source, Optional<Path> directory, Optional<UploadedModel> uploaded) {
+    static Place of(UploadedModel uploaded) {
+      return new Place(ModelInfo.Source.INDEX, Optional.empty(), Optional.of(uploaded));
     }
-    throw new ResourceNotFoundException(
-        "Could not find model [{}] in [{}] or [{}]; the models of this node are {}",
-        id,
-        configured,
-        bundled,
-        ids());
   }
 
-  private Path directory(ModelInfo.Source source, String id) {
-    return switch (source) {
-      case CONFIG -> configured.resolve(id);
-      case BUNDLED -> bundled.resolve(id);
-    };
+  private void locate(String id, ActionListener<Place> listener) {
+    Optional<Place> here = directory(id);
+    if (here.isPresent()) {
+      listener.onResponse(here.get());
+      return;
+    }
+    cluster.find(
+        id,
+        listener.map(
+            uploaded ->
+                Place.of(
+                    uploaded.orElseThrow(
+                        () ->
+                            new ResourceNotFoundException(
+                                "Could not find model [{}] in [{}] or [{}], nor was it uploaded;"
+                                    + " the models on the disk of this node are {}",
+                                id,
+                                configured,
+                                bundled,
+                                ids())))));
+  }
+
+  private Optional<Place> directory(String id) {
+    Path own = configured.resolve(id);
+    if (Files.isDirectory(own)) {
+      return Optional.of(new Place(ModelInfo.Source.CONFIG, Optional.of(own), Optional.empty()));
+    }
+    Path brought = bundled.resolve(id);
+    return Files.isDirectory(brought)
+        ? Optional.of(new Place(ModelInfo.Source.BUNDLED, Optional.of(brought), Optional.empty()))
+        : Optional.empty();
   }
 
   private SortedSet<String> ids() {
@@ -333,29 +556,27 @@ public final class ModelRegistry implements Closeable {
     return ids;
   }
 
-  /** Closes every open model; whoever waits for one or asks for one afterwards is rejected. */
+  /**
+   * Lets go of every open model; whoever waits for one or asks for one afterwards is rejected. What
+   * is still at work is closed when it is done.
+   */
   @Override
   public void close() {
     List<OpenModel> models;
     synchronized (this) {
+      if (closed) {
+        return;
+      }
       closed = true;
       models =
           openings.values().stream()
               .map(opening -> opening.model)
               .filter(Objects::nonNull)
-              // What reads an encoder is closed before it.
-              .sorted(Comparator.comparing(each -> each.model() instanceof Encoder))
               .toList();
     }
     // A pool that is closed before it opened a model would leave those who wait for it forever.
     openings.values().forEach(opening -> opening.result.onFailure(closing()));
-    for (OpenModel open : models) {
-      try {
-        open.model().close();
-      } catch (RuntimeException e) {
-        logger.warn("could not close model [" + open.id() + "]", e);
-      }
-    }
+    models.forEach(OpenModel::decRef);
   }
 
   /** One try to open a model, shared by everybody who asks meanwhile. */
@@ -363,7 +584,12 @@ public final class ModelRegistry implements Closeable {
     final AtomicBoolean begun = new AtomicBoolean();
     final SubscribableListener<OpenModel> result = new SubscribableListener<>();
     volatile OpenModel model;
+    volatile String fingerprint;
     volatile String reason;
+
+    /** Whether it takes the place of what is open, which stays where it is until then. */
+    boolean replaces;
+
     private volatile long failedAt;
 
     boolean isOutdated() {

@@ -32,15 +32,30 @@ public class LanewiseHealthTests extends ESTestCase {
           new QueryCacheStats(0, 0, 0, 0, 0),
           Map.of());
 
-  private static final ModelState FINE =
-      new ModelState(
-          "fine", Optional.of(ModelKind.ENCODER), ModelInfo.State.OPEN, Optional.empty());
+  private static final ModelState FINE = open("one");
   private static final ModelState UNUSED =
       new ModelState(
-          "unused", Optional.of(ModelKind.TAGGER), ModelInfo.State.NOT_OPENED, Optional.empty());
+          "unused",
+          Optional.of(ModelKind.TAGGER),
+          ModelInfo.State.NOT_OPENED,
+          Optional.empty(),
+          Optional.empty());
   private static final ModelState BROKEN =
       new ModelState(
-          "broken", Optional.empty(), ModelInfo.State.FAILED, Optional.of("a file is missing"));
+          "broken",
+          Optional.empty(),
+          ModelInfo.State.FAILED,
+          Optional.of("a file is missing"),
+          Optional.empty());
+
+  private static ModelState open(String fingerprint) {
+    return new ModelState(
+        "fine",
+        Optional.of(ModelKind.ENCODER),
+        ModelInfo.State.OPEN,
+        Optional.empty(),
+        Optional.of(fingerprint));
+  }
 
   private static StatsAction.NodeResponse node(
       String name, String backend, boolean vectorApi, ModelState... models) {
@@ -111,6 +126,22 @@ public class LanewiseHealthTests extends ESTestCase {
         new LanewiseHealth(null).judge(false, 10, List.of(node("a", "auto", true, BROKEN)), 0);
     assertEquals(HealthStatus.YELLOW, brief.status());
     assertEquals("{}", details(brief));
+  }
+
+  public void testNodesThatUseDifferentFiles() {
+    HealthIndicatorResult result =
+        judge(
+            0,
+            node("a", "auto", true, FINE),
+            node("b", "auto", true, open("another")),
+            node("c", "auto", true, UNUSED));
+    assertEquals(HealthStatus.YELLOW, result.status());
+    assertEquals("nodes use different files for models [fine].", result.symptom());
+    assertThat(
+        details(result),
+        containsString("\"differing_models\":{\"fine\":{\"a\":\"one\",\"b\":\"another\"}}"));
+    assertEquals(
+        2, result.diagnosisList().getFirst().affectedResources().getFirst().getNodes().size());
   }
 
   public void testSilentNodes() {

@@ -283,9 +283,11 @@ public class EncodeServiceTests extends ESTestCase {
     Throwable e = failure(waiting);
     assertThat(e.getMessage(), equalTo("the node is closing"));
     assertEquals(RestStatus.TOO_MANY_REQUESTS, ExceptionsHelper.status(e));
-    assertTrue(((TestEncoder) test.opener.opened.getFirst()).closed);
+    TestEncoder encoder = (TestEncoder) test.opener.opened.getFirst();
+    assertFalse(encoder.closed);
     TestEncoder.GATE.release();
     assertEquals(1, running.actionGet(10, TimeUnit.SECONDS).size());
+    assertTrue(encoder.closed);
     assertTrue(
         failure(test.start("m", Side.INGEST, "late")) instanceof EsRejectedExecutionException);
     assertTrue(

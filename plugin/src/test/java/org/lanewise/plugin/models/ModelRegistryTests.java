@@ -7,8 +7,13 @@ import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Queue;
+import java.util.Set;
+import java.util.SortedSet;
+import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import org.apache.lucene.tests.util.LuceneTestCase;
 import org.elasticsearch.ElasticsearchStatusException;
 import org.elasticsearch.ExceptionsHelper;
@@ -20,6 +25,7 @@ import org.elasticsearch.common.util.concurrent.EsRejectedExecutionException;
 import org.elasticsearch.rest.RestStatus;
 import org.elasticsearch.test.ESTestCase;
 import org.junit.Before;
+import org.lanewise.encoder.ModelFiles;
 import org.lanewise.plugin.TestEncoder;
 import org.lanewise.plugin.TestOpener;
 import org.lanewise.plugin.TestTagger;
@@ -36,7 +42,7 @@ public class ModelRegistryTests extends ESTestCase {
   public void createRegistry() {
     configured = createTempDir().resolve("config");
     bundled = createTempDir().resolve("bundled");
-    registry = new ModelRegistry(configured, bundled, opener, forked::add);
+    registry = new ModelRegistry(configured, bundled, opener, forked::add, ModelCluster.NONE);
   }
 
   private void runForked() {
@@ -65,6 +71,11 @@ public class ModelRegistryTests extends ESTestCase {
     registry.list(future);
     runForked();
     return future.actionGet();
+  }
+
+  private String fingerprint(String id) {
+    Path own = configured.resolve(id);
+    return ModelFiles.of(Files.exists(own) ? own : bundled.resolve(id)).fingerprint();
   }
 
   private ModelInfo info(String id) {
@@ -122,7 +133,7 @@ public class ModelRegistryTests extends ESTestCase {
             + configured
             + "] or ["
             + bundled
-            + "]; the models of this node are [a, b]",
+            + "], nor was it uploaded; the models on the disk of this node are [a, b]",
         e.getMessage());
     TestEncoder.create(configured, "c", 8, 10, Map.of());
     assertEquals(8, encoder("c").dimensions().orElse(0));
@@ -133,12 +144,12 @@ public class ModelRegistryTests extends ESTestCase {
     Exception e = failure("m");
     assertEquals(RestStatus.CONFLICT, ExceptionsHelper.status(e));
     assertThat(e.getMessage(), containsString("Could not open model [m]: "));
-    assertThat(e.getMessage(), containsString("[test.properties] is missing"));
+    assertThat(e.getMessage(), containsString("[test.txt] is missing"));
     failure("m");
     assertEquals(1, opener.tried.size());
     ModelInfo failed = info("m");
     assertEquals(ModelInfo.State.FAILED, failed.state());
-    assertThat(failed.reason().get(), containsString("[test.properties] is missing"));
+    assertThat(failed.reason().get(), containsString("[test.txt] is missing"));
     TestEncoder.create(configured, "m", 8, 10, Map.of());
     assertBusy(
         () -> {
@@ -163,7 +174,9 @@ public class ModelRegistryTests extends ESTestCase {
     assertEquals(0, opener.tried.size());
     open("a");
     assertEquals(
-        "{\"model_id\":\"a\",\"source\":\"config\",\"state\":\"open\",\"kind\":\"encoder\",\"family\":\"test\","
+        "{\"model_id\":\"a\",\"source\":\"config\",\"state\":\"open\",\"kind\":\"encoder\",\"fingerprint\":\""
+            + fingerprint("a")
+            + "\",\"family\":\"test\","
             + "\"outputs\":[\"dense\",\"sparse\",\"multi_vector\"],\"dimensions\":8,\"max_length\":10,\"backend\":\"scalar\",\"precision\":\"fp32\","
             + "\"prompts\":[\"query\"]}",
         Strings.toString(list().get(0)));
@@ -192,7 +205,9 @@ public class ModelRegistryTests extends ESTestCase {
     assertEquals(3, opener.tried.size());
     assertEquals(
         "{\"model_id\":\"t\",\"source\":\"config\",\"state\":\"open\",\"kind\":\"tagger\","
-            + "\"labels\":[\"PER\",\"ORG\"],\"encoders\":[\"e\"],\"backend\":\"scalar\","
+            + "\"fingerprint\":\""
+            + fingerprint("t")
+            + "\",\"labels\":[\"PER\",\"ORG\"],\"encoders\":[\"e\"],\"backend\":\"scalar\","
             + "\"precision\":\"fp32\"}",
         Strings.toString(info("t")));
   }
@@ -259,5 +274,141 @@ public class ModelRegistryTests extends ESTestCase {
     encoder.onClose = () -> assertTrue(tagger.closed);
     registry.close();
     assertTrue(encoder.closed);
+  }
+
+  private <T> T run(Consumer<ActionListener<T>> call) {
+    PlainActionFuture<T> future = new PlainActionFuture<>();
+    call.accept(future);
+    runForked();
+    return future.actionGet();
+  }
+
+  public void testUnloadedWhenItsWorkIsDone() throws Exception {
+    TestEncoder.create(configured, "m", 8, 10, Map.of());
+    OpenModel open = open("m");
+    TestEncoder encoder = (TestEncoder) open.model();
+    assertTrue(open.tryIncRef());
+    assertTrue(this.<Boolean>run(asker -> registry.unload("m", asker)));
+    assertFalse(encoder.closed);
+    assertEquals(ModelInfo.State.NOT_OPENED, list().getFirst().state());
+    open.decRef();
+    assertTrue(encoder.closed);
+    assertFalse(open.tryIncRef());
+    assertFalse(this.<Boolean>run(asker -> registry.unload("m", asker)));
+    assertNotSame(open, open("m"));
+  }
+
+  public void testModelThatIsBeingOpenedIsUnloadedAfterwards() throws Exception {
+    TestEncoder.create(configured, "m", 8, 10, Map.of());
+    PlainActionFuture<OpenModel> opened = new PlainActionFuture<>();
+    registry.open("m", opened);
+    assertTrue(this.<Boolean>run(asker -> registry.unload("m", asker)));
+    assertTrue(((TestEncoder) opened.actionGet().model()).closed);
+  }
+
+  public void testReloadReadsTheFilesAgainAndKeepsTheOldModelWhereItCannot() throws Exception {
+    Path directory = TestEncoder.create(configured, "m", 8, 10, Map.of());
+    OpenModel old = open("m");
+    TestEncoder encoder = (TestEncoder) old.model();
+    Files.writeString(directory.resolve(TestEncoder.FILE), "");
+    expectThrows(Exception.class, () -> this.<OpenModel>run(asker -> registry.reload("m", asker)));
+    assertSame(old, open("m"));
+    assertFalse(encoder.closed);
+
+    TestEncoder.create(configured, "m", 16, 10, Map.of());
+    assertTrue(old.tryIncRef());
+    OpenModel fresh = run(asker -> registry.reload("m", asker));
+    assertSame(fresh, open("m"));
+    assertEquals(16, ((TestEncoder) fresh.model()).dimensions().orElse(0));
+    assertNotEquals(old.fingerprint(), fresh.fingerprint());
+    assertFalse(encoder.closed);
+    old.decRef();
+    assertTrue(encoder.closed);
+  }
+
+  public void testEncoderStaysOpenForTheTaggerThatReadsIt() throws Exception {
+    TestEncoder.create(configured, "e", 8, 10, Map.of());
+    TestTagger.create(configured, "t", ModelKind.TAGGER, "e");
+    TestTagger tagger = (TestTagger) open("t").model();
+    TestEncoder encoder = encoder("e");
+    assertTrue(this.<Boolean>run(asker -> registry.unload("e", asker)));
+    assertFalse(encoder.closed);
+    assertTrue(this.<Boolean>run(asker -> registry.unload("t", asker)));
+    assertTrue(tagger.closed);
+    assertTrue(encoder.closed);
+  }
+
+  /** A cluster of one alias, one uploaded model and one other node. */
+  private final class OtherNodes implements ModelCluster {
+    private final Path copy;
+    private String refused = "";
+
+    OtherNodes(Path copy) {
+      this.copy = copy;
+    }
+
+    @Override
+    public String resolve(String name) {
+      return name.equals("default") ? "m" : name;
+    }
+
+    @Override
+    public SortedSet<String> aliases(String id) {
+      return id.equals("m") ? new TreeSet<>(Set.of("default")) : new TreeSet<>();
+    }
+
+    private UploadedModel uploaded() {
+      return new UploadedModel("up", ModelFiles.of(copy), Optional.of(ModelKind.ENCODER));
+    }
+
+    @Override
+    public void find(String id, ActionListener<Optional<UploadedModel>> listener) {
+      listener.onResponse(id.equals("up") ? Optional.of(uploaded()) : Optional.empty());
+    }
+
+    @Override
+    public void list(ActionListener<List<UploadedModel>> listener) {
+      listener.onResponse(List.of(uploaded()));
+    }
+
+    @Override
+    public void fetch(UploadedModel model, ActionListener<Path> listener) {
+      forked.add(() -> listener.onResponse(copy));
+    }
+
+    @Override
+    public void agree(String id, String fingerprint, ActionListener<Void> listener) {
+      if (id.equals(refused)) {
+        listener.onFailure(new ElasticsearchStatusException("node [n2]", RestStatus.CONFLICT));
+      } else {
+        listener.onResponse(null);
+      }
+    }
+  }
+
+  public void testAliasesAndUploadedModels() throws Exception {
+    TestEncoder.create(configured, "m", 8, 10, Map.of());
+    OtherNodes others = new OtherNodes(TestEncoder.create(createTempDir(), "x", 16, 10, Map.of()));
+    registry = new ModelRegistry(configured, bundled, opener, forked::add, others);
+    assertSame(open("m"), open("default"));
+    assertEquals("m", info("default").id());
+    assertEquals(Set.of("default"), info("m").aliases());
+    assertEquals(List.of("m", "up"), list().stream().map(ModelInfo::id).toList());
+    assertEquals(ModelInfo.Source.INDEX, list().getLast().source());
+    assertEquals(Optional.of(ModelKind.ENCODER), list().getLast().kind());
+    assertEquals(16, encoder("up").dimensions().orElse(0));
+    assertEquals(others.uploaded().files().fingerprint(), info("up").fingerprint().get());
+  }
+
+  public void testModelThatOtherNodesHaveOtherFilesOfIsNotOpened() throws Exception {
+    TestEncoder.create(configured, "m", 8, 10, Map.of());
+    OtherNodes others = new OtherNodes(createTempDir());
+    others.refused = "m";
+    registry = new ModelRegistry(configured, bundled, opener, forked::add, others);
+    Exception e = failure("m");
+    assertEquals(RestStatus.CONFLICT, ExceptionsHelper.status(e));
+    assertEquals("Could not open model [m]: node [n2]", e.getMessage());
+    assertEquals(0, opener.tried.size());
+    assertTrue(registry.held("m").isEmpty());
   }
 }
