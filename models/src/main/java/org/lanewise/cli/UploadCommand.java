@@ -92,7 +92,7 @@ final class UploadCommand implements Callable<Integer> {
         left += part.path("bytes").asLong();
       }
       for (JsonNode part : begun.path("missing")) {
-        streams.progress("%,d of %,d bytes".formatted(total - left, total));
+        streams.progress(String.format(Locale.ROOT, "%,d of %,d bytes", total - left, total));
         sendPart(client, path, part);
         left -= part.path("bytes").asLong();
       }

@@ -34,6 +34,7 @@ import org.elasticsearch.ingest.PipelineConfiguration;
 import org.elasticsearch.rest.RestStatus;
 import org.elasticsearch.xcontent.ToXContentObject;
 import org.elasticsearch.xcontent.XContentBuilder;
+import org.lanewise.encoder.ModelException;
 import org.lanewise.encoder.ModelFiles;
 import org.lanewise.encoder.ModelFiles.ModelFile;
 import org.lanewise.plugin.LanewiseSettings;
@@ -421,7 +422,7 @@ public final class ClusterModels implements ModelCluster {
                   model,
                   next.delegateFailureAndWrap(
                       (each, directory) -> {
-                        ModelKind kind = opener.outline(directory).kind();
+                        ModelKind kind = kind(id, directory);
                         index.complete(
                             id,
                             kind,
@@ -430,6 +431,15 @@ public final class ClusterModels implements ModelCluster {
                                     new UploadedModel(id, model.files(), Optional.of(kind))));
                       }));
             }));
+  }
+
+  private ModelKind kind(String id, Path directory) {
+    try {
+      return opener.outline(directory).kind();
+    } catch (ModelException e) {
+      throw new ElasticsearchStatusException(
+          "the files of model [{}] are no model: {}", RestStatus.CONFLICT, e, id, e.getMessage());
+    }
   }
 
   /**

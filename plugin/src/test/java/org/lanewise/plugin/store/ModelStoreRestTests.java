@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
@@ -74,8 +75,12 @@ public class ModelStoreRestTests extends RestTestCase {
     List<String> each = new ArrayList<>();
     for (Map.Entry<String, ModelFile> file : files.byName().entrySet()) {
       each.add(
-          "\"%s\":{\"bytes\":%d,\"sha256\":\"%s\"}"
-              .formatted(file.getKey(), file.getValue().bytes(), file.getValue().sha256()));
+          String.format(
+              Locale.ROOT,
+              "\"%s\":{\"bytes\":%d,\"sha256\":\"%s\"}",
+              file.getKey(),
+              file.getValue().bytes(),
+              file.getValue().sha256()));
     }
     return "{\"files\":{" + String.join(",", each) + "}}";
   }
@@ -123,8 +128,11 @@ public class ModelStoreRestTests extends RestTestCase {
     call(
         "PUT",
         "/_cluster/settings",
-        "{\"persistent\":{\"lanewise.alias.%s\":%s}}"
-            .formatted(alias, id == null ? "null" : "\"" + id + "\""));
+        String.format(
+            Locale.ROOT,
+            "{\"persistent\":{\"lanewise.alias.%s\":%s}}",
+            alias,
+            id == null ? "null" : "\"" + id + "\""));
   }
 
   private static Path copies(String node) {
@@ -192,7 +200,11 @@ public class ModelStoreRestTests extends RestTestCase {
           "must be a path below the model's directory",
           "PUT",
           MODELS + "x",
-          "{\"files\":{\"%s\":{\"bytes\":1,\"sha256\":\"%s\"}}}".formatted(name, "0".repeat(64)));
+          String.format(
+              Locale.ROOT,
+              "{\"files\":{\"%s\":{\"bytes\":1,\"sha256\":\"%s\"}}}",
+              name,
+              "0".repeat(64)));
     }
     assertError(
         400,
@@ -205,7 +217,10 @@ public class ModelStoreRestTests extends RestTestCase {
         "but [lanewise.model_copies_size] is [10gb]",
         "PUT",
         MODELS + "x",
-        "{\"files\":{\"a\":{\"bytes\":11000000000,\"sha256\":\"%s\"}}}".formatted("0".repeat(64)));
+        String.format(
+            Locale.ROOT,
+            "{\"files\":{\"a\":{\"bytes\":11000000000,\"sha256\":\"%s\"}}}",
+            "0".repeat(64)));
     assertError(409, "was uploaded with other files", "PUT", up, manifest(ModelFiles.of(model(4))));
     assertError(
         400, "model id [UP] must have", "PUT", MODELS + "UP", manifest(ModelFiles.of(directory)));
@@ -351,7 +366,8 @@ public class ModelStoreRestTests extends RestTestCase {
     call(
         "PUT",
         "/_snapshot/r",
-        "{\"type\":\"fs\",\"settings\":{\"location\":\"%s\"}}".formatted(repository()));
+        String.format(
+            Locale.ROOT, "{\"type\":\"fs\",\"settings\":{\"location\":\"%s\"}}", repository()));
     String states = "{\"feature_states\":[\"lanewise\"],\"indices\":\"-*\"}";
     Map<String, Object> taken = call("PUT", "/_snapshot/r/s?wait_for_completion=true", states);
     assertEquals(taken.toString(), "SUCCESS", at(taken, "snapshot.state"));
