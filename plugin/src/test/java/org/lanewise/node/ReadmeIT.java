@@ -66,6 +66,7 @@ final class ReadmeIT {
           if (answer.has("docs")) {
             answers.put("simulate", answer);
           }
+          assertEquals(0, answer.at("/_nodes/failed").asInt(), answer::toString);
           if (curl.group(2).startsWith("/_lanewise/")) {
             answers.put(curl.group(2).split("[/?]", -1)[2], answer);
           }
@@ -170,6 +171,9 @@ final class ReadmeIT {
     }
     if (curl.group(1).equals("PUT")) {
       return http.put(path, curl.group(4));
+    }
+    if (curl.group(3) == null) {
+      return http.post(path, "");
     }
     return curl.group(3).equals("application/json")
         ? http.post(path, curl.group(4))

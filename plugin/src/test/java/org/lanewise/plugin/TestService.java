@@ -29,6 +29,7 @@ import org.lanewise.plugin.models.Tags;
 public final class TestService implements Closeable {
   public final ThreadPool threadPool;
   public final EncodeService service;
+  public final ModelRegistry registry;
   public final TestOpener opener = new TestOpener();
 
   public TestService(Path models, Settings settings) {
@@ -38,10 +39,12 @@ public final class TestService implements Closeable {
             "lanewise-test",
             settings,
             new TestPlugin().getExecutorBuilders(settings).toArray(ExecutorBuilder<?>[]::new));
+    registry =
+        new ModelRegistry(
+            models, models.resolve("bundled"), opener, threadPool.generic(), ModelCluster.NONE);
     service =
         new EncodeService(
-            new ModelRegistry(
-                models, models.resolve("bundled"), opener, threadPool.generic(), ModelCluster.NONE),
+            registry,
             lanewise,
             threadPool,
             new SlowLog(

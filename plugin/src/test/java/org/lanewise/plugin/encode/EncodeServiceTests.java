@@ -276,6 +276,36 @@ public class EncodeServiceTests extends ESTestCase {
     next.actionGet(10, TimeUnit.SECONDS);
   }
 
+  public void testModelsAreUnloadedAndReplacedWhileTextsCome() throws Exception {
+    int rounds = 200;
+    List<PlainActionFuture<List<Encoded>>> answers = new ArrayList<>();
+    for (int i = 0; i < rounds; i++) {
+      answers.add(test.start("m", i % 3 == 0 ? Side.SEARCH : Side.INGEST, "text " + i));
+      PlainActionFuture<Object> changed = new PlainActionFuture<>();
+      if (i % 2 == 0) {
+        test.registry.unload("m", changed.map(done -> done));
+      } else {
+        test.registry.reload("m", changed.map(open -> open));
+      }
+      if (i % 10 == 0) {
+        changed.actionGet(10, TimeUnit.SECONDS);
+      }
+    }
+    for (PlainActionFuture<List<Encoded>> answer : answers) {
+      assertEquals(1, answer.actionGet(10, TimeUnit.SECONDS).size());
+    }
+    ModelStats stats = test.stats("m");
+    assertEquals(rounds, stats.bulk().texts() + stats.search().texts());
+    PlainActionFuture<Object> unloaded = new PlainActionFuture<>();
+    test.registry.unload("m", unloaded.map(done -> done));
+    unloaded.actionGet(10, TimeUnit.SECONDS);
+    assertTrue(test.opener.opened.size() > 1);
+    assertBusy(
+        () ->
+            assertTrue(
+                test.opener.opened.stream().allMatch(model -> ((TestEncoder) model).closed)));
+  }
+
   public void testClosingAnswersWhoeverWaits() throws Exception {
     PlainActionFuture<List<Encoded>> running = block();
     PlainActionFuture<List<Encoded>> waiting = test.start("m", Side.INGEST, "a", "b");
