@@ -25,6 +25,7 @@ import org.elasticsearch.common.xcontent.support.XContentMapValues;
 import org.elasticsearch.test.ESIntegTestCase;
 import org.elasticsearch.test.MockLog;
 import org.elasticsearch.xcontent.json.JsonXContent;
+import org.lanewise.encoder.ModelFiles;
 import org.lanewise.plugin.models.ModelKind;
 
 /** The plugin over HTTP, in a cluster of two nodes. */
@@ -55,6 +56,11 @@ public class LanewiseRestTests extends RestTestCase {
           }
           return config;
         });
+  }
+
+  private static String fingerprint(String id) {
+    Path models = CONFIGS.get(0).resolve("lanewise").resolve("models");
+    return ModelFiles.of(models.resolve(id)).fingerprint();
   }
 
   private static List<?> embeddings(Map<String, Object> answer) {
@@ -145,6 +151,7 @@ public class LanewiseRestTests extends RestTestCase {
                     entry("source", "config"),
                     entry("state", "open"),
                     entry("kind", "encoder"),
+                    entry("fingerprint", fingerprint(MODEL)),
                     entry("family", "test"),
                     entry("outputs", List.of("dense", "sparse", "multi_vector")),
                     entry("dimensions", 64),
@@ -247,6 +254,7 @@ public class LanewiseRestTests extends RestTestCase {
                 "source", "config",
                 "state", "open",
                 "kind", "tagger",
+                "fingerprint", fingerprint("ner"),
                 "labels", List.of("PER", "ORG"),
                 "encoders", List.of(MODEL),
                 "backend", "scalar",
@@ -344,7 +352,9 @@ public class LanewiseRestTests extends RestTestCase {
       assertEquals(true, ((Map<?, ?>) node).get("vector_api"));
       Map<?, ?> states = (Map<?, ?>) ((Map<?, ?>) node).get("model_states");
       assertEquals(Set.of("broken", MODEL, "length", "ner"), states.keySet());
-      assertEquals(Map.of("kind", "encoder", "state", "open"), states.get(MODEL));
+      assertEquals(
+          Map.of("kind", "encoder", "state", "open", "fingerprint", fingerprint(MODEL)),
+          states.get(MODEL));
       Map<?, ?> broken = (Map<?, ?>) states.get("broken");
       assertEquals("failed", broken.get("state"));
       assertThat((String) broken.get("reason"), containsString("is missing"));
