@@ -22,6 +22,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.elasticsearch.ElasticsearchStatusException;
+import org.elasticsearch.ExceptionsHelper;
 import org.elasticsearch.ResourceNotFoundException;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.action.ActionRunnable;
@@ -98,8 +99,8 @@ public final class ModelRegistry implements Closeable {
   /**
    * Hands over the model, opened if need be: at once on the calling thread where it is open,
    * otherwise later from another thread. Fails with a 404 for an unknown id, a 409 for a directory
-   * that cannot be opened, a 429 where its weights do not fit; such a failure is forgotten after a
-   * second, so that a repaired directory works.
+   * that cannot be opened, a 429 where its weights do not fit, a 503 or 507 where it could not be
+   * fetched; such a failure is forgotten after a second, so that a repaired directory works.
    *
    * @param name an id or an alias of one
    */
@@ -369,12 +370,21 @@ public final class ModelRegistry implements Closeable {
         }
         opening.fail(
             new ElasticsearchStatusException(
-                "Could not open model [{}]: {}", RestStatus.CONFLICT, e, id, message(e)));
+                "Could not open model [{}]: {}", status(e), e, id, message(e)));
       }
     }
     if (e instanceof VirtualMachineError fatal) {
       throw fatal;
     }
+  }
+
+  /** What is wrong with a model lasts until somebody mends it; other troubles pass. */
+  private static RestStatus status(Throwable e) {
+    RestStatus status = ExceptionsHelper.status(ExceptionsHelper.unwrapCause(e));
+    return switch (status) {
+      case SERVICE_UNAVAILABLE, INSUFFICIENT_STORAGE, TOO_MANY_REQUESTS -> status;
+      default -> RestStatus.CONFLICT;
+    };
   }
 
   private static EsRejectedExecutionException closing() {
@@ -442,8 +452,7 @@ public final class ModelRegistry implements Closeable {
 
           @Override
           public void onFailure(Exception e) {
-            if (e instanceof ElasticsearchStatusException status
-                && status.status() == RestStatus.CONFLICT) {
+            if (e instanceof ElasticsearchStatusException) {
               describeLater();
             } else {
               listener.onFailure(e);

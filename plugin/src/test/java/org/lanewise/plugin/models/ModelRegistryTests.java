@@ -373,7 +373,12 @@ public class ModelRegistryTests extends ESTestCase {
 
     @Override
     public void fetch(UploadedModel model, ActionListener<Path> listener) {
-      forked.add(() -> listener.onResponse(copy));
+      if (model.id().equals(refused)) {
+        listener.onFailure(
+            new ElasticsearchStatusException("no room", RestStatus.INSUFFICIENT_STORAGE));
+      } else {
+        forked.add(() -> listener.onResponse(copy));
+      }
     }
 
     @Override
@@ -410,5 +415,21 @@ public class ModelRegistryTests extends ESTestCase {
     assertEquals("Could not open model [m]: node [n2]", e.getMessage());
     assertEquals(0, opener.tried.size());
     assertTrue(registry.held("m").isEmpty());
+  }
+
+  public void testModelThatCannotBeFetchedSaysWhy() throws Exception {
+    OtherNodes others = new OtherNodes(TestEncoder.create(createTempDir(), "x", 16, 10, Map.of()));
+    others.refused = "up";
+    registry = new ModelRegistry(configured, bundled, opener, forked::add, others);
+    Exception e = failure("up");
+    assertEquals(RestStatus.INSUFFICIENT_STORAGE, ExceptionsHelper.status(e));
+    assertEquals("Could not open model [up]: no room", e.getMessage());
+    assertEquals(ModelInfo.State.FAILED, info("up").state());
+    others.refused = "";
+    assertEquals(
+        16,
+        ((TestEncoder) this.<OpenModel>run(asker -> registry.load("up", asker)).model())
+            .dimensions()
+            .orElse(0));
   }
 }
