@@ -109,6 +109,13 @@ final class EncoderLabeller implements WordLabeller {
     for (boolean special : tokens.special()) {
       content += special ? 0 : 1;
     }
+    if (content == 0) {
+      throw new IllegalArgumentException(
+          "the model reads ["
+              + encoder.maxLength()
+              + "] tokens at once, all of them special ones, so no word fits; its files must state"
+              + " a larger [max_seq_length] or [model_max_length]");
+    }
     Truncation overlapping =
         new Truncation(
             encoder.maxLength(), OptionalInt.of(content / 2), whole.strategy(), whole.direction());

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -563,6 +564,24 @@ final class EncoderHeadsTest {
       ModelException refused =
           assertThrows(ModelException.class, () -> TextReranker.over(opened.embedder));
       assertTrue(refused.getMessage().contains("5 classes"), refused.getMessage());
+    }
+  }
+
+  @Test
+  void aLengthWithoutRoomForAWordIsRefused(@TempDir Path directory) throws IOException {
+    ModelDirectoryTest.copy(Goldens.path("heads/token_classification"), directory);
+    Files.writeString(
+        directory.resolve("tokenizer_config.json"),
+        "{\"tokenizer_class\": \"BertTokenizer\", \"model_max_length\": 2.5}");
+    try (TextTagger tagger =
+        TextTagger.open(
+            directory,
+            EmbedderOptions.defaults().withBackend("scalar"),
+            id -> fail("no encoder is read"))) {
+      IllegalArgumentException refused =
+          assertThrows(
+              IllegalArgumentException.class, () -> tagger.tag(List.of("a text of some words")));
+      assertTrue(refused.getMessage().contains("reads [2] tokens at once"), refused.getMessage());
     }
   }
 

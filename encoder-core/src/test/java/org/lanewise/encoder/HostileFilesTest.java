@@ -36,10 +36,13 @@ import org.lanewise.encoder.weights.DataType;
 
 /**
  * Model directories with one damaged file are refused, or open and read texts, in bounded time and
- * heap. {@code -Dlanewise.seed} and {@code -Dlanewise.hostile.files} set the seed and how many.
+ * heap. {@code -Dlanewise.seed} and {@code -Dlanewise.hostile.files} set the seed and how many,
+ * {@code -Dlanewise.hostile.first} which attempt comes first.
  */
 final class HostileFilesTest {
   private static final long SEED = Long.getLong("lanewise.seed", 20261121);
+
+  private static final int FIRST = Integer.getInteger("lanewise.hostile.first", 0);
 
   /**
    * An attempt takes some milliseconds; the longest honest one reads tables for 262,144 positions.
@@ -125,7 +128,7 @@ final class HostileFilesTest {
     int refused = 0;
     try (ExecutorService worker =
         Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().factory())) {
-      for (int attempt = 0; attempt < attempts; attempt++) {
+      for (int attempt = FIRST; attempt < FIRST + attempts; attempt++) {
         refused += attempt(worker, victims, attempt) ? 1 : 0;
       }
     }
