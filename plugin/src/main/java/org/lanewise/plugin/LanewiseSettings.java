@@ -48,8 +48,15 @@ public record LanewiseSettings(
           settings -> Integer.toString(defaultThreads(EsExecutors.allocatedProcessors(settings))),
           value -> Setting.parseInt(value, 1, 1024, "lanewise.threads"),
           Property.NodeScope);
+
+  /** A GPU needs thousands of rows to be busy, the caches of a processor hold some hundred. */
   static final Setting<Integer> BATCH_TOKENS =
-      Setting.intSetting("lanewise.batch_tokens", 512, 16, 65_536, Property.NodeScope);
+      new Setting<>(
+          "lanewise.batch_tokens",
+          settings -> BACKEND.get(settings).equals("cuda") ? "16384" : "512",
+          value -> Setting.parseInt(value, 16, 65_536, "lanewise.batch_tokens"),
+          Property.NodeScope);
+
   static final Setting<Integer> QUEUE_CAPACITY =
       Setting.intSetting("lanewise.queue_capacity", 10_000, 1, 1_000_000, Property.NodeScope);
 

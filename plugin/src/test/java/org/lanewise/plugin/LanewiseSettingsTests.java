@@ -37,6 +37,13 @@ public class LanewiseSettingsTests extends ESTestCase {
     assertEquals("scalar", of("lanewise.backend", "scalar").backend());
     assertEquals(Optional.of(Precision.INT8), of("lanewise.precision", "int8").precision());
     assertEquals("cuda", of("lanewise.backend", "cuda").backend());
+    assertEquals(16_384, of("lanewise.backend", "cuda").batchTokens());
+    assertEquals(2048, of("lanewise.model_copies_size", "2kb").modelCopiesBytes());
+    assertEquals(
+        "m",
+        LanewiseSettings.ALIAS
+            .getConcreteSetting("lanewise.alias.a.b")
+            .get(Settings.builder().put("lanewise.alias.a.b", "m").build()));
     assertEquals(
         "cuda:3",
         LanewiseSettings.of(
@@ -54,9 +61,9 @@ public class LanewiseSettingsTests extends ESTestCase {
   }
 
   public void testBounds() {
-    assertBad("lanewise.backend", "gpu", "must be one of [auto, vector, scalar, cuda]");
     assertBad("lanewise.precision", "FP32", "must be one of [auto, fp32, bf16, int8]");
     assertBad("lanewise.gpu.device", -1, "must be >= 0");
+    assertBad("lanewise.batch_tokens", 15, "must be >= 16");
     assertBad("lanewise.threads", 0, "must be >= 1");
     assertBad("lanewise.threads", 1025, "must be <= 1024");
     assertBad("lanewise.batch_tokens", 15, "must be >= 16");
