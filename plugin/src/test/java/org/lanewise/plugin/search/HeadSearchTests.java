@@ -333,7 +333,7 @@ public class HeadSearchTests extends RestTestCase {
     assertEquals(2, ((List<?>) one.get("token_embeddings")).size());
     assertError(
         400,
-        "[outputs] must be one of [dense, sparse, multi_vector] but was [x]",
+        "[outputs] must be one of [dense, sparse, multi_vector, tags] but was [x]",
         "POST",
         "/_lanewise/embed/" + MODEL,
         "{\"input\":\"a\",\"outputs\":\"x\"}");
