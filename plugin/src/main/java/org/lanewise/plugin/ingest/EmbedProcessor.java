@@ -45,7 +45,7 @@ import org.lanewise.plugin.models.ModelRegistry;
  *         <li>{@code dimensions} and {@code element_type} ({@code float}, {@code byte}, {@code
  *             bit}) of a dense vector: {@link DenseForm};
  *         <li>{@code pruning} of a sparse one, with {@code top_k}, {@code max_ratio} and {@code
- *             abs_value};
+ *             abs_value}, and {@code replace_dots}, which a {@code rank_features} field needs;
  *         <li>{@code encoding} of the vectors of all tokens: {@code bf16}, {@code int8} or {@code
  *             bit};
  *         <li>{@code threshold}, {@code labels}, {@code results_field}, {@code keywords}, {@code

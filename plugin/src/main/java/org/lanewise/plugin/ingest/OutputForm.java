@@ -55,7 +55,9 @@ sealed interface OutputForm permits OutputForm.Single, OutputForm.Passages, TagF
               new DenseForm(
                   dimensions(options), options.choice("element_type", ElementType.FLOAT)));
       case SPARSE ->
-          new Sparse(options.object("pruning", OutputForm::pruning).orElse(Pruning.NONE));
+          new Sparse(
+              options.object("pruning", OutputForm::pruning).orElse(Pruning.NONE),
+              options.flag("replace_dots", false));
       case MULTI_VECTOR -> new MultiVector(options.choice("encoding", Encoding.INT8));
       case TAGS -> TagForm.read(options);
     };
@@ -115,8 +117,12 @@ sealed interface OutputForm permits OutputForm.Single, OutputForm.Passages, TagF
     }
   }
 
-  /** An object of weights by token, for a {@code sparse_vector} field. */
-  record Sparse(Pruning pruning) implements Single {
+  /**
+   * An object of weights by token, for a {@code sparse_vector} field.
+   *
+   * @param replaceDots whether tokens are named as a {@code rank_features} field takes them
+   */
+  record Sparse(Pruning pruning, boolean replaceDots) implements Single {
     @Override
     public Output output() {
       return Output.SPARSE;
@@ -124,7 +130,14 @@ sealed interface OutputForm permits OutputForm.Single, OutputForm.Passages, TagF
 
     @Override
     public Object value(String modelId, Encoded answer) {
-      return answer.weights(pruning);
+      Map<String, Float> weights = answer.weights(pruning);
+      if (!replaceDots) {
+        return weights;
+      }
+      Map<String, Float> features = new LinkedHashMap<>();
+      // Of two tokens of one name the heavier, which comes first.
+      weights.forEach((token, weight) -> features.putIfAbsent(Encoded.featureName(token), weight));
+      return features;
     }
 
     @Override

@@ -69,6 +69,14 @@ public record Encoded(
     return dense.orElseThrow();
   }
 
+  /**
+   * Returns the name of a token in a {@code rank_features} field, which takes no dots: two
+   * underscores stand for each, as Elasticsearch's own sparse encoder wrote them there.
+   */
+  public static String featureName(String token) {
+    return token.replace(".", "__");
+  }
+
   /** Returns what pruning leaves of the weights of tokens, which were asked for. */
   public Map<String, Float> weights(Pruning pruning) {
     Map<String, Float> weights = sparse.orElseThrow();
