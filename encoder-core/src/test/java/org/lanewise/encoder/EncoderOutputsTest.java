@@ -161,10 +161,9 @@ final class EncoderOutputsTest {
     Files.createDirectory(directory.resolve("1_Pooling"));
     Files.writeString(
         directory.resolve("1_Pooling").resolve("config.json"),
-        """
-        {"word_embedding_dimension": %d, "pooling_mode_mean_tokens": true}
-        """
-            .formatted(name.equals("token_classification") ? 24 : 14));
+        "{\"word_embedding_dimension\": "
+            + (name.equals("token_classification") ? 24 : 14)
+            + ", \"pooling_mode_mean_tokens\": true}");
     return directory;
   }
 
@@ -198,10 +197,7 @@ final class EncoderOutputsTest {
 
   private static final List<String> LONG =
       List.of(
-          "I am dead.",
-          "Colonel Chabert is dead and alive in Paris. ".repeat(9),
-          "  \t ",
-          "Paris");
+          "I am dead.", "Colonel Chabert is dead and alive in Paris. ".repeat(9), "  \t ", "Paris");
 
   @Test
   void tagsComeFromThePassThatMakesTheVector(@TempDir Path directory) throws IOException {
