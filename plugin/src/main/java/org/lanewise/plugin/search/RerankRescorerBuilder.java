@@ -221,7 +221,10 @@ public final class RerankRescorerBuilder extends RescorerBuilder<RerankRescorerB
   @Override
   public RerankRescorerBuilder rewrite(QueryRewriteContext context) {
     ResolvedIndices indices = context.getResolvedIndices();
-    if (mapped.isPresent() || indices == null || indices.getConcreteLocalIndices().length < 2) {
+    if (mapped.isPresent()
+        || indices == null
+        || (indices.getConcreteLocalIndices().length < 2
+            && indices.getRemoteClusterIndices().isEmpty())) {
       return this;
     }
     AtomicReference<Boolean> answer = new AtomicReference<>();
