@@ -28,4 +28,11 @@ public record EncodedText(Tokens tokens, int promptTokens, int unread) {
         && Arrays.equals(tokens.ids(), other.tokens.ids())
         && Arrays.equals(tokens.typeIds(), other.tokens.typeIds());
   }
+
+  /** Returns whether the encoder reads both alike, and the tokens stand at the same places. */
+  boolean standsAs(EncodedText other) {
+    return readsAs(other)
+        && Arrays.equals(tokens.starts(), other.tokens.starts())
+        && Arrays.equals(tokens.ends(), other.tokens.ends());
+  }
 }

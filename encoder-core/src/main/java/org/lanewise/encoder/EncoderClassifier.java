@@ -1,5 +1,6 @@
 package org.lanewise.encoder;
 
+import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -7,6 +8,7 @@ import java.util.Optional;
 import java.util.function.Consumer;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Matrix;
+import org.lanewise.encoder.batch.PackedBatch;
 import org.lanewise.encoder.head.ClassScores;
 import org.lanewise.encoder.head.EncoderHeads;
 import org.lanewise.encoder.head.HeadKind;
@@ -38,10 +40,19 @@ final class EncoderClassifier implements ClassReader {
             });
   }
 
+  /**
+   * Returns the classifier of a model that is open, which it closes with itself.
+   *
+   * @throws ModelException if the model has no such head
+   */
+  static EncoderClassifier over(TextEmbedder encoder) {
+    return new EncoderClassifier(encoder);
+  }
+
   static EncoderClassifier open(Path directory, EmbedderOptions options) {
     TextEmbedder encoder = TextEmbedder.open(ModelDirectory.open(directory), options);
     try {
-      return new EncoderClassifier(encoder);
+      return over(encoder);
     } catch (RuntimeException | Error e) {
       encoder.close();
       throw e;
@@ -50,21 +61,22 @@ final class EncoderClassifier implements ClassReader {
 
   @Override
   public List<ClassScores> classify(List<String> texts, List<Optional<String>> pairs) {
-    return encoder.answer(
-        encoder.encodeAll(texts, pairs, ""),
-        (backend, call, hidden, batch) -> {
-          Matrix logits = head.forward(backend, call, hidden, batch);
-          List<ClassScores> scores = new ArrayList<>();
-          for (int i = 0; i < batch.sequences(); i++) {
-            float[] row = backend.read(logits, i, head.outputs());
-            double[] numbers = new double[row.length];
-            for (int label = 0; label < row.length; label++) {
-              numbers[label] = row[label];
-            }
-            scores.add(ClassScores.of(heads.labels(), heads.choice(), numbers));
-          }
-          return scores;
-        });
+    return encoder.answer(encoder.encodeAll(texts, pairs, ""), this::scores);
+  }
+
+  /** Returns the scores of each sequence. */
+  List<ClassScores> scores(Backend backend, Arena call, Matrix hidden, PackedBatch batch) {
+    Matrix logits = head.forward(backend, call, hidden, batch);
+    List<ClassScores> scores = new ArrayList<>();
+    for (int i = 0; i < batch.sequences(); i++) {
+      float[] row = backend.read(logits, i, head.outputs());
+      double[] numbers = new double[row.length];
+      for (int label = 0; label < row.length; label++) {
+        numbers[label] = row[label];
+      }
+      scores.add(ClassScores.of(heads.labels(), heads.choice(), numbers));
+    }
+    return scores;
   }
 
   @Override

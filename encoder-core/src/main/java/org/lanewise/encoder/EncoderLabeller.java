@@ -1,5 +1,6 @@
 package org.lanewise.encoder;
 
+import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -8,11 +9,15 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
+import java.util.stream.Stream;
+import org.lanewise.encoder.TextTagger.Entity;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Matrix;
+import org.lanewise.encoder.batch.PackedBatch;
 import org.lanewise.encoder.head.EncoderHeads;
 import org.lanewise.encoder.head.HeadKind;
 import org.lanewise.encoder.head.PredictionHead;
+import org.lanewise.encoder.head.Spans;
 import org.lanewise.encoder.head.TokenLabeller;
 import org.lanewise.encoder.tokenizer.SegmentedText;
 import org.lanewise.encoder.tokenizer.Tokens;
@@ -27,6 +32,7 @@ import org.lanewise.encoder.tokenizer.WordSegmenter;
 final class EncoderLabeller implements WordLabeller {
   private final TextEmbedder encoder;
   private final List<String> labels;
+  private final boolean spans;
   private final PredictionHead head;
   private final TokenLabeller decoder;
 
@@ -38,13 +44,23 @@ final class EncoderLabeller implements WordLabeller {
             (backend, arena) ->
                 new PredictionHead(backend, arena, heads.require(HeadKind.TOKEN_CLASSIFICATION)));
     labels = heads.labels();
+    spans = Spans.mark(labels);
     decoder = new TokenLabeller(labels);
+  }
+
+  /**
+   * Returns the labeller of a model that is open, which it closes with itself.
+   *
+   * @throws ModelException if the model has no such head
+   */
+  static EncoderLabeller over(TextEmbedder encoder) {
+    return new EncoderLabeller(encoder);
   }
 
   static EncoderLabeller open(Path directory, EmbedderOptions options) {
     TextEmbedder encoder = TextEmbedder.open(ModelDirectory.open(directory), options);
     try {
-      return new EncoderLabeller(encoder);
+      return over(encoder);
     } catch (RuntimeException | Error e) {
       encoder.close();
       throw e;
@@ -72,33 +88,51 @@ final class EncoderLabeller implements WordLabeller {
                 .flatMap(List::stream)
                 .map(tokens -> new EncodedText(tokens, 0))
                 .toList(),
-            (backend, call, hidden, batch) -> {
-              Matrix output = head.forward(backend, call, hidden, batch);
-              List<float[][]> answers = new ArrayList<>();
-              for (int i = 0; i < batch.sequences(); i++) {
-                float[][] rows = new float[batch.length(i)][];
-                for (int token = 0; token < rows.length; token++) {
-                  int row = batch.sequenceStarts()[i] + token;
-                  rows[token] = backend.read(output, row, labels.size());
-                }
-                answers.add(rows);
-              }
-              return answers;
-            });
+            this::logits);
     WordLabels[] labelled = new WordLabels[texts.size()];
     int window = 0;
     for (int i = 0; i < labelled.length; i++) {
       int count = windows.get(i).size();
-      float[] emissions =
-          emissions(texts.get(i), windows.get(i), logits.subList(window, window + count));
+      labelled[i] = labels(texts.get(i), windows.get(i), logits.subList(window, window + count));
       window += count;
-      TokenLabeller.Labelled best = decoder.label(emissions);
-      labelled[i] = new WordLabels(best.labels(), best.probabilities());
     }
     return labelled;
   }
 
-  private List<Tokens> windows(String original) {
+  /** Returns the logits of the tokens of each sequence, [token][label]. */
+  List<float[][]> logits(Backend backend, Arena call, Matrix hidden, PackedBatch batch) {
+    Matrix output = head.forward(backend, call, hidden, batch);
+    List<float[][]> answers = new ArrayList<>();
+    for (int i = 0; i < batch.sequences(); i++) {
+      float[][] rows = new float[batch.length(i)][];
+      for (int token = 0; token < rows.length; token++) {
+        int row = batch.sequenceStarts()[i] + token;
+        rows[token] = backend.read(output, row, labels.size());
+      }
+      answers.add(rows);
+    }
+    return answers;
+  }
+
+  /**
+   * Returns the labels of the words.
+   *
+   * @param text at least one word
+   * @param windows those of the text
+   * @param logits of the tokens of each window
+   */
+  WordLabels labels(SegmentedText text, List<Tokens> windows, List<float[][]> logits) {
+    TokenLabeller.Labelled best = decoder.label(emissions(text, windows, logits));
+    return new WordLabels(best.labels(), best.probabilities());
+  }
+
+  /** Returns the entities of a text; parameters as for {@link #labels}. */
+  List<Entity> entities(SegmentedText text, List<Tokens> windows, List<float[][]> logits) {
+    return TextTagger.entities(labels, spans, text, labels(text, windows, logits));
+  }
+
+  /** Returns what is read of a text: all of it, in windows where it is too long. */
+  List<Tokens> windows(String original) {
     String text = encoder.casedInPlace(original);
     Truncation whole = Truncation.to(encoder.maxLength());
     Tokens tokens = encoder.tokens(text, Optional.empty(), whole);
@@ -120,9 +154,21 @@ final class EncoderLabeller implements WordLabeller {
         new Truncation(
             encoder.maxLength(), OptionalInt.of(content / 2), whole.strategy(), whole.direction());
     Tokens first = encoder.tokens(text, Optional.empty(), overlapping);
-    List<Tokens> windows = new ArrayList<>(List.of(first));
-    windows.addAll(first.overflow());
-    return windows;
+    return Stream.concat(Stream.of(first), first.overflow().stream())
+        .map(EncoderLabeller::whole)
+        .toList();
+  }
+
+  /** A window as a text of its own, of which nothing is missing. */
+  private static Tokens whole(Tokens window) {
+    return new Tokens(
+        window.ids(),
+        window.typeIds(),
+        window.starts(),
+        window.ends(),
+        window.special(),
+        false,
+        List.of());
   }
 
   /** Returns the logits of the words, (words, labels); 0 of a word that no token touches. */

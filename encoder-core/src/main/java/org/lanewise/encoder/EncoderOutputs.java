@@ -2,6 +2,7 @@ package org.lanewise.encoder;
 
 import java.util.ArrayList;
 import java.util.EnumSet;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -10,9 +11,17 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
+import org.lanewise.encoder.TextTagger.Entity;
+import org.lanewise.encoder.batch.Batches;
+import org.lanewise.encoder.head.ClassScores;
+import org.lanewise.encoder.head.EncoderHeads;
 import org.lanewise.encoder.head.HeadKind;
+import org.lanewise.encoder.head.HeadPlan;
 import org.lanewise.encoder.head.SentenceHead.Range;
 import org.lanewise.encoder.head.SparseVector;
+import org.lanewise.encoder.tokenizer.SegmentedText;
+import org.lanewise.encoder.tokenizer.Tokens;
+import org.lanewise.encoder.tokenizer.WordSegmenter;
 
 /**
  * Makes several outputs of a text in one forward pass, on the calling thread alone: for servers,
@@ -29,7 +38,9 @@ public final class EncoderOutputs {
     /** Weights of tokens of the vocabulary: {@link SparseEmbedder}. */
     SPARSE,
     /** A vector for each token: {@link TokenEmbedder}. */
-    MULTI_VECTOR;
+    MULTI_VECTOR,
+    /** Entities or classes, whichever the head was trained for: {@link TextTagger} and others. */
+    TAGS;
 
     /** Returns the name that users see. */
     public String label() {
@@ -40,11 +51,16 @@ public final class EncoderOutputs {
   /**
    * A text as the model reads it: once, or more than once where outputs want other tokens of it.
    *
-   * @param parts no output is in two of them
+   * @param parts no output is in two of them, but for the windows in which entities are looked for
    * @param chunks the pieces of a longer text that this is read for; none of a text as a whole
    * @param weighed the sparse vector, where a table gives it and no part is needed for it
+   * @param words the text in words, where entities are looked for
    */
-  public record Reading(List<Part> parts, List<Chunk> chunks, Optional<SparseVector> weighed) {
+  public record Reading(
+      List<Part> parts,
+      List<Chunk> chunks,
+      Optional<SparseVector> weighed,
+      Optional<SegmentedText> words) {
     /** Copies the lists. */
     public Reading {
       parts = List.copyOf(parts);
@@ -53,7 +69,12 @@ public final class EncoderOutputs {
 
     /** Returns the reading of a whole text. */
     public Reading(List<Part> parts) {
-      this(parts, List.of(), Optional.empty());
+      this(parts, List.of());
+    }
+
+    /** Returns the reading of chunks of a text. */
+    public Reading(List<Part> parts, List<Chunk> chunks) {
+      this(parts, chunks, Optional.empty(), Optional.empty());
     }
 
     /** Returns how many tokens the model reads. */
@@ -86,6 +107,12 @@ public final class EncoderOutputs {
     public Part(EncodedText text, Set<Output> outputs, int[] kept) {
       this(text, outputs, kept, List.of());
     }
+
+    private Part withTags() {
+      Set<Output> more = EnumSet.copyOf(outputs);
+      more.add(Output.TAGS);
+      return new Part(text, more, kept, ranges);
+    }
   }
 
   /**
@@ -94,6 +121,8 @@ public final class EncoderOutputs {
    * @param dense the vector; those of all chunks where it was read for more than one
    * @param sparse the weights of tokens
    * @param multiVector a vector for each token, [token][dimensions]
+   * @param entities of {@link Output#TAGS} where the head labels tokens
+   * @param classes of {@link Output#TAGS} where the head classifies texts
    * @param tokens tokens that entered the model, special tokens and prompt included
    * @param truncated whether the text was longer than the model takes and was cut
    */
@@ -101,11 +130,14 @@ public final class EncoderOutputs {
       List<float[]> dense,
       Optional<SparseVector> sparse,
       Optional<float[][]> multiVector,
+      Optional<List<Entity>> entities,
+      Optional<ClassScores> classes,
       int tokens,
       boolean truncated) {
-    /** Copies the list. */
+    /** Copies the lists. */
     public Answer {
       dense = List.copyOf(dense);
+      entities = entities.map(List::copyOf);
     }
 
     /** Returns the vector, which was asked for. */
@@ -114,7 +146,14 @@ public final class EncoderOutputs {
     }
 
     private static Answer empty(Reading text) {
-      return new Answer(List.of(), text.weighed, Optional.empty(), text.tokens(), text.truncated());
+      return new Answer(
+          List.of(),
+          text.weighed,
+          Optional.empty(),
+          Optional.empty(),
+          Optional.empty(),
+          text.tokens(),
+          text.truncated());
     }
 
     private Answer with(Answer part) {
@@ -122,8 +161,14 @@ public final class EncoderOutputs {
           dense.isEmpty() ? part.dense : dense,
           sparse.or(part::sparse),
           multiVector.or(part::multiVector),
+          entities,
+          classes.or(part::classes),
           tokens,
           truncated);
+    }
+
+    private Answer with(List<Entity> found) {
+      return new Answer(dense, sparse, multiVector, Optional.of(found), classes, tokens, truncated);
     }
   }
 
@@ -136,6 +181,8 @@ public final class EncoderOutputs {
   private final TextEmbedder encoder;
   private final Lazy<SparseEmbedder> sparse;
   private final Lazy<TokenEmbedder> multiVector;
+  private final Lazy<EncoderLabeller> labeller;
+  private final Lazy<EncoderClassifier> classifier;
 
   /** Of the same model on the processor, once a device failed. */
   private final AtomicReference<EncoderOutputs> onProcessor = new AtomicReference<>();
@@ -144,6 +191,8 @@ public final class EncoderOutputs {
     this.encoder = encoder;
     sparse = new Lazy<>(() -> SparseEmbedder.over(encoder));
     multiVector = new Lazy<>(() -> TokenEmbedder.over(encoder));
+    labeller = new Lazy<>(() -> EncoderLabeller.over(encoder));
+    classifier = new Lazy<>(() -> EncoderClassifier.over(encoder));
   }
 
   /** Returns the outputs of a model that is open. */
@@ -164,7 +213,31 @@ public final class EncoderOutputs {
     if (directory.lateInteraction().isPresent()) {
       available.add(Output.MULTI_VECTOR);
     }
+    if (labels() || classifies()) {
+      available.add(Output.TAGS);
+    }
     return available;
+  }
+
+  private boolean labels() {
+    return heads().plans().containsKey(HeadKind.TOKEN_CLASSIFICATION);
+  }
+
+  private boolean classifies() {
+    HeadPlan plan = heads().plans().get(HeadKind.SEQUENCE_CLASSIFICATION);
+    return plan != null && plan.outputs() > 1;
+  }
+
+  private EncoderHeads heads() {
+    return encoder.directory().heads();
+  }
+
+  /** Returns the names of the classes that {@link Output#TAGS} has; none where it is not there. */
+  public List<String> classes() {
+    if (labels()) {
+      return TextTagger.classes(heads().labels());
+    }
+    return classifies() ? heads().labels() : List.of();
   }
 
   /**
@@ -178,7 +251,32 @@ public final class EncoderOutputs {
         case DENSE -> encoder.dimensions();
         case SPARSE -> sparse.get();
         case MULTI_VECTOR -> multiVector.get();
+        case TAGS -> prepareTags();
       }
+    }
+  }
+
+  private void prepareTags() {
+    if (labels()) {
+      labeller.get();
+    } else if (classifies()) {
+      classifier.get();
+    } else {
+      List<HeadKind> kinds =
+          List.of(HeadKind.TOKEN_CLASSIFICATION, HeadKind.SEQUENCE_CLASSIFICATION);
+      throw new ModelException(
+          encoder.directory().path(),
+          kinds.stream()
+              .map(
+                  kind ->
+                      "it has no ["
+                          + kind.label()
+                          + "] head for [tags]: "
+                          + heads()
+                              .problems()
+                              .getOrDefault(
+                                  kind, "it has one output, expected two classes or more"))
+              .toList());
     }
   }
 
@@ -202,7 +300,8 @@ public final class EncoderOutputs {
       computed.remove(Output.SPARSE);
     }
     Set<Output> plain = EnumSet.copyOf(computed);
-    plain.remove(Output.MULTI_VECTOR);
+    plain.removeAll(Set.of(Output.MULTI_VECTOR, Output.TAGS));
+    computed.remove(Output.TAGS);
     if (!plain.isEmpty()) {
       parts.add(new Part(encoder.encode(text, prompt), plain, new int[0]));
     }
@@ -214,7 +313,34 @@ public final class EncoderOutputs {
         parts.add(new Part(read.text(), Set.of(Output.MULTI_VECTOR), read.kept()));
       }
     }
-    return new Reading(parts, List.of(), weighed);
+    Optional<SegmentedText> words =
+        outputs.contains(Output.TAGS) ? readForTags(text, parts) : Optional.empty();
+    return new Reading(parts, List.of(), weighed, words);
+  }
+
+  /** Adds what tags need and no part has; a text in which entities are looked for is read whole. */
+  private Optional<SegmentedText> readForTags(String text, List<Part> parts) {
+    if (!labels()) {
+      readForTags(encoder.encode(text, ""), parts);
+      return Optional.empty();
+    }
+    SegmentedText words = WordSegmenter.words(text);
+    if (words.words() > 0) {
+      for (Tokens window : labeller.get().windows(text)) {
+        readForTags(new EncodedText(window, 0), parts);
+      }
+    }
+    return Optional.of(words);
+  }
+
+  private static void readForTags(EncodedText text, List<Part> parts) {
+    for (int i = 0; i < parts.size(); i++) {
+      if (text.standsAs(parts.get(i).text())) {
+        parts.set(i, parts.get(i).withTags());
+        return;
+      }
+    }
+    parts.add(new Part(text, Set.of(Output.TAGS), new int[0]));
   }
 
   /**
@@ -229,7 +355,9 @@ public final class EncoderOutputs {
    */
   public List<Reading> readChunks(
       String text, String prompt, Set<Output> outputs, ChunkOptions options, boolean late) {
-    if (outputs.contains(Output.MULTI_VECTOR) || (late && outputs.contains(Output.SPARSE))) {
+    if (outputs.contains(Output.MULTI_VECTOR)
+        || outputs.contains(Output.TAGS)
+        || (late && outputs.contains(Output.SPARSE))) {
       throw new IllegalArgumentException(
           "chunks have [dense] and [sparse] outputs, late ones only [dense], but "
               + outputs.stream().map(Output::label).sorted().toList()
@@ -243,8 +371,7 @@ public final class EncoderOutputs {
               window ->
                   new Reading(
                       List.of(new Part(window.text(), outputs, new int[0], window.ranges())),
-                      window.chunks(),
-                      Optional.empty()))
+                      window.chunks()))
           .toList();
     }
     return chunker.chunks(text).stream()
@@ -252,8 +379,7 @@ public final class EncoderOutputs {
             chunk ->
                 new Reading(
                     List.of(new Part(encoder.encode(chunk.of(text), prompt), outputs, new int[0])),
-                    List.of(chunk),
-                    Optional.empty()))
+                    List.of(chunk)))
         .toList();
   }
 
@@ -282,18 +408,50 @@ public final class EncoderOutputs {
     }
     List<Answer> answers = new ArrayList<>();
     texts.forEach(text -> answers.add(Answer.empty(text)));
+    IdentityHashMap<Part, float[][]> logits = new IdentityHashMap<>();
     batches.forEach(
-        (pass, places) -> {
-          List<Answer> made = forward(pass, places);
-          for (int i = 0; i < made.size(); i++) {
-            int text = places.get(i).text;
-            answers.set(text, answers.get(text).with(made.get(i)));
+        (pass, all) -> {
+          for (List<Place> places : withinBudget(all)) {
+            List<Answer> made = forward(pass, places, logits);
+            for (int i = 0; i < made.size(); i++) {
+              int text = places.get(i).text;
+              answers.set(text, answers.get(text).with(made.get(i)));
+            }
           }
         });
+    for (int i = 0; i < texts.size(); i++) {
+      Reading text = texts.get(i);
+      if (text.words.isPresent()) {
+        answers.set(i, answers.get(i).with(entities(text, text.words.get(), logits)));
+      }
+    }
     return answers;
   }
 
-  private List<Answer> forward(Pass pass, List<Place> places) {
+  /** Windows over one text can be more than a batch shall hold. */
+  private List<List<Place>> withinBudget(List<Place> places) {
+    int[] lengths = places.stream().mapToInt(place -> place.part.text().length()).toArray();
+    return Batches.longestFirst(lengths, encoder.batchTokens()).stream()
+        .map(batch -> batch.stream().map(places::get).toList())
+        .toList();
+  }
+
+  private List<Entity> entities(
+      Reading text, SegmentedText words, IdentityHashMap<Part, float[][]> logits) {
+    List<Part> windows =
+        text.parts.stream().filter(part -> part.outputs.contains(Output.TAGS)).toList();
+    return words.words() == 0
+        ? List.of()
+        : labeller
+            .get()
+            .entities(
+                words,
+                windows.stream().map(part -> part.text.tokens()).toList(),
+                windows.stream().map(logits::get).toList());
+  }
+
+  private List<Answer> forward(
+      Pass pass, List<Place> places, IdentityHashMap<Part, float[][]> logits) {
     Set<Output> outputs = pass.outputs;
     return encoder.answerAlone(
         places.stream().map(place -> place.part.text()).toList(),
@@ -309,6 +467,15 @@ public final class EncoderOutputs {
               outputs.contains(Output.SPARSE)
                   ? sparse.get().forward(backend, call, hidden, batch)
                   : List.of();
+          List<ClassScores> classes = List.of();
+          if (outputs.contains(Output.TAGS) && labels()) {
+            List<float[][]> rows = labeller.get().logits(backend, call, hidden, batch);
+            for (int i = 0; i < rows.size(); i++) {
+              logits.put(places.get(i).part, rows.get(i));
+            }
+          } else if (outputs.contains(Output.TAGS)) {
+            classes = classifier.get().scores(backend, call, hidden, batch);
+          }
           // The last one, because it may change the states.
           List<float[][]> vectors =
               outputs.contains(Output.MULTI_VECTOR)
@@ -322,6 +489,8 @@ public final class EncoderOutputs {
                     at(dense, i).orElse(List.of()),
                     at(weights, i),
                     at(vectors, i).map(all -> TokenEmbedder.kept(all, part.kept())),
+                    Optional.empty(),
+                    at(classes, i),
                     part.text().length(),
                     part.text().tokens().truncated()));
           }

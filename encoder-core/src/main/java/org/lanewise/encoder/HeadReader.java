@@ -380,10 +380,16 @@ final class HeadReader {
       if (plan == null) {
         continue;
       }
-      JsonNode names = json.node("id2label");
-      for (int i = 0; i < plan.outputs(); i++) {
-        labels.add(names.path(Integer.toString(i)).asText("LABEL_" + i));
+      if (!labels.isEmpty()) {
+        plans.remove(kind);
+        missing.put(
+            kind,
+            json.name()
+                + ": [architectures] has two heads with labels, but [id2label] names those of one:"
+                + " keep the architecture of the head that is wanted");
+        continue;
       }
+      JsonNode names = json.node("id2label");
       if (!names.isMissingNode() && names.size() != plan.outputs()) {
         plans.remove(kind);
         missing.put(
@@ -396,7 +402,10 @@ final class HeadReader {
                 + " rows of weight ["
                 + plan.weight().name()
                 + "]");
-        return List.of();
+        continue;
+      }
+      for (int i = 0; i < plan.outputs(); i++) {
+        labels.add(names.path(Integer.toString(i)).asText("LABEL_" + i));
       }
     }
     return labels;

@@ -74,14 +74,21 @@ public final class TextTagger implements AutoCloseable {
     for (List<SegmentedText> text : cut) {
       List<Entity> entities = new ArrayList<>();
       for (SegmentedText each : text) {
-        entities.addAll(entities(each, labelled[sentence++]));
+        entities.addAll(entities(labels, spans, each, labelled[sentence++]));
       }
       answers.add(entities);
     }
     return answers;
   }
 
-  private List<Entity> entities(SegmentedText sentence, WordLabels labelled) {
+  /**
+   * Returns what the labels of words say.
+   *
+   * @param labels names of the labels
+   * @param spans whether these mark spans
+   */
+  static List<Entity> entities(
+      List<String> labels, boolean spans, SegmentedText sentence, WordLabels labelled) {
     List<Entity> entities = new ArrayList<>();
     if (!spans) {
       for (int word = 0; word < sentence.words(); word++) {
@@ -95,7 +102,7 @@ public final class TextTagger implements AutoCloseable {
       }
       return entities;
     }
-    for (Span span : Spans.decode(names(labelled), labelled.scores())) {
+    for (Span span : Spans.decode(names(labels, labelled), labelled.scores())) {
       entities.add(
           entity(sentence, span.firstToken(), span.lastToken(), span.label(), span.score()));
     }
@@ -111,10 +118,10 @@ public final class TextTagger implements AutoCloseable {
 
   /** Returns the label of each word of texts that are already cut into words, none cut further. */
   public List<List<String>> labels(List<SegmentedText> texts) {
-    return Arrays.stream(labeller.label(texts)).map(this::names).toList();
+    return Arrays.stream(labeller.label(texts)).map(each -> names(labels, each)).toList();
   }
 
-  private List<String> names(WordLabels labelled) {
+  private static List<String> names(List<String> labels, WordLabels labelled) {
     return Arrays.stream(labelled.indexes()).mapToObj(labels::get).toList();
   }
 
@@ -125,7 +132,12 @@ public final class TextTagger implements AutoCloseable {
 
   /** Returns what {@link Entity#label} may be, in the order of the labels. */
   public List<String> classes() {
-    return spans
+    return classes(labels);
+  }
+
+  /** Returns what entities of such labels may be. */
+  static List<String> classes(List<String> labels) {
+    return Spans.mark(labels)
         ? labels.stream()
             .filter(label -> !label.equals("O"))
             .map(label -> label.substring(label.indexOf('-') + 1))

@@ -24,7 +24,7 @@ import org.lanewise.plugin.TinyModels;
  */
 final class ReadmeIT {
   private static final Path README = Path.of("..", "README.md");
-  private static final int REQUESTS = 40;
+  private static final int REQUESTS = 41;
 
   /**
    * A block of one curl command: method, path, content type and body, all but the path optional.
@@ -52,6 +52,8 @@ final class ReadmeIT {
       putHead(HeadModels.ANSWERER, models.resolve("my-answerer"));
       HeadModels.copy(HeadModels.TAGGER, models.resolve("my-ner"));
       HeadModels.copy(HeadModels.CLASSIFIER, models.resolve("my-mood"));
+      HeadModels.copy(HeadModels.TAGGER, models.resolve("my-vectors-and-names"));
+      HeadModels.addPooling(models.resolve("my-vectors-and-names"), 24);
       HeadModels.copy(HeadModels.SPLADE, models.resolve("my-splade"));
       HeadModels.copy(HeadModels.COLBERT, models.resolve("my-colbert"));
       try (ElasticsearchNode node = ElasticsearchNode.start(home, NodeOptions.defaults())) {
@@ -64,7 +66,9 @@ final class ReadmeIT {
             searches.put(curl.group(4), answer);
           }
           if (answer.has("docs")) {
-            answers.put("simulate", answer);
+            answers.put(
+                curl.group(4).contains("lanewise_embed") ? "simulate embed" : "simulate tag",
+                answer);
           }
           assertEquals(0, answer.at("/_nodes/failed").asInt(), answer::toString);
           if (curl.group(2).startsWith("/_lanewise/")) {
@@ -137,8 +141,11 @@ final class ReadmeIT {
     checkOrder(only(searches, "\"lanewise_rerank\": {\n      \"retriever\""), 3);
     checkOrder(only(searches, "\"rescore_query_weight\""), 1);
     assertEquals(1, answers.get("rerank").path("rerank").size(), answers::toString);
-    JsonNode tagged = answers.get("simulate").at("/docs/0/doc/_source");
+    JsonNode tagged = answers.get("simulate tag").at("/docs/0/doc/_source");
     assertTrue(tagged.at("/names/entities").isArray(), tagged::toString);
+    JsonNode both = answers.get("simulate embed").at("/docs/0/doc/_source");
+    assertEquals(24, both.path("body_vector").size(), both::toString);
+    assertEquals(tagged.at("/names/entities"), both.at("/names/entities"), both::toString);
     assertEquals(2, tagged.at("/mood/top_classes").size(), tagged::toString);
     JsonNode marked = only(searches, "\"lanewise_answer\"").at("/hits/hits/0");
     JsonNode told = marked.at("/fields/_lanewise_answer/0");

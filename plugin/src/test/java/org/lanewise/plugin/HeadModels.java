@@ -68,6 +68,26 @@ public final class HeadModels {
     }
   }
 
+  /** Lets a golden directory make vectors too: the mean of its tokens. */
+  public static void addPooling(Path directory, int hiddenSize) {
+    try {
+      Files.writeString(
+          directory.resolve("modules.json"),
+          """
+          [{"idx": 0, "name": "0", "path": "",
+            "type": "sentence_transformers.models.Transformer"},
+          {"idx": 1, "name": "1", "path": "1_Pooling",
+            "type": "sentence_transformers.models.Pooling"}]
+          """);
+      Path pooling = Files.createDirectory(directory.resolve("1_Pooling"));
+      Files.writeString(
+          pooling.resolve("config.json"),
+          "{\"word_embedding_dimension\": " + hiddenSize + ", \"pooling_mode_mean_tokens\": true}");
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
   /**
    * Lets a golden model read 96 tokens at once, by the vectors of its positions over and over; its
    * answers are no golden ones any more.

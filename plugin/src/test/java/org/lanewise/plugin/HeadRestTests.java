@@ -47,6 +47,12 @@ import org.lanewise.encoder.TextTagger;
 @SuppressFileSystems("*") // weights are mapped into memory
 public class HeadRestTests extends ESIntegTestCase {
   private static final Map<Integer, Path> CONFIGS = new ConcurrentHashMap<>();
+
+  /** The tagger with modules that make vectors, and the classifier with such. */
+  private static final String VECTORS_AND_TAGS = "vectors_and_tags";
+
+  private static final String VECTORS_AND_CLASSES = "vectors_and_classes";
+
   private static final List<String> TEXTS =
       List.of(
           "and the man who yearns to",
@@ -90,6 +96,10 @@ public class HeadRestTests extends ESIntegTestCase {
                   HeadModels.ANSWERER)) {
             HeadModels.create(models, name);
           }
+          HeadModels.copy(HeadModels.TAGGER, models.resolve(VECTORS_AND_TAGS));
+          HeadModels.addPooling(models.resolve(VECTORS_AND_TAGS), 24);
+          HeadModels.copy(HeadModels.CLASSIFIER, models.resolve(VECTORS_AND_CLASSES));
+          HeadModels.addPooling(models.resolve(VECTORS_AND_CLASSES), 14);
           return config;
         });
   }
@@ -264,6 +274,133 @@ public class HeadRestTests extends ESIntegTestCase {
       long cut = TEXTS.stream().filter(classifier::cuts).count();
       assertTrue("" + cut, cut > 0 && cut < TEXTS.size());
       assertEquals(cutBefore + cut, counter(HeadModels.CLASSIFIER, "truncated"));
+    }
+  }
+
+  private static Map<String, Object> simulate(
+      Map<String, Object> source, List<Map<String, Object>> processors) throws IOException {
+    Map<String, Object> answer =
+        post(
+            "/_ingest/pipeline/_simulate",
+            Map.of(
+                "pipeline",
+                Map.of("processors", processors),
+                "docs",
+                List.of(Map.of("_source", source))));
+    Map<String, Object> document = objects(answer, "docs").getFirst();
+    @SuppressWarnings("unchecked") // a JSON object
+    Map<String, Object> written =
+        (Map<String, Object>) XContentMapValues.extractValue("doc._source", document);
+    assertNotNull("" + document, written);
+    return written;
+  }
+
+  /** As the other processor writes it, from the pass that makes the vector. */
+  private void checkTagsBesideVectors(String both, String alone, Map<String, Object> options)
+      throws IOException {
+    Map<String, Object> tags = new HashMap<>(options);
+    tags.putAll(Map.of("input_field", "body", "output_field", "both", "output", "tags"));
+    Map<String, Object> embed =
+        Map.of(
+            "model_id",
+            both,
+            "input_output",
+            List.of(tags, Map.of("input_field", "body", "output_field", "vector")));
+    Map<String, Object> tag = new HashMap<>(options);
+    tag.putAll(Map.of("model_id", alone, "field", "body", "target_field", "alone"));
+    for (Object body : List.of(TEXTS.get(2), TEXTS.get(3), List.of(TEXTS.get(0), "", "So"))) {
+      Map<String, Object> source =
+          simulate(
+              Map.of("body", body),
+              List.of(Map.of("lanewise_embed", embed), Map.of("lanewise_tag", tag)));
+      assertNotNull(source.get("vector"));
+      assertEquals(
+          source.get("alone").toString(),
+          source.get("both").toString().replace("model_id=" + both, "model_id=" + alone));
+    }
+  }
+
+  public void testTagsBesideVectors() throws Exception {
+    checkTagsBesideVectors(VECTORS_AND_TAGS, HeadModels.TAGGER, Map.of());
+    checkTagsBesideVectors(
+        VECTORS_AND_TAGS,
+        HeadModels.TAGGER,
+        Map.of(
+            "threshold",
+            0.1,
+            "labels",
+            List.of("LOC"),
+            "results_field",
+            "places",
+            "keywords",
+            true,
+            "annotated_text",
+            true));
+    checkTagsBesideVectors(VECTORS_AND_CLASSES, HeadModels.CLASSIFIER, Map.of());
+    checkTagsBesideVectors(
+        VECTORS_AND_CLASSES, HeadModels.CLASSIFIER, Map.of("num_top_classes", -1));
+  }
+
+  public void testOnePassMakesVectorsAndTags() throws Exception {
+    String path = "/_lanewise/embed/" + VECTORS_AND_TAGS;
+    String text = TEXTS.get(2);
+    Map<String, Object> dense =
+        objects(post(path, Map.of("input", text)), "text_embedding").getFirst();
+    long before = counter(VECTORS_AND_TAGS, "tokens");
+    Map<String, Object> both =
+        objects(
+                post(path, Map.of("input", text, "outputs", List.of("dense", "tags"))),
+                "text_embedding")
+            .getFirst();
+    assertEquals(dense.get("tokens"), both.get("tokens"));
+    assertEquals(
+        ((Number) dense.get("tokens")).longValue(), counter(VECTORS_AND_TAGS, "tokens") - before);
+    assertEquals(dense.get("embedding"), both.get("embedding"));
+    assertEquals(
+        objects(post("/_lanewise/tag/" + HeadModels.TAGGER, Map.of("input", text)), "results")
+            .getFirst(),
+        both.get("tags"));
+    Map<String, Object> classes =
+        objects(
+                post(
+                    "/_lanewise/embed/" + VECTORS_AND_CLASSES,
+                    Map.of("input", text, "outputs", "tags", "input_type", "search")),
+                "text_embedding")
+            .getFirst();
+    assertEquals(
+        objects(post("/_lanewise/tag/" + HeadModels.CLASSIFIER, Map.of("input", text)), "results")
+            .getFirst(),
+        classes.get("tags"));
+    Map<String, Object> model =
+        objects(answer(new Request("GET", "/_lanewise/models/" + VECTORS_AND_TAGS)), "models")
+            .getFirst();
+    assertEquals("encoder", model.get("kind"));
+    assertEquals(List.of("dense", "tags"), model.get("outputs"));
+    assertEquals(List.of("MISC", "LOC"), model.get("labels"));
+  }
+
+  public void testTagsBesideVectorsErrors() {
+    for (Map.Entry<String, Map<String, Object>> each :
+        Map.<String, Map<String, Object>>of(
+                "label [PER] is not one of the labels of model [vectors_and_tags], which are"
+                    + " [MISC, LOC]",
+                Map.of("model_id", VECTORS_AND_TAGS, "labels", "PER"),
+                "[num_top_classes] is an option of classifiers, but [vectors_and_tags] is a tagger",
+                Map.of("model_id", VECTORS_AND_TAGS, "num_top_classes", 1),
+                "[keywords] is an option of taggers, but [vectors_and_classes] is a classifier",
+                Map.of("model_id", VECTORS_AND_CLASSES, "keywords", true),
+                "[token_classification] is a tagger, expected an encoder: use [lanewise_tag]",
+                Map.of("model_id", HeadModels.TAGGER))
+            .entrySet()) {
+      Map<String, Object> options = new HashMap<>(each.getValue());
+      options.putAll(Map.of("field", "body", "output", "tags"));
+      AssertionError e =
+          expectThrows(
+              AssertionError.class,
+              () ->
+                  simulate(
+                      Map.of("body", TEXTS.get(2)), List.of(Map.of("lanewise_embed", options))));
+      assertThat(e.getMessage(), containsString(each.getKey()));
     }
   }
 

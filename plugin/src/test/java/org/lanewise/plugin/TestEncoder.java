@@ -56,7 +56,7 @@ public final class TestEncoder implements Encoder {
   private final int dimensions;
   private final int maxLength;
   private final Prompts prompts;
-  private final Set<Output> outputs = EnumSet.allOf(Output.class);
+  private final Set<Output> outputs = EnumSet.complementOf(EnumSet.of(Output.TAGS));
   public volatile boolean closed;
   public volatile Runnable onClose = () -> {};
 
@@ -146,15 +146,13 @@ public final class TestEncoder implements Encoder {
     }
     if (late) {
       Part whole = read(text, prompt, Role.DOCUMENT, wanted).parts().getFirst();
-      return List.of(new Reading(List.of(whole), chunks, Optional.empty()));
+      return List.of(new Reading(List.of(whole), chunks));
     }
     return chunks.stream()
         .map(
             chunk ->
                 new Reading(
-                    read(chunk.of(text), prompt, Role.DOCUMENT, wanted).parts(),
-                    List.of(chunk),
-                    Optional.empty()))
+                    read(chunk.of(text), prompt, Role.DOCUMENT, wanted).parts(), List.of(chunk)))
         .toList();
   }
 
@@ -203,6 +201,7 @@ public final class TestEncoder implements Encoder {
         only(part, Output.DENSE, vector),
         only(part, Output.SPARSE, heaviestFirst),
         only(part, Output.MULTI_VECTOR, vectors.toArray(float[][]::new)),
+        Optional.empty(),
         text.tokens(),
         text.truncated());
   }
@@ -249,6 +248,11 @@ public final class TestEncoder implements Encoder {
   @Override
   public Set<Output> outputs() {
     return outputs;
+  }
+
+  @Override
+  public List<String> classes() {
+    return List.of();
   }
 
   @Override

@@ -20,6 +20,7 @@ import org.lanewise.plugin.encode.EncodeRequest;
 import org.lanewise.plugin.encode.EncodeRequest.Side;
 import org.lanewise.plugin.encode.EncodeRequest.Truncate;
 import org.lanewise.plugin.encode.EncodeService;
+import org.lanewise.plugin.encode.TagSelection;
 import org.lanewise.plugin.models.Encoded;
 
 /** Embeds texts on the node that is asked; requests and responses never travel. */
@@ -110,6 +111,10 @@ public final class EmbedAction extends TextsAction<EmbedAction.Request, EmbedAct
             builder.value(vector);
           }
           builder.endArray();
+        }
+        if (answer.tags().isPresent()) {
+          builder.field(
+              "tags", TagSelection.USUAL.of(answer.tags().get()).fields(Optional.empty()));
         }
         builder.field("tokens", answer.tokens());
         builder.field("is_truncated", answer.truncated());

@@ -16,9 +16,15 @@ import org.lanewise.encoder.TokenEmbedder.Role;
  * @param side which of the model's prompts goes in front
  * @param promptName the prompt to use instead of that of the side; the model must have it
  * @param truncate what to do with texts longer than the model takes
+ * @param labels classes of tags that the model must know, because they are looked for
  */
 public record EncodeRequest(
-    String modelId, List<Text> texts, Side side, Optional<String> promptName, Truncate truncate) {
+    String modelId,
+    List<Text> texts,
+    Side side,
+    Optional<String> promptName,
+    Truncate truncate,
+    Set<String> labels) {
 
   /**
    * A text and what is wanted of it.
@@ -70,8 +76,16 @@ public record EncodeRequest(
     NONE
   }
 
+  /** Copies the list and the set. */
   public EncodeRequest {
     texts = List.copyOf(texts);
+    labels = Set.copyOf(labels);
+  }
+
+  /** Returns a request in which no class is looked for. */
+  public EncodeRequest(
+      String modelId, List<Text> texts, Side side, Optional<String> promptName, Truncate truncate) {
+    this(modelId, texts, side, promptName, truncate, Set.of());
   }
 
   /** Returns the same of each text. */

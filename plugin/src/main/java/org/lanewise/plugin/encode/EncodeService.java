@@ -13,6 +13,7 @@ import org.elasticsearch.threadpool.ThreadPool;
 import org.lanewise.encoder.AnswerFinder;
 import org.lanewise.encoder.AnswerFinder.Answer;
 import org.lanewise.encoder.EncodedText;
+import org.lanewise.encoder.EncoderOutputs.Output;
 import org.lanewise.encoder.EncoderOutputs.Reading;
 import org.lanewise.plugin.LanewiseSettings;
 import org.lanewise.plugin.encode.EncodeRequest.Chunking;
@@ -182,6 +183,9 @@ public final class EncodeService implements Closeable {
         request.texts(),
         lane,
         encoder -> {
+          if (encoder.outputs().contains(Output.TAGS)) {
+            TagSelection.check(request.modelId(), request.labels(), encoder.classes());
+          }
           String prompt = request.prompt(encoder.prompts());
           return text -> read(encoder, text, prompt, request);
         },
@@ -239,7 +243,7 @@ public final class EncodeService implements Closeable {
         texts,
         bulk,
         tagger -> {
-          selection.check(modelId, tagger);
+          TagSelection.check(modelId, selection.classes(), tagger.classes());
           return text -> List.of(tagger.read(text));
         },
         abandoned,

@@ -7,6 +7,7 @@ import org.elasticsearch.common.cache.Cache;
 import org.elasticsearch.common.cache.CacheBuilder;
 import org.lanewise.plugin.models.Encoded;
 import org.lanewise.plugin.models.Encoder;
+import org.lanewise.plugin.models.Tags;
 
 /**
  * Answers to questions, the least recently asked forgotten first. A key holds the open model
@@ -62,6 +63,17 @@ final class QueryCache {
             .filter(vectors -> vectors.length > 0)
             .map(vectors -> vectors.length * (16L + 4L * vectors[0].length))
             .orElse(0L);
-    return dense + sparse + tokens;
+    long tags = answer.tags().map(QueryCache::bytes).orElse(0L);
+    return dense + sparse + tokens + tags;
+  }
+
+  private static long bytes(Tags tags) {
+    return switch (tags) {
+      case Tags.Entities found ->
+          found.entities().stream()
+              .mapToLong(each -> TOKEN_BYTES + 2L * each.text().length())
+              .sum();
+      case Tags.Classes classes -> TOKEN_BYTES * classes.top().size();
+    };
   }
 }

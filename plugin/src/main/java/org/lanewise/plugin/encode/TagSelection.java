@@ -1,7 +1,7 @@
 package org.lanewise.plugin.encode;
 
+import java.util.List;
 import java.util.Set;
-import org.lanewise.plugin.models.Tagger;
 import org.lanewise.plugin.models.Tags;
 
 /**
@@ -13,28 +13,35 @@ import org.lanewise.plugin.models.Tags;
  */
 public record TagSelection(double threshold, Set<String> classes, int topClasses) {
 
+  /** What an answer to a request holds that says nothing of it: enough to see what else may be. */
+  public static final TagSelection USUAL = new TagSelection(0, Set.of(), 3);
+
   /** Copies the classes. */
   public TagSelection {
     classes = Set.copyOf(classes);
   }
 
-  /** Throws where a class is wanted that the model does not know. */
-  void check(String modelId, Tagger tagger) {
-    for (String name : classes) {
-      if (!tagger.classes().contains(name)) {
+  /**
+   * Throws where a class is wanted that the model does not know.
+   *
+   * @param known the model's
+   */
+  static void check(String modelId, Set<String> wanted, List<String> known) {
+    for (String name : wanted) {
+      if (!known.contains(name)) {
         throw new IllegalArgumentException(
             "label ["
                 + name
                 + "] is not one of the labels of model ["
                 + modelId
                 + "], which are "
-                + tagger.classes());
+                + known);
       }
     }
   }
 
   /** Returns what is wanted of an answer. */
-  Tags of(Tags tags) {
+  public Tags of(Tags tags) {
     return tags.keep(threshold, name -> classes.isEmpty() || classes.contains(name), topClasses);
   }
 }

@@ -10,7 +10,9 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.cluster.metadata.ProjectId;
 import org.elasticsearch.ingest.IngestDocument;
@@ -35,16 +37,20 @@ import org.lanewise.plugin.models.ModelRegistry;
  *   <li>{@code input_output}: one object or a list of objects with {@code input_field} and {@code
  *       output_field}; or instead
  *   <li>{@code field} and {@code target_field}, by default the field's name with {@code _vector},
- *       {@code _sparse} or {@code _tokens};
- *   <li>{@code output}, beside each field, like what follows from it: {@code dense}, {@code sparse}
- *       or {@code multi_vector}; a text that is read for several is encoded once:
+ *       {@code _sparse} or {@code _tokens}, of tags as for {@link TagProcessor};
+ *   <li>{@code output}, beside each field, like what follows from it: {@code dense}, {@code
+ *       sparse}, {@code multi_vector} or {@code tags}; a text that is read for several is encoded
+ *       once:
  *       <ul>
  *         <li>{@code dimensions} and {@code element_type} ({@code float}, {@code byte}, {@code
  *             bit}) of a dense vector: {@link DenseForm};
  *         <li>{@code pruning} of a sparse one, with {@code top_k}, {@code max_ratio} and {@code
- *             abs_value};
+ *             abs_value}, and {@code replace_dots}, which a {@code rank_features} field needs;
  *         <li>{@code encoding} of the vectors of all tokens: {@code bf16}, {@code int8} or {@code
  *             bit};
+ *         <li>{@code threshold}, {@code labels}, {@code results_field}, {@code keywords}, {@code
+ *             annotated_text} and {@code num_top_classes} of tags, which are written as {@link
+ *             TagProcessor} writes them;
  *       </ul>
  *   <li>{@code chunking}, beside each field too: an object; long texts are cut into chunks, nothing
  *       of them is left out, and the field gets an array of objects with {@code vector} (or {@code
@@ -75,6 +81,7 @@ public final class EmbedProcessor extends TextProcessor<Encoded> {
   private final FieldCheck check;
   private final String modelId;
   private final Map<FieldPair, OutputForm> forms;
+  private final Set<String> labels;
   private final Truncate truncate;
   private final Optional<String> truncatedField;
   private final Optional<String> promptName;
@@ -95,6 +102,14 @@ public final class EmbedProcessor extends TextProcessor<Encoded> {
     this.check = check;
     this.modelId = modelId;
     this.forms = forms;
+    labels =
+        forms.values().stream()
+            .flatMap(
+                form ->
+                    form instanceof TagForm tags
+                        ? tags.selection().classes().stream()
+                        : Stream.empty())
+            .collect(Collectors.toUnmodifiableSet());
     this.truncate = truncate;
     this.truncatedField = truncatedField;
     this.promptName = promptName;
@@ -124,7 +139,7 @@ public final class EmbedProcessor extends TextProcessor<Encoded> {
     service
         .get()
         .embed(
-            new EncodeRequest(modelId, distinct, Side.INGEST, promptName, truncate),
+            new EncodeRequest(modelId, distinct, Side.INGEST, promptName, truncate, labels),
             listener.map(
                 answers ->
                     IntStream.range(0, texts.texts().size())
@@ -151,7 +166,7 @@ public final class EmbedProcessor extends TextProcessor<Encoded> {
             case OutputForm.Dense dense ->
                 check(document, output, dense.form(), dense.value(modelId, each.getFirst()));
             case OutputForm.Passages passages -> checkPassages(document, output, passages, each);
-            case OutputForm.Sparse _, OutputForm.MultiVector _ -> {}
+            case OutputForm.Sparse _, OutputForm.MultiVector _, TagForm _ -> {}
           }
           return form.render(modelId, field, each);
         });
@@ -255,7 +270,7 @@ public final class EmbedProcessor extends TextProcessor<Encoded> {
       ProcessorOptions options = new ProcessorOptions(TYPE, tag, config);
       String modelId = options.modelId(Optional.of(ModelRegistry.BUNDLED_MODEL));
       Map<FieldPair, OutputForm> forms =
-          options.fields((field, form) -> field + form.suffix(), OutputForm::read);
+          options.fields((field, form) -> field + form.suffix(modelId), OutputForm::read);
       boolean ignoreMissing = options.flag("ignore_missing", false);
       Truncate truncate = options.choice("truncate", Truncate.FIRST);
       Optional<String> truncatedField = options.text("truncated_field");

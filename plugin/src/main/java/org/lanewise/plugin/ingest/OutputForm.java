@@ -20,12 +20,9 @@ import org.lanewise.plugin.ingest.DocumentTexts.Field;
 import org.lanewise.plugin.models.Encoded;
 
 /** What is written into a field of what an encoder made of a text. */
-sealed interface OutputForm {
+sealed interface OutputForm permits OutputForm.Single, OutputForm.Passages, TagForm {
   /** Returns what the encoder is asked for. */
   Output output();
-
-  /** Returns what a text, or a piece of one, becomes. */
-  Object value(String modelId, Encoded answer);
 
   /** Returns how texts are cut; empty where they are read as a whole. */
   default Optional<Chunking> chunking() {
@@ -33,14 +30,10 @@ sealed interface OutputForm {
   }
 
   /** Returns the value of the field. */
-  default Object render(String modelId, Field field, List<Encoded> answers) {
-    List<Object> values = new ArrayList<>();
-    answers.forEach(answer -> values.add(value(modelId, answer)));
-    return field.array() ? values : values.getFirst();
-  }
+  Object render(String modelId, Field field, List<Encoded> answers);
 
   /** Returns what a field's name is followed by where its target is not named. */
-  String suffix();
+  String suffix(String modelId);
 
   /**
    * Reads the options that stand beside a field: {@code output}, those of each output, and {@code
@@ -62,8 +55,11 @@ sealed interface OutputForm {
               new DenseForm(
                   dimensions(options), options.choice("element_type", ElementType.FLOAT)));
       case SPARSE ->
-          new Sparse(options.object("pruning", OutputForm::pruning).orElse(Pruning.NONE));
+          new Sparse(
+              options.object("pruning", OutputForm::pruning).orElse(Pruning.NONE),
+              options.flag("replace_dots", false));
       case MULTI_VECTOR -> new MultiVector(options.choice("encoding", Encoding.INT8));
+      case TAGS -> TagForm.read(options);
     };
   }
 
@@ -81,8 +77,21 @@ sealed interface OutputForm {
         options.number("abs_value", 0, Float.MAX_VALUE).orElse(Pruning.NONE.absValue()));
   }
 
+  /** A value for each text, or for each piece of one. */
+  sealed interface Single extends OutputForm {
+    /** Returns what a text, or a piece of one, becomes. */
+    Object value(String modelId, Encoded answer);
+
+    @Override
+    default Object render(String modelId, Field field, List<Encoded> answers) {
+      List<Object> values = new ArrayList<>();
+      answers.forEach(answer -> values.add(value(modelId, answer)));
+      return field.array() ? values : values.getFirst();
+    }
+  }
+
   /** An array of numbers, for a {@code dense_vector} field. */
-  record Dense(DenseForm form) implements OutputForm {
+  record Dense(DenseForm form) implements Single {
     @Override
     public Output output() {
       return Output.DENSE;
@@ -103,13 +112,17 @@ sealed interface OutputForm {
     }
 
     @Override
-    public String suffix() {
+    public String suffix(String modelId) {
       return "_vector";
     }
   }
 
-  /** An object of weights by token, for a {@code sparse_vector} field. */
-  record Sparse(Pruning pruning) implements OutputForm {
+  /**
+   * An object of weights by token, for a {@code sparse_vector} field.
+   *
+   * @param replaceDots whether tokens are named as a {@code rank_features} field takes them
+   */
+  record Sparse(Pruning pruning, boolean replaceDots) implements Single {
     @Override
     public Output output() {
       return Output.SPARSE;
@@ -117,17 +130,24 @@ sealed interface OutputForm {
 
     @Override
     public Object value(String modelId, Encoded answer) {
-      return answer.weights(pruning);
+      Map<String, Float> weights = answer.weights(pruning);
+      if (!replaceDots) {
+        return weights;
+      }
+      Map<String, Float> features = new LinkedHashMap<>();
+      // Of two tokens of one name the heavier, which comes first.
+      weights.forEach((token, weight) -> features.putIfAbsent(Encoded.featureName(token), weight));
+      return features;
     }
 
     @Override
-    public String suffix() {
+    public String suffix(String modelId) {
       return "_sparse";
     }
   }
 
   /** The vectors of all tokens as a text in Base64, for a {@code binary} field. */
-  record MultiVector(Encoding encoding) implements OutputForm {
+  record MultiVector(Encoding encoding) implements Single {
     @Override
     public Output output() {
       return Output.MULTI_VECTOR;
@@ -140,7 +160,7 @@ sealed interface OutputForm {
     }
 
     @Override
-    public String suffix() {
+    public String suffix(String modelId) {
       return "_tokens";
     }
   }
@@ -152,15 +172,17 @@ sealed interface OutputForm {
    * @param cut how texts are cut
    * @param includeText whether the text of each chunk is written, too
    */
-  record Passages(OutputForm of, Chunking cut, boolean includeText) implements OutputForm {
+  record Passages(Single of, Chunking cut, boolean includeText) implements OutputForm {
     /** Sentences that a chunk repeats where nothing is said, as in Elasticsearch. */
     private static final int USUAL_SENTENCE_OVERLAP = 1;
 
     /** Reads the options below {@code chunking}. */
-    private static Passages read(OutputForm of, ProcessorOptions options) {
+    private static Passages read(OutputForm whole, ProcessorOptions options) {
       boolean late = options.flag("late", false);
-      Output output = of.output();
-      if (output == Output.MULTI_VECTOR || (late && output != Output.DENSE)) {
+      Output output = whole.output();
+      if (!(whole instanceof Single of)
+          || output == Output.MULTI_VECTOR
+          || (late && output != Output.DENSE)) {
         throw options.wrong(
             late ? "late" : "chunking",
             "goes with [output] of [dense]"
@@ -208,11 +230,6 @@ sealed interface OutputForm {
     }
 
     @Override
-    public Object value(String modelId, Encoded answer) {
-      return of.value(modelId, answer);
-    }
-
-    @Override
     public List<Object> render(String modelId, Field field, List<Encoded> answers) {
       List<Object> passages = new ArrayList<>();
       for (int i = 0; i < answers.size(); i++) {
@@ -226,7 +243,7 @@ sealed interface OutputForm {
           if (field.array()) {
             passage.put("element", field.elements().get(i));
           }
-          passage.put(name(), value(modelId, piece.encoded()));
+          passage.put(name(), of.value(modelId, piece.encoded()));
           passages.add(passage);
         }
       }
@@ -234,7 +251,7 @@ sealed interface OutputForm {
     }
 
     @Override
-    public String suffix() {
+    public String suffix(String modelId) {
       return "_passages";
     }
   }

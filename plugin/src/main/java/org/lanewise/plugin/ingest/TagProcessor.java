@@ -1,19 +1,13 @@
 package org.lanewise.plugin.ingest;
 
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
-import java.util.TreeMap;
 import java.util.function.Supplier;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.cluster.metadata.ProjectId;
 import org.elasticsearch.ingest.IngestDocument;
 import org.elasticsearch.ingest.Processor;
-import org.lanewise.encoder.TextTagger.Entity;
 import org.lanewise.plugin.encode.EncodeService;
 import org.lanewise.plugin.encode.TagSelection;
 import org.lanewise.plugin.models.Tags;
@@ -49,30 +43,9 @@ public final class TagProcessor extends TextProcessor<Tags> {
   /** The name of the processor in a pipeline. */
   public static final String TYPE = "lanewise_tag";
 
-  private static final String MODEL_ID = "model_id";
-  private static final String ELEMENT = "element";
-  private static final String KEYWORDS = "keywords";
-  private static final String ANNOTATED_TEXT = "annotated_text";
-  private static final String TOP_CLASSES = "num_top_classes";
-
-  /** What the output calls its other parts. */
-  private static final Set<String> RESERVED =
-      Set.of(
-          MODEL_ID,
-          ELEMENT,
-          KEYWORDS,
-          ANNOTATED_TEXT,
-          "prediction_probability",
-          "predicted_values",
-          "top_classes");
-
   private final Supplier<EncodeService> service;
   private final String modelId;
-  private final TagSelection selection;
-  private final Output output;
-
-  /** How the answers are written. */
-  private record Output(Optional<String> resultsField, boolean keywords, boolean annotatedText) {}
+  private final TagForm form;
 
   private TagProcessor(
       String tag,
@@ -81,13 +54,11 @@ public final class TagProcessor extends TextProcessor<Tags> {
       String modelId,
       List<FieldPair> fields,
       boolean ignoreMissing,
-      TagSelection selection,
-      Output output) {
+      TagForm form) {
     super(tag, description, fields, ignoreMissing);
     this.service = service;
     this.modelId = modelId;
-    this.selection = selection;
-    this.output = output;
+    this.form = form;
   }
 
   @Override
@@ -97,76 +68,12 @@ public final class TagProcessor extends TextProcessor<Tags> {
 
   @Override
   void ask(DocumentTexts texts, ActionListener<List<Tags>> listener) {
-    service.get().tag(modelId, texts.texts(), selection, listener);
+    service.get().tag(modelId, texts.texts(), form.selection(), listener);
   }
 
   @Override
   void write(IngestDocument document, DocumentTexts texts, List<Tags> answers) {
-    texts.write(
-        answers,
-        (field, each) ->
-            switch (each.getFirst()) {
-              case Tags.Entities _ -> entities(field, each);
-              case Tags.Classes _ -> classes(field, each);
-            });
-  }
-
-  private Object entities(DocumentTexts.Field field, List<Tags> answers) {
-    refuse(TOP_CLASSES, selection.topClasses() != 0, "classifiers", "tagger");
-    List<Object> entities = new ArrayList<>();
-    Map<String, Set<String>> keywords = new TreeMap<>();
-    List<Object> annotated = new ArrayList<>();
-    for (int i = 0; i < answers.size(); i++) {
-      List<Entity> found = ((Tags.Entities) answers.get(i)).entities();
-      for (Entity entity : found) {
-        Map<String, Object> fields = Tags.Entities.fields(entity);
-        if (field.array()) {
-          fields.put(ELEMENT, field.elements().get(i));
-        }
-        entities.add(fields);
-        // One name for what is written in two lines and for what is written in one.
-        keywords
-            .computeIfAbsent(entity.label(), label -> new LinkedHashSet<>())
-            .add(entity.text().strip().replaceAll("\\s+", " "));
-      }
-      annotated.add(AnnotatedText.render(field.texts().get(i), found));
-    }
-    Map<String, Object> result = new LinkedHashMap<>();
-    result.put(MODEL_ID, modelId);
-    result.put(output.resultsField.orElse("entities"), entities);
-    if (output.keywords) {
-      Map<String, Object> lists = new LinkedHashMap<>();
-      keywords.forEach((label, texts) -> lists.put(label, new ArrayList<>(texts)));
-      result.put(KEYWORDS, lists);
-    }
-    if (output.annotatedText) {
-      result.put(ANNOTATED_TEXT, field.array() ? annotated : annotated.getFirst());
-    }
-    return result;
-  }
-
-  private Object classes(DocumentTexts.Field field, List<Tags> answers) {
-    refuse(KEYWORDS, output.keywords, "taggers", "classifier");
-    refuse(ANNOTATED_TEXT, output.annotatedText, "taggers", "classifier");
-    List<Object> results = new ArrayList<>();
-    for (int i = 0; i < answers.size(); i++) {
-      Map<String, Object> result = new LinkedHashMap<>();
-      result.put(MODEL_ID, modelId);
-      result.putAll(answers.get(i).fields(output.resultsField));
-      if (field.array()) {
-        result.put(ELEMENT, field.elements().get(i));
-      }
-      results.add(result);
-    }
-    return field.array() ? results : results.getFirst();
-  }
-
-  /** What kind a model is shows only when it is open. */
-  private void refuse(String option, boolean set, String meantFor, String kind) {
-    if (set) {
-      throw new IllegalArgumentException(
-          "[" + option + "] is an option of " + meantFor + ", but [" + modelId + "] is a " + kind);
-    }
+    texts.write(answers, (field, each) -> form.renderTags(modelId, field, each));
   }
 
   String modelId() {
@@ -174,7 +81,7 @@ public final class TagProcessor extends TextProcessor<Tags> {
   }
 
   TagSelection selection() {
-    return selection;
+    return form.selection();
   }
 
   /** Reads the options of a pipeline. */
@@ -195,28 +102,16 @@ public final class TagProcessor extends TextProcessor<Tags> {
         ProjectId projectId) {
       ProcessorOptions options = new ProcessorOptions(TYPE, tag, config);
       String modelId = options.modelId(Optional.empty());
-      Optional<String> resultsField = options.text("results_field");
-      if (resultsField.filter(RESERVED::contains).isPresent()) {
-        throw options.wrong(
-            "results_field",
-            "must not be the name of another part of the output, as ["
-                + resultsField.get()
-                + "] is");
-      }
+      TagForm form = TagForm.read(options);
       return new TagProcessor(
           tag,
           description,
           service,
           modelId,
           List.copyOf(
-              options.fields((field, _) -> field + "_tags." + modelId, _ -> modelId).keySet()),
+              options.fields((field, _) -> field + form.suffix(modelId), _ -> modelId).keySet()),
           options.flag("ignore_missing", false),
-          new TagSelection(
-              options.number("threshold", 0, 1).orElse(0.0),
-              options.texts("labels"),
-              options.wholeNumber(TOP_CLASSES).orElse(0)),
-          new Output(
-              resultsField, options.flag(KEYWORDS, false), options.flag(ANNOTATED_TEXT, false)));
+          form);
     }
   }
 }

@@ -13,6 +13,7 @@ import org.lanewise.encoder.head.SparseVector.Pruning;
  * @param dense the vector
  * @param sparse weights of tokens of the vocabulary, the heaviest first
  * @param multiVector a vector for each token, [token][dimensions]
+ * @param tags entities or classes
  * @param tokens tokens that entered the model, special tokens and prompt included
  * @param truncated whether the text was longer than the model takes and was cut
  * @param pieces what was made of the chunks of a text that was cut into them, in order; empty for
@@ -22,6 +23,7 @@ public record Encoded(
     Optional<float[]> dense,
     Optional<Map<String, Float>> sparse,
     Optional<float[][]> multiVector,
+    Optional<Tags> tags,
     int tokens,
     boolean truncated,
     List<Piece> pieces) {
@@ -44,19 +46,35 @@ public record Encoded(
       Optional<float[]> dense,
       Optional<Map<String, Float>> sparse,
       Optional<float[][]> multiVector,
+      Optional<Tags> tags,
       int tokens,
       boolean truncated) {
-    this(dense, sparse, multiVector, tokens, truncated, List.of());
+    this(dense, sparse, multiVector, tags, tokens, truncated, List.of());
   }
 
   /** Returns what was made of a text's chunks. */
   public static Encoded ofPieces(List<Piece> pieces, int tokens) {
-    return new Encoded(Optional.empty(), Optional.empty(), Optional.empty(), tokens, false, pieces);
+    return new Encoded(
+        Optional.empty(),
+        Optional.empty(),
+        Optional.empty(),
+        Optional.empty(),
+        tokens,
+        false,
+        pieces);
   }
 
   /** Returns the vector, which was asked for. */
   public float[] vector() {
     return dense.orElseThrow();
+  }
+
+  /**
+   * Returns the name of a token in a {@code rank_features} field, which takes no dots: two
+   * underscores stand for each, as Elasticsearch's own sparse encoder wrote them there.
+   */
+  public static String featureName(String token) {
+    return token.replace(".", "__");
   }
 
   /** Returns what pruning leaves of the weights of tokens, which were asked for. */

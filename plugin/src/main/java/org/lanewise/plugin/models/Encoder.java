@@ -43,6 +43,9 @@ public non-sealed interface Encoder extends Model<Reading, Encoded> {
   /** Returns the outputs that can be had of the model. */
   Set<Output> outputs();
 
+  /** Returns the names of the classes that tags have, in the model's order; none without tags. */
+  List<String> classes();
+
   /** Returns the length of dense vectors; empty where the model makes none. */
   OptionalInt dimensions();
 

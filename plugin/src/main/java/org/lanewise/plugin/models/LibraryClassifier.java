@@ -1,12 +1,9 @@
 package org.lanewise.plugin.models;
 
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 import org.lanewise.encoder.TextClassifier;
 import org.lanewise.encoder.backend.Precision;
-import org.lanewise.encoder.head.ClassScores;
-import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 
 /**
  * The classifier of {@code encoder-core} over one model directory.
@@ -28,16 +25,8 @@ record LibraryClassifier(TextClassifier classifier, Set<String> encoderIds) impl
   @Override
   public List<Tags> forward(List<Text> texts) {
     return classifier.classify(texts.stream().map(Text::text).toList()).stream()
-        .<Tags>map(LibraryClassifier::tags)
+        .<Tags>map(Tags.Classes::of)
         .toList();
-  }
-
-  private static Tags.Classes tags(ClassScores scores) {
-    List<ClassScores.ClassScore> best = scores.top(-1);
-    return new Tags.Classes(
-        best.stream().findFirst(),
-        scores.choice() == Choice.MULTI_LABEL ? Optional.of(scores.chosen()) : Optional.empty(),
-        best);
   }
 
   @Override

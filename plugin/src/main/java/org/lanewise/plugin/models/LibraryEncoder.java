@@ -118,6 +118,10 @@ final class LibraryEncoder implements Encoder {
         dense,
         answer.sparse().map(vector -> outputs.tokens(vector.prune(Pruning.NONE))),
         answer.multiVector(),
+        answer
+            .entities()
+            .<Tags>map(Tags.Entities::new)
+            .or(() -> answer.classes().map(Tags.Classes::of)),
         answer.tokens(),
         answer.truncated());
   }
@@ -125,6 +129,11 @@ final class LibraryEncoder implements Encoder {
   @Override
   public Set<Output> outputs() {
     return outputs.available();
+  }
+
+  @Override
+  public List<String> classes() {
+    return outputs.classes();
   }
 
   @Override

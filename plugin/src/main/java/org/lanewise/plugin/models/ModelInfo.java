@@ -81,6 +81,9 @@ public record ModelInfo(
             builder.field("dimensions", encoder.dimensions().getAsInt());
           }
           builder.field("max_length", encoder.maxLength());
+          if (encoder.outputs().contains(Output.TAGS)) {
+            builder.field("labels", encoder.classes());
+          }
         }
         case Tagger tagger -> {
           builder.field("labels", tagger.classes());

@@ -7,7 +7,9 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Predicate;
 import org.lanewise.encoder.TextTagger.Entity;
+import org.lanewise.encoder.head.ClassScores;
 import org.lanewise.encoder.head.ClassScores.ClassScore;
+import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 
 /** What a tagger or a classifier says of one text. */
 public sealed interface Tags {
@@ -83,6 +85,15 @@ public sealed interface Tags {
     public Classes {
       chosen = chosen.map(List::copyOf);
       top = List.copyOf(top);
+    }
+
+    /** Returns all that scores say. */
+    static Classes of(ClassScores scores) {
+      List<ClassScore> best = scores.top(-1);
+      return new Classes(
+          best.stream().findFirst(),
+          scores.choice() == Choice.MULTI_LABEL ? Optional.of(scores.chosen()) : Optional.empty(),
+          best);
     }
 
     @Override

@@ -21,9 +21,6 @@ import org.lanewise.plugin.encode.TagSelection;
 
 /** {@code POST /_lanewise/tag/{model_id}}. */
 public final class RestTag extends BaseRestHandler {
-  /** Enough to see what else a text may be; {@code num_top_classes} asks for more or none. */
-  private static final int TOP_CLASSES = 3;
-
   /** The body of a request. */
   private record Body(List<String> input, int topClasses) {}
 
@@ -33,7 +30,8 @@ public final class RestTag extends BaseRestHandler {
           args -> {
             @SuppressWarnings("unchecked") // readInput returns strings
             List<String> input = (List<String>) args[0];
-            return new Body(input, args[1] == null ? TOP_CLASSES : (Integer) args[1]);
+            return new Body(
+                input, args[1] == null ? TagSelection.USUAL.topClasses() : (Integer) args[1]);
           });
 
   static {

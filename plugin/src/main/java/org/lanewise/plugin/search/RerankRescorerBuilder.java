@@ -7,9 +7,12 @@ import static org.elasticsearch.xcontent.ConstructingObjectParser.optionalConstr
 import java.io.IOException;
 import java.util.Locale;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 import org.elasticsearch.TransportVersion;
 import org.elasticsearch.action.ActionRequestValidationException;
+import org.elasticsearch.action.ResolvedIndices;
 import org.elasticsearch.common.io.stream.StreamInput;
 import org.elasticsearch.common.io.stream.StreamOutput;
 import org.elasticsearch.common.io.stream.Writeable;
@@ -74,6 +77,9 @@ public final class RerankRescorerBuilder extends RescorerBuilder<RerankRescorerB
   private final TimeValue timeout;
   private final Supplier<EncodeService> service;
 
+  /** Whether an index may lack the field, as another has it; holds nothing until that is known. */
+  private final Optional<AtomicReference<Boolean>> mapped;
+
   private static final ConstructingObjectParser<RerankRescorerBuilder, Supplier<EncodeService>>
       PARSER =
           new ConstructingObjectParser<>(
@@ -102,11 +108,13 @@ public final class RerankRescorerBuilder extends RescorerBuilder<RerankRescorerB
       Reranking reranking,
       Combination combination,
       TimeValue timeout,
-      Supplier<EncodeService> service) {
+      Supplier<EncodeService> service,
+      Optional<AtomicReference<Boolean>> mapped) {
     this.reranking = reranking;
     this.combination = combination;
     this.timeout = timeout;
     this.service = service;
+    this.mapped = mapped;
   }
 
   /** Reads what {@link #writeTo} wrote. */
@@ -115,6 +123,7 @@ public final class RerankRescorerBuilder extends RescorerBuilder<RerankRescorerB
     reranking = new Reranking(in);
     combination = new Combination(in);
     timeout = in.readTimeValue();
+    mapped = Optional.of(new AtomicReference<>(in.readBoolean()));
     this.service = service;
   }
 
@@ -141,7 +150,8 @@ public final class RerankRescorerBuilder extends RescorerBuilder<RerankRescorerB
         args[6] == null
             ? ModelWait.USUAL
             : TimeValue.parseTimeValue((String) args[6], TIMEOUT.getPreferredName()),
-        service);
+        service,
+        Optional.empty());
   }
 
   private static void checkWeight(ParseField name, float weight) {
@@ -160,6 +170,11 @@ public final class RerankRescorerBuilder extends RescorerBuilder<RerankRescorerB
     reranking.writeTo(out);
     combination.writeTo(out);
     out.writeTimeValue(timeout);
+    out.writeBoolean(mayBeUnmapped());
+  }
+
+  private boolean mayBeUnmapped() {
+    return mapped.map(AtomicReference::get).orElse(false);
   }
 
   /** Where the model's score takes the place of the other, all hits of a page must have it. */
@@ -186,6 +201,12 @@ public final class RerankRescorerBuilder extends RescorerBuilder<RerankRescorerB
 
   @Override
   protected RescoreContext innerBuildContext(int windowSize, SearchExecutionContext context) {
+    // An index without any mapping is empty, as most often tomorrow's of a series is.
+    if (context.getFieldType(reranking.field()) == null
+        && context.hasMappings()
+        && !mayBeUnmapped()) {
+      throw reranking.unmapped();
+    }
     return new RerankRescorer.Context(
         windowSize,
         new RerankRescorer(
@@ -196,9 +217,33 @@ public final class RerankRescorerBuilder extends RescorerBuilder<RerankRescorerB
             context));
   }
 
+  /** Where one index is searched, its shards know all that is to be known of the field. */
   @Override
-  public RescorerBuilder<RerankRescorerBuilder> rewrite(QueryRewriteContext context) {
-    return this;
+  public RerankRescorerBuilder rewrite(QueryRewriteContext context) {
+    ResolvedIndices indices = context.getResolvedIndices();
+    if (mapped.isPresent()
+        || indices == null
+        || (indices.getConcreteLocalIndices().length < 2
+            && indices.getRemoteClusterIndices().isEmpty())) {
+      return this;
+    }
+    AtomicReference<Boolean> answer = new AtomicReference<>();
+    context.registerAsyncAction(
+        (client, listener) ->
+            reranking.mapped(
+                client,
+                indices,
+                listener.map(
+                    found -> {
+                      answer.set(found);
+                      return null;
+                    })));
+    RerankRescorerBuilder asked =
+        new RerankRescorerBuilder(reranking, combination, timeout, service, Optional.of(answer));
+    if (windowSize != null) {
+      asked.windowSize(windowSize);
+    }
+    return asked;
   }
 
   @Override
@@ -228,7 +273,8 @@ public final class RerankRescorerBuilder extends RescorerBuilder<RerankRescorerB
         && other instanceof RerankRescorerBuilder that
         && reranking.equals(that.reranking)
         && combination.equals(that.combination)
-        && timeout.equals(that.timeout);
+        && timeout.equals(that.timeout)
+        && mayBeUnmapped() == that.mayBeUnmapped();
   }
 
   @Override

@@ -13,6 +13,7 @@ import org.apache.lucene.search.ScoreDoc;
 import org.apache.lucene.util.SetOnce;
 import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.action.ActionRequestValidationException;
+import org.elasticsearch.action.ResolvedIndices;
 import org.elasticsearch.action.search.SearchRequest;
 import org.elasticsearch.action.search.TransportSearchAction;
 import org.elasticsearch.client.internal.Client;
@@ -187,6 +188,7 @@ public final class RerankRetrieverBuilder extends CompoundRetrieverBuilder<Reran
     }
     SetOnce<RankDoc[]> best = new SetOnce<>();
     boolean explain = context.isExplain() || context.isProfile();
+    ResolvedIndices indices = context.getResolvedIndices();
     SearchRequest request =
         new SearchRequest()
             .source(source)
@@ -198,6 +200,7 @@ public final class RerankRetrieverBuilder extends CompoundRetrieverBuilder<Reran
             search(
                 client,
                 request,
+                indices,
                 explain,
                 listener.delegateFailureAndWrap(
                     (next, ranked) -> {
@@ -212,7 +215,11 @@ public final class RerankRetrieverBuilder extends CompoundRetrieverBuilder<Reran
   }
 
   private void search(
-      Client client, SearchRequest request, boolean explain, ActionListener<RankDoc[]> listener) {
+      Client client,
+      SearchRequest request,
+      ResolvedIndices indices,
+      boolean explain,
+      ActionListener<RankDoc[]> listener) {
     SearchTasks.adopt(request, client);
     client.execute(
         TransportSearchAction.TYPE,
@@ -228,7 +235,20 @@ public final class RerankRetrieverBuilder extends CompoundRetrieverBuilder<Reran
                   .getFirst()
                   .retriever()
                   .setRankDocs(candidates.stream().map(Candidate::hit).toArray(RankDoc[]::new));
-              rank(client, candidates, explain, next);
+              if (candidates.isEmpty() || candidates.stream().anyMatch(Candidate::hasText)) {
+                rank(client, candidates, explain, next);
+                return;
+              }
+              reranking.mapped(
+                  client,
+                  indices,
+                  next.delegateFailureAndWrap(
+                      (asker, mapped) -> {
+                        if (!mapped) {
+                          throw reranking.unmapped();
+                        }
+                        rank(client, candidates, explain, asker);
+                      }));
             }));
   }
 

@@ -4,6 +4,9 @@ import java.io.IOException;
 import java.util.List;
 import java.util.OptionalInt;
 import org.elasticsearch.action.ActionListener;
+import org.elasticsearch.action.OriginalIndices;
+import org.elasticsearch.action.ResolvedIndices;
+import org.elasticsearch.action.fieldcaps.FieldCapabilitiesRequest;
 import org.elasticsearch.action.support.ContextPreservingActionListener;
 import org.elasticsearch.client.internal.Client;
 import org.elasticsearch.common.io.stream.StreamInput;
@@ -62,6 +65,45 @@ record Reranking(String modelId, String field, String query)
         .field(MODEL_ID.getPreferredName(), modelId)
         .field(FIELD.getPreferredName(), field)
         .field(INFERENCE_TEXT.getPreferredName(), query);
+  }
+
+  /** Returns the error of a search none of whose indices has the field. */
+  IllegalArgumentException unmapped() {
+    return new IllegalArgumentException(
+        "field ["
+            + field
+            + "] does not exist in the mapping of any index that is searched, so that ["
+            + modelId
+            + "] has nothing to read: correct [field], or add ["
+            + field
+            + "] to a mapping");
+  }
+
+  /**
+   * Hands over whether an index of the search has the field in its mapping; also true where that
+   * cannot be told.
+   *
+   * @param indices null where nothing is known of them
+   */
+  void mapped(Client client, ResolvedIndices indices, ActionListener<Boolean> listener) {
+    OriginalIndices local = indices == null ? null : indices.getLocalIndices();
+    if (local == null || !indices.getRemoteClusterIndices().isEmpty()) {
+      listener.onResponse(true);
+      return;
+    }
+    FieldCapabilitiesRequest request =
+        new FieldCapabilitiesRequest()
+            .indices(local.indices())
+            .indicesOptions(local.indicesOptions())
+            .fields(field);
+    SearchTasks.adopt(request, client);
+    client.fieldCaps(
+        request,
+        ActionListener.wrap(
+            found ->
+                listener.onResponse(
+                    found.getField(field) != null || !found.getFailures().isEmpty()),
+            _ -> listener.onResponse(true)));
   }
 
   /** Hands over how well each text answers the query, from another thread. */

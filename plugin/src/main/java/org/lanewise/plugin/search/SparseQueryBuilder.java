@@ -30,6 +30,7 @@ import org.elasticsearch.xcontent.XContentBuilder;
 import org.elasticsearch.xcontent.XContentParser;
 import org.lanewise.encoder.EncoderOutputs.Output;
 import org.lanewise.encoder.head.SparseVector.Pruning;
+import org.lanewise.plugin.models.Encoded;
 
 /**
  * The {@code lanewise_sparse} query: a question becomes weights of tokens, and a document scores
@@ -150,8 +151,7 @@ public final class SparseQueryBuilder extends LeafQueryBuilder<SparseQueryBuilde
     if (known.isEmpty()) {
       return new MatchNoDocsQuery("the question has no tokens of any weight");
     }
-    List<WeightedToken> tokens = new ArrayList<>();
-    known.forEach((token, weight) -> tokens.add(new WeightedToken(token, weight)));
+    List<WeightedToken> tokens = tokens(known);
     return switch (type) {
       case SparseVectorFieldType sparse ->
           sparse.finalizeSparseVectorQuery(context, field, tokens, null, null);
@@ -164,9 +164,23 @@ public final class SparseQueryBuilder extends LeafQueryBuilder<SparseQueryBuilde
                   + type.typeName()
                   + "], expected [sparse_vector] or [rank_features]");
         }
-        yield WeightedTokensUtils.queryBuilderWithAllTokens(field, tokens, type, context);
+        yield WeightedTokensUtils.queryBuilderWithAllTokens(
+            field, tokens(withFeatureNames(known)), type, context);
       }
     };
+  }
+
+  private static List<WeightedToken> tokens(Map<String, Float> weights) {
+    List<WeightedToken> tokens = new ArrayList<>();
+    weights.forEach((token, weight) -> tokens.add(new WeightedToken(token, weight)));
+    return tokens;
+  }
+
+  /** Returns the weights, also by the names that tokens may have in a field without dots. */
+  static Map<String, Float> withFeatureNames(Map<String, Float> weights) {
+    Map<String, Float> all = new LinkedHashMap<>(weights);
+    weights.forEach((token, weight) -> all.putIfAbsent(Encoded.featureName(token), weight));
+    return all;
   }
 
   @Override

@@ -66,6 +66,9 @@ public class EmbedProcessorFactoryTests extends ESTestCase {
     assertEquals(
         List.of(new FieldPair("a", "a_tokens")),
         create("{\"field\":\"a\",\"output\":\"multi_vector\"}").fields());
+    assertEquals(
+        List.of(new FieldPair("a", "a_tags.m")),
+        create("{\"model_id\":\"m\",\"field\":\"a\",\"output\":\"tags\"}").fields());
   }
 
   public void testBadChunking() {
@@ -96,6 +99,10 @@ public class EmbedProcessorFactoryTests extends ESTestCase {
         "{\"field\":\"a\",\"output\":\"multi_vector\",\"chunking\":{}}",
         "chunking",
         "goes with [output] of [dense] or [sparse] but that is [multi_vector]");
+    assertBad(
+        "{\"field\":\"a\",\"output\":\"tags\",\"chunking\":{}}",
+        "chunking",
+        "goes with [output] of [dense] or [sparse] but that is [tags]");
     assertBad(
         "{\"field\":\"a\",\"output\":\"sparse\",\"chunking\":{\"late\":true}}",
         "late",
@@ -159,7 +166,7 @@ public class EmbedProcessorFactoryTests extends ESTestCase {
     assertBad(
         "{\"field\":\"a\",\"output\":\"vector\"}",
         "output",
-        "[output] must be one of [dense, sparse, multi_vector] but was [vector]");
+        "[output] must be one of [dense, sparse, multi_vector, tags] but was [vector]");
     assertBad("{\"field\":\"a\",\"dimensions\":0}", "dimensions", "must be 1 or more but was [0]");
     assertBad(
         "{\"field\":\"a\",\"element_type\":\"int8\"}",
@@ -181,6 +188,14 @@ public class EmbedProcessorFactoryTests extends ESTestCase {
         "{\"field\":\"a\",\"output\":\"sparse\",\"pruning\":3}",
         "pruning",
         "must be an object but was [3]");
+    assertBad(
+        "{\"field\":\"a\",\"output\":\"tags\",\"results_field\":\"keywords\"}",
+        "results_field",
+        "must not be the name of another part of the output, as [keywords] is");
+    assertBad(
+        "{\"field\":\"a\",\"output\":\"tags\",\"threshold\":2}",
+        "threshold",
+        "must be a number from 0.0 to 1.0 but was [2]");
     assertBad(
         "{\"input_output\":{\"input_field\":\"a\",\"output_field\":\"b\",\"output\":\"sparse\","
             + "\"element_type\":\"byte\"}}",

@@ -113,6 +113,24 @@ public class EmbedProcessorTests extends ESTestCase {
     assertEquals(2, test.stats("m").bulk().texts() - 2);
   }
 
+  /** A rank_features field takes positive normal numbers under names without dots. */
+  public void testFeatures() throws Exception {
+    String source = "{\"t\":\". . __\"}";
+    assertEquals(
+        Map.of("told", 1f, ".", 2f, "__", 1f),
+        run("{\"field\":\"t\",\"output\":\"sparse\"}", source).get("t_sparse"));
+    Map<?, ?> features =
+        (Map<?, ?>)
+            run("{\"field\":\"t\",\"output\":\"sparse\",\"replace_dots\":true}", source)
+                .get("t_sparse");
+    assertEquals(Map.of("told", 1f, "__", 2f), features);
+    features.forEach(
+        (name, weight) -> {
+          assertFalse(((String) name).contains("."));
+          assertTrue((float) weight >= Float.MIN_NORMAL && Float.isFinite((float) weight));
+        });
+  }
+
   public void testOutputsOfOneText() throws Exception {
     Map<String, Object> source =
         run(

@@ -59,6 +59,9 @@ public abstract class HeadNodeTestCase extends ESSingleNodeTestCase {
   /** What a hit must look like, the number to 1e-5. */
   record Expected(String id, double score) {}
 
+  /** What is searched. */
+  String[] searched = {"docs"};
+
   private Path home;
 
   /** Texts of the field {@code body} by id; documents without one are missing. */
@@ -159,7 +162,7 @@ public abstract class HeadNodeTestCase extends ESSingleNodeTestCase {
       SearchSourceBuilder source =
           new SearchSourceBuilder().parseXContent(parser, true, feature -> true);
       assertResponse(
-          client().prepareSearch("docs").setSource(source).setAllowPartialSearchResults(false),
+          client().prepareSearch(searched).setSource(source).setAllowPartialSearchResults(false),
           check);
     } catch (IOException e) {
       throw new UncheckedIOException(e);

@@ -156,6 +156,12 @@ public class HeadSearchTests extends RestTestCase {
         search("{\"query\":{\"lanewise_sparse\":{\"field\":\"none\",\"query\":\"ant\"}}}"));
   }
 
+  public void testNamesOfTokensInAFieldWithoutDots() {
+    assertEquals(
+        Map.of("U.S", 3f, "U__S", 3f, ".", 2f, "__", 1f, "ant", 1f),
+        SparseQueryBuilder.withFeatureNames(Map.of("U.S", 3f, ".", 2f, "__", 1f, "ant", 1f)));
+  }
+
   public void testSparseErrors() {
     String path = "/docs/_search";
     String query = "{\"query\":{\"lanewise_sparse\":{%s}}}";
@@ -333,7 +339,7 @@ public class HeadSearchTests extends RestTestCase {
     assertEquals(2, ((List<?>) one.get("token_embeddings")).size());
     assertError(
         400,
-        "[outputs] must be one of [dense, sparse, multi_vector] but was [x]",
+        "[outputs] must be one of [dense, sparse, multi_vector, tags] but was [x]",
         "POST",
         "/_lanewise/embed/" + MODEL,
         "{\"input\":\"a\",\"outputs\":\"x\"}");

@@ -14,6 +14,7 @@ import java.util.concurrent.TimeUnit;
 import org.apache.lucene.search.Explanation;
 import org.elasticsearch.ElasticsearchException;
 import org.elasticsearch.action.support.PlainActionFuture;
+import org.elasticsearch.action.support.WriteRequest.RefreshPolicy;
 import org.elasticsearch.common.Strings;
 import org.elasticsearch.common.io.stream.BytesStreamOutput;
 import org.elasticsearch.common.io.stream.NamedWriteableAwareStreamInput;
@@ -209,6 +210,43 @@ public class RerankRescorerNodeTests extends HeadNodeTestCase {
             10,
             rescore(HeadModels.RERANKER, "body", 10, "").replace(QUERY, "dead ".repeat(30))),
         "the query has [");
+  }
+
+  public void testAFieldThatNoIndexHas() {
+    String search = query(ALL, 10, rescore(HeadModels.RERANKER, "bodi", 10, ""));
+    String message =
+        "field [bodi] does not exist in the mapping of any index that is searched, so that"
+            + " [cross_encoder_sigmoid] has nothing to read: correct [field], or add [bodi] to a"
+            + " mapping";
+    assertRefused(RestStatus.BAD_REQUEST, search, message);
+    // The search itself defines it.
+    assertEquals(
+        10,
+        hits(search.replaceFirst(
+                "\\{", "{\"runtime_mappings\": {\"bodi\": {\"type\": \"keyword\"}},"))
+            .size());
+    for (String name : List.of("docs-1", "docs-2")) {
+      indicesAdmin()
+          .prepareCreate(name)
+          .setMapping("{\"properties\": {\"a\": {\"type\": \"long\"}}}")
+          .get();
+      client().prepareIndex(name).setSource("a", 1).setRefreshPolicy(RefreshPolicy.IMMEDIATE).get();
+    }
+    indicesAdmin().prepareCreate("docs-3").get();
+    searched = new String[] {"docs*"};
+    assertRefused(RestStatus.BAD_REQUEST, search, message);
+    // One of them has this one: the others have hits without text.
+    assertEquals(
+        DOCUMENTS + 2,
+        hits(query(ALL, 100, rescore(HeadModels.RERANKER, "body", 10, ", \"query_weight\": 1")))
+            .size());
+    searched = new String[] {"docs-1"};
+    assertRefused(
+        RestStatus.BAD_REQUEST,
+        query(ALL, 10, rescore(HeadModels.RERANKER, "body", 10, "")),
+        "field [body] does not exist in the mapping");
+    searched = new String[] {"docs-3"};
+    assertEquals(List.of(), hits(search));
   }
 
   public void testNothingIsComputedForThoseWhoGaveUp() throws Exception {

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import org.apache.lucene.search.Explanation;
+import org.elasticsearch.action.support.WriteRequest.RefreshPolicy;
 import org.elasticsearch.rest.RestStatus;
 import org.elasticsearch.search.SearchHit;
 import org.elasticsearch.search.aggregations.bucket.terms.Terms;
@@ -112,7 +113,7 @@ public class RerankRetrieverNodeTests extends HeadNodeTestCase {
     assertEquals(List.of("59", "52", "45", "38", "31", "24", "17", "10"), behind);
     assertEquals(behind, hits.subList(50 - behind.size(), 50).stream().map(Hit::id).toList());
     List<Hit> nowhere =
-        hits(retriever(rerank(HeadModels.RERANKER, sorted, options("nowhere", 5)), ""));
+        hits(retriever(rerank(HeadModels.RERANKER, sorted, options("place", 5)), ""));
     assertEquals(List.of("59", "58", "57", "56", "55"), nowhere.stream().map(Hit::id).toList());
   }
 
@@ -298,6 +299,25 @@ public class RerankRetrieverNodeTests extends HeadNodeTestCase {
     String nothing = match("{\"match_none\": {}}");
     assertEquals(
         List.of(), hits(retriever(rerank(HeadModels.RERANKER, nothing, options("body", 5)), "")));
+  }
+
+  public void testAFieldThatNoIndexHas() {
+    String search = retriever(rerank(HeadModels.RERANKER, ALL, options("bodi", 5)), "");
+    String message = "field [bodi] does not exist in the mapping of any index that is searched";
+    assertRefused(RestStatus.BAD_REQUEST, search, message);
+    client()
+        .prepareIndex("others")
+        .setSource("a", 1)
+        .setRefreshPolicy(RefreshPolicy.IMMEDIATE)
+        .get();
+    searched = new String[] {"docs", "others"};
+    assertRefused(RestStatus.BAD_REQUEST, search, message);
+    searched = new String[] {"others"};
+    String body = search.replace("bodi", "body");
+    assertRefused(RestStatus.BAD_REQUEST, body, message.replace("bodi", "body"));
+    // None of the hits has text, but one of the indices the field.
+    searched = new String[] {"docs", "others"};
+    assertEquals(1, hits(body.replace(ALL, match("{\"exists\": {\"field\": \"a\"}}"))).size());
   }
 
   public void testFailuresFailTheSearchWithTheirReason() {
