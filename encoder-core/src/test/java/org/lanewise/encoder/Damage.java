@@ -97,7 +97,7 @@ final class Damage {
     int kind = random.nextInt(10);
     byte[] changed = file;
     for (int changes = random.nextInt(1, 4); changes > 0; changes--) {
-      if (name.endsWith(".safetensors") && file.length > Long.BYTES) {
+      if (name.endsWith(".safetensors") && changed.length > Long.BYTES) {
         changed = tensors(kind, changed);
       } else if (kind < 7 && (name.endsWith(".json") || name.endsWith(".metadata"))) {
         changed = json(changed);
