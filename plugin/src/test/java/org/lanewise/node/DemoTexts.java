@@ -7,6 +7,7 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.IntFunction;
 import java.util.stream.Stream;
 
 /** The texts and questions of the demo, for programs that need many. */
@@ -20,6 +21,23 @@ final class DemoTexts {
     return Stream.of("documents.jsonl", "knowledge.jsonl")
         .flatMap(resource -> read(resource, "text"))
         .toList();
+  }
+
+  /**
+   * Returns texts without end by their numbers, no two the same: its documents, and of each hundred
+   * a long one, one in other scripts, one of a single long word and one of a short one.
+   */
+  static IntFunction<String> mix() {
+    List<String> texts = texts();
+    String longText = String.join(" ", texts.subList(0, 60));
+    return number ->
+        switch (number % 100) {
+          case 13 -> longText + " " + number;
+          case 31 -> "\ud83e\udd8a \u72d0\u72f8 \u0644\u0633\u0627 " + number;
+          case 47 -> "x".repeat(5000) + number;
+          case 71 -> "word " + number;
+          default -> texts.get(number % texts.size()) + " " + number;
+        };
   }
 
   /** Returns its questions. */

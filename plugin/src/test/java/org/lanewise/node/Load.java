@@ -14,6 +14,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.IntFunction;
 import org.lanewise.node.Http.Response;
 import org.lanewise.node.Machine.Memory;
 
@@ -45,9 +46,8 @@ public final class Load {
   /** Shorter runs say nothing about growth: heap and caches fill up at first. */
   private static final Duration LONG = Duration.ofMinutes(4);
 
-  private final List<String> texts = DemoTexts.texts();
+  private final IntFunction<String> texts = DemoTexts.mix();
   private final List<String> questions = DemoTexts.questions();
-  private final String longText = String.join(" ", texts.subList(0, 60));
 
   private final AtomicInteger sent = new AtomicInteger();
   private final AtomicInteger searched = new AtomicInteger();
@@ -235,15 +235,10 @@ public final class Load {
 
   private ObjectNode document(int number) {
     ObjectNode document = JSON.createObjectNode().put("number", number);
-    String text = texts.get(number % texts.size());
     return switch (number % 100) {
       case 7 -> document.put("body", number);
       case 57 -> document;
-      case 13 -> document.put("body", longText + " " + number);
-      case 31 -> document.put("body", "\ud83e\udd8a \u72d0\u72f8 \u0644\u0633\u0627 " + number);
-      case 47 -> document.put("body", "x".repeat(5000) + number);
-      case 71 -> document.put("body", "word " + number);
-      default -> document.put("body", text + " " + number);
+      default -> document.put("body", texts.apply(number));
     };
   }
 
