@@ -33,6 +33,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
@@ -137,13 +138,15 @@ final class ClientsIT {
               client,
               "POST",
               "/plain/_search",
-              """
-              {"knn": {
-                "field": "body_vector", "k": 3, "num_candidates": 50,
-                "query_vector_builder": {"lanewise": {"model_text": "%s"}}
-              }}
-              """
-                  .formatted(QUESTION));
+              String.format(
+                  Locale.ROOT,
+                  """
+                  {"knn": {
+                    "field": "body_vector", "k": 3, "num_candidates": 50,
+                    "query_vector_builder": {"lanewise": {"model_text": "%s"}}
+                  }}
+                  """,
+                  QUESTION));
       assertEquals("pressure", ids(found).getFirst(), found::toPrettyString);
       org.elasticsearch.client.ResponseException refused =
           assertThrows(
@@ -337,19 +340,21 @@ final class ClientsIT {
 
     Request fused = new Request("POST", "/library/_search");
     fused.setJsonEntity(
-        """
-        {"retriever": {"lanewise_rerank": {
-          "model_id": "my-reranker", "field": "body", "inference_text": "%1$s",
-          "retriever": {"lanewise_hybrid": {"retrievers": [
-            {"standard": {"query": {"match": {"body": "salt"}}}},
-            {"knn": {
-              "field": "body_vector", "k": 3, "num_candidates": 50,
-              "query_vector_builder": {"lanewise": {"model_text": "%1$s"}}
-            }}
-          ]}}
-        }}}
-        """
-            .formatted(QUESTION));
+        String.format(
+            Locale.ROOT,
+            """
+            {"retriever": {"lanewise_rerank": {
+              "model_id": "my-reranker", "field": "body", "inference_text": "%1$s",
+              "retriever": {"lanewise_hybrid": {"retrievers": [
+                {"standard": {"query": {"match": {"body": "salt"}}}},
+                {"knn": {
+                  "field": "body_vector", "k": 3, "num_candidates": 50,
+                  "query_vector_builder": {"lanewise": {"model_text": "%1$s"}}
+                }}
+              ]}}
+            }}}
+            """,
+            QUESTION));
     JsonNode hits =
         JSON.readTree(
             ((Rest5ClientTransport) client._transport())

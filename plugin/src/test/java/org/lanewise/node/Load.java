@@ -106,14 +106,8 @@ public final class Load {
   /** Runs it; arguments are the seconds, and settings of the node such as lanewise.threads=1. */
   public static void main(String[] arguments) {
     Duration time = Duration.ofSeconds(Long.parseLong(arguments[0]));
-    NodeOptions options = NodeOptions.defaults();
-    for (String argument : List.of(arguments).subList(1, arguments.length)) {
-      int equals = argument.indexOf('=');
-      if (equals < 1) {
-        throw new NodeException("expected a setting name=value but was given [" + argument + "]");
-      }
-      options = options.withSetting(argument.substring(0, equals), argument.substring(equals + 1));
-    }
+    NodeOptions options =
+        NodeOptions.defaults().withSettings(List.of(arguments).subList(1, arguments.length));
     try (NodeHome home = NodeHome.assemble("load");
         ElasticsearchNode node = ElasticsearchNode.start(home, options)) {
       System.out.println("machine    " + Machine.description());

@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** What Linux tells of the machine and its processes. */
 final class Machine {
@@ -40,6 +41,37 @@ final class Machine {
     }
     Duration own = ProcessHandle.current().info().totalCpuDuration().orElseThrow();
     return busy.minus(own).minus(node.processorTime());
+  }
+
+  /**
+   * Returns the processor time of the threads that a process has now, but for those that compile:
+   * what they do is done once, while a node's code settles for minutes.
+   */
+  static Duration processorTime(long pid) {
+    try (Stream<Path> threads = Files.list(Path.of("/proc/" + pid + "/task"))) {
+      return threads
+          .map(thread -> threadTime(thread.resolve("stat")))
+          .reduce(Duration.ZERO, Duration::plus);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static Duration threadTime(Path stat) {
+    String line;
+    try {
+      line = Files.readString(stat);
+    } catch (IOException e) {
+      // A thread that has ended meanwhile.
+      return Duration.ZERO;
+    }
+    int name = line.indexOf('(') + 1;
+    if (line.startsWith("C1 Compiler", name) || line.startsWith("C2 Compiler", name)) {
+      return Duration.ZERO;
+    }
+    // The name may have blanks in it; the third value is the first one after it.
+    String[] values = line.substring(line.lastIndexOf(')') + 2).split(" ", -1);
+    return CLOCK_TICK.multipliedBy(Long.parseLong(values[11]) + Long.parseLong(values[12]));
   }
 
   /**

@@ -1,5 +1,6 @@
 package org.lanewise.node;
 
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -30,6 +31,19 @@ public record NodeOptions(int httpPort, boolean vectorModule, Map<String, String
   /** Returns these options without the vector module. */
   public NodeOptions withoutVectorModule() {
     return new NodeOptions(httpPort, false, settings);
+  }
+
+  /** Returns these options with more lines for elasticsearch.yml, {@code name=value} each. */
+  public NodeOptions withSettings(List<String> arguments) {
+    NodeOptions options = this;
+    for (String argument : arguments) {
+      int equals = argument.indexOf('=');
+      if (equals < 1) {
+        throw new NodeException("expected a setting name=value but was given [" + argument + "]");
+      }
+      options = options.withSetting(argument.substring(0, equals), argument.substring(equals + 1));
+    }
+    return options;
   }
 
   /** Returns these options with one more line for elasticsearch.yml. */

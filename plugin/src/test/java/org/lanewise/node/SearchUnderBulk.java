@@ -47,14 +47,7 @@ public final class SearchUnderBulk {
 
   /** Runs it; arguments such as {@code lanewise.threads=1} are settings of the node. */
   public static void main(String[] arguments) {
-    NodeOptions options = NodeOptions.defaults();
-    for (String argument : arguments) {
-      int equals = argument.indexOf('=');
-      if (equals < 1) {
-        throw new NodeException("expected a setting name=value but was given [" + argument + "]");
-      }
-      options = options.withSetting(argument.substring(0, equals), argument.substring(equals + 1));
-    }
+    NodeOptions options = NodeOptions.defaults().withSettings(List.of(arguments));
     try (NodeHome home = NodeHome.assemble("search-under-bulk");
         ElasticsearchNode node = ElasticsearchNode.start(home, options)) {
       System.out.println("machine   " + Machine.description());
