@@ -25,7 +25,7 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride, Prec
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
 
   /** A multiple of the rows that any kernel reads or writes at once. */
-  private static final int PADDED_ROWS = 2 * ROW_BLOCK;
+  static final int PADDED_ROWS = 2 * ROW_BLOCK;
 
   /** A kernel may read the largest vector from any number of the matrix on. */
   private static final long VECTOR_BYTES = 64;

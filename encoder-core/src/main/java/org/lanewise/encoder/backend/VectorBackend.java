@@ -190,7 +190,7 @@ public final class VectorBackend implements TrainingBackend {
       return;
     }
     VectorProduct.Tasks tasks =
-        VectorProduct.Tasks.of(input.rows(), weight.inputSize(), panels(weight), workers.threads());
+        VectorProduct.Tasks.of(input.rows(), depth(weight), panels(weight), workers.threads());
     workers.forEach(
         tasks.count(),
         task -> {
@@ -206,6 +206,13 @@ public final class VectorBackend implements TrainingBackend {
                 multiply(input, row, rows, (PanelWeight) weight, panel, end, activation, output);
           }
         });
+  }
+
+  /** What a task keeps of a row of the left side, in numbers of four bytes. */
+  private static int depth(LinearWeight weight) {
+    return weight instanceof MachineProduct.Weight machine
+        ? machine.keptSteps()
+        : weight.inputSize();
   }
 
   private static int panels(LinearWeight weight) {

@@ -26,7 +26,7 @@ import org.lanewise.encoder.backend.MachineCode.Function;
 
 final class MachineCodeTest {
   private static final Path LISTING = Path.of("src/main/assembly/products.s");
-  private static final int PANEL = MachineProduct.PANEL;
+  private static final int PANEL = ProductCall.PANEL;
   private static final int PAGE = 4096;
 
   private final Random random = new Random(7);
