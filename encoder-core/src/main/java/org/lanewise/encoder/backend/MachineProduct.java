@@ -29,7 +29,7 @@ final class MachineProduct {
   private static final int ROWS = 16;
 
   /** Rows of the left side that AVX-512 works on at once, at the least. */
-  private static final int DOT_ROWS = 4;
+  static final int DOT_ROWS = 4;
 
   /** Bytes of the depth are rounded up to this, the width of a tile. */
   private static final int DEPTH_BYTES = 64;

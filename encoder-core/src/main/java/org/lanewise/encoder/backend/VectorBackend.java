@@ -50,6 +50,7 @@ public final class VectorBackend implements TrainingBackend {
   private final Precision precision;
   private final Workers workers;
   private final MatrixUnit.Choice products;
+  private final Optional<MemorySegment> fp32Function;
   private final ScalarBackend scalar = new ScalarBackend(Precision.FP32);
   private final ScratchPool scratches = new ScratchPool();
 
@@ -65,6 +66,11 @@ public final class VectorBackend implements TrainingBackend {
     this.precision = precision;
     this.workers = workers;
     this.products = products;
+    // Whatever machine code multiplies weights, the processor has AVX-512.
+    fp32Function =
+        products.unit() == MatrixUnit.VECTOR_API
+            ? Optional.empty()
+            : Optional.of(MatrixUnit.code().address(MachineCode.Function.DOT_FP32));
   }
 
   private static VectorSpecies<Float> species() {
@@ -568,6 +574,7 @@ public final class VectorBackend implements TrainingBackend {
         task ->
             VectorAttention.attend(
                 scratches,
+                fp32Function,
                 queryKeyValue,
                 batch,
                 task * each,
