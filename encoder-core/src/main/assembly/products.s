@@ -55,6 +55,7 @@
 # row bytes, r11 rows to do, rbx panels to do; rax, r13, r14: rows 0, 4, 8; r15 panel, rbp steps;
 # [rsp+8] start of the panel, [rsp+16] of the rows. Each number of the left side is loaded once for
 # both halves of the panel: processors load two vectors in a cycle, and 24 sums want 14 instead of 26.
+# Weights are asked for 96 steps ahead, because processors stop doing so by themselves at each page.
 
     .macro ROW op, address, left, right
     vbroadcastss zmm29, dword ptr [\address]
@@ -112,6 +113,8 @@
 .Ldepth\@:
     vmovups zmm30, [r15]
     vmovups zmm31, [r15+64]
+    prefetcht0 [r15+12288]
+    prefetcht0 [r15+12288+64]
     ROW \op, rax,       zmm0, zmm1
     ROW \op, rax+rsi,   zmm2, zmm3
     ROW \op, rax+rsi*2, zmm4, zmm5
