@@ -58,6 +58,9 @@ final class VectorAttention {
   /** The products of this sequence, or null where the Vector API multiplies. */
   private ProductCall call;
 
+  /** The factor of the queries on a diagonal, zeros beside it; for machine code alone. */
+  private MemorySegment diagonal;
+
   private VectorAttention(
       ScratchPool.Scratch scratch,
       Optional<MemorySegment> function,
@@ -115,7 +118,7 @@ final class VectorAttention {
     keys = scratch.floats((long) paddedLength * headSize);
     values = scratch.floats((long) length * paddedSize);
     packed = scratch.floats((long) Matrix.roundUp(PANEL, Matrix.ROW_BLOCK) * headSize + LANES);
-    queries = scratch.floats((long) headSize * PANEL);
+    queries = scratch.floats((long) Matrix.roundUp(headSize, MachineProduct.DOT_ROWS) * PANEL);
     scores = scratch.floats((long) Matrix.roundUp(length, Matrix.PADDED_ROWS) * PANEL + PANEL);
     inverses = scratch.floats(PANEL);
     sums = scratch.floats((long) Matrix.roundUp(PANEL, Matrix.ROW_BLOCK) * paddedSize);
@@ -124,7 +127,20 @@ final class VectorAttention {
         function.isPresent()
             && length > LANES
             && !(pattern.bias() instanceof PositionBias.Disentangled);
-    call = machine ? new ProductCall(function.get(), scratch) : null;
+    if (machine) {
+      call = new ProductCall(function.get(), scratch);
+      diagonal = scratch.zeros((long) PANEL * PANEL);
+      for (int i = 0; i < PANEL; i++) {
+        diagonal.setAtIndex(FLOAT, (long) i * PANEL + i, factor());
+      }
+    } else {
+      call = null;
+    }
+  }
+
+  /** What queries are multiplied with: the softmax's power of two has its base in them. */
+  private float factor() {
+    return pattern.scale() * VectorMath.LOG2_E;
   }
 
   private void takeKeysAndValues(int keyValueHead) {
@@ -169,8 +185,10 @@ final class VectorAttention {
       // The first key is one with which a packed block begins.
       int from = Math.max(0, first - pattern.behind()) / Matrix.ROW_BLOCK * Matrix.ROW_BLOCK;
       int end = Math.min(length, first + count + pattern.ahead());
-      takeQueries(head, first, count, wide);
+      long queryAt = queryKeyValue.rowOffset(start + first) + 4L * head * headSize;
       if (call == null) {
+        long rowBytes = queryKeyValue.stride() * 4L;
+        takePanel(queryKeyValue.data(), queryAt, rowBytes, count, factor(), queries, wide);
         multiplyRows(
             keys,
             from,
@@ -183,6 +201,7 @@ final class VectorAttention {
             -from * PANEL_BYTES,
             PANEL_BYTES);
       } else {
+        turnQueries(queryAt, count);
         multiplyKeys(head, from, end);
       }
       if (distances != null) {
@@ -208,6 +227,18 @@ final class VectorAttention {
     }
   }
 
+  /**
+   * queries (headSize, queries) by machine code: a product with a diagonal turns a panel of rows
+   * faster than vectors do, and adds zeros to numbers, which keeps them.
+   */
+  private void turnQueries(long queryAt, int count) {
+    call.left(queryKeyValue.data().address() + queryAt, 4, queryKeyValue.stride() * 4L);
+    call.panels(diagonal.address(), 0, count);
+    call.output(queries.address(), PANEL_BYTES);
+    call.start(0, 0);
+    call.run(Matrix.roundUp(headSize, MachineProduct.DOT_ROWS), 1);
+  }
+
   /** scores (keys, queries) by machine code; rows behind the last key are anything. */
   private void multiplyKeys(int head, int from, int end) {
     MemorySegment source = queryKeyValue.data();
@@ -230,13 +261,6 @@ final class VectorAttention {
       call.start(key == from ? 0 : sums.address(), sumStep);
       call.run(Matrix.roundUp(count, MachineProduct.DOT_ROWS), Math.ceilDiv(headSize, PANEL));
     }
-  }
-
-  /** queries = a panel of rows, transposed; the softmax's power of two has its base in them. */
-  private void takeQueries(int head, int first, int count, boolean wide) {
-    float scale = pattern.scale() * VectorMath.LOG2_E;
-    long at = queryKeyValue.rowOffset(start + first) + 4L * head * headSize;
-    takePanel(queryKeyValue.data(), at, queryKeyValue.stride() * 4L, count, scale, queries, wide);
   }
 
   /** panel (headSize, width) = up to a panel of rows, scaled and transposed. */
@@ -513,7 +537,7 @@ final class VectorAttention {
     private void multiplyKeys(int head) {
       Matrix table = bias.distanceQueries();
       int headSize = attention.headSize;
-      float scale = attention.pattern.scale() * VectorMath.LOG2_E;
+      float scale = attention.factor();
       for (int row = 0; row < rows; row += PANEL) {
         long at = table.rowOffset(lowest + row) + 4L * head * headSize;
         int count = Math.min(PANEL, rows - row);
