@@ -38,6 +38,7 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride, Prec
   /** Returns a matrix in host memory of the arena, filled with zeros. */
   static Matrix allocate(Arena arena, int rows, int columns) {
     int stride = roundUp(columns, COLUMN_BLOCK);
+    // Attention by machine code reads its last rows whole, and sequences begin at any row.
     long padded = (long) roundUp(rows, PADDED_ROWS) + MachineProduct.DOT_ROWS - 1;
     long bytes = padded * stride * Float.BYTES + VECTOR_BYTES;
     return new Matrix(arena.allocate(bytes, 64), rows, columns, stride);

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
@@ -24,6 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.lanewise.encoder.backend.MachineCode.Function;
+import org.lanewise.encoder.batch.PackedBatch;
 
 final class MachineCodeTest {
   private static final Path LISTING = Path.of("src/main/assembly/products.s");
@@ -284,6 +286,37 @@ final class MachineCodeTest {
           product.assertIs(start, 1, numbers);
         }
       }
+    }
+  }
+
+  /** A sequence that ends with its matrix, which ends with its memory, and begins at any row. */
+  @Test
+  void attentionStaysInItsMatrix() {
+    assumeTrue(MachineCode.written(), "machine code is for Linux on x86-64");
+    VectorBackend backend = new VectorBackend(Precision.FP32, new Workers(1));
+    assumeTrue(backend.kernels().startsWith("avx512"), backend.kernelsReason());
+    PackedBatch batch = PackedBatch.of(new int[] {0, 1, 24});
+    AttentionPattern pattern = AttentionPattern.full(2, 30);
+    Matrix queryKeyValue = guarded(24, pattern.queryKeyValueSize());
+    Matrix context = guarded(24, pattern.contextSize());
+    float[] row = new float[pattern.queryKeyValueSize()];
+    Arrays.fill(row, pattern.valueColumn(0), row.length, 1f);
+    for (int i = 0; i < 24; i++) {
+      queryKeyValue.write(row, i, 0);
+    }
+    backend.attention(queryKeyValue, batch, pattern, context);
+    for (int i = 0; i < 24; i++) {
+      for (float mean : context.row(i, pattern.contextSize())) {
+        assertEquals(1f, mean, 1e-6f);
+      }
+    }
+  }
+
+  private static Matrix guarded(int rows, int columns) {
+    try (Arena arena = Arena.ofConfined()) {
+      Matrix matrix = Matrix.allocate(arena, rows, columns);
+      MemorySegment data = guarded(new byte[Math.toIntExact(matrix.data().byteSize())]);
+      return new Matrix(data, rows, columns, matrix.stride());
     }
   }
 
