@@ -2,7 +2,7 @@
 # Build:  as products.s -o products.o && objcopy -O binary -j .text products.o products.bin
 #
 # Products. All are void f(long *p) and compute, for `panels` panels of 32 columns,
-#   output[r][c] = sum over d of left[r][d] * panel[d][c]
+#   output[r][c] = start[r][c] + sum over d of left[r][d] * panel[d][c]
 #   p[0]  left: rows of int8, bf16 or fp32
 #   p[1]  bytes from one row of the left side to the next
 #   p[2]  the first panel: for every 4 bytes of depth the 4 bytes of each of 32 columns
@@ -12,7 +12,10 @@
 #   p[6]  bytes from one row of the output to the next
 #   p[7]  rows: a multiple of 4 (dot_*), of 16 (tile_*)
 #   p[8]  panels
-#   p[9]  dot_* alone: 0, or 1 to add to what the output holds
+# and for dot_* alone, as tile_* starts with zeros
+#   p[9]  start: int32, or fp32, which may be the output; or 0 for zeros
+#   p[10] bytes from one row of the start to the next; 0 for the same row always
+#   p[11] bytes from one step of the left side to the next; 4 where rows lie as p[1] says
 # int8 is signed on the left and unsigned in the panels, in both kinds of product. What was kept in
 # tiles or in the upper halves of vectors is released before the return.
 
@@ -27,7 +30,6 @@
     push r13
     push r14
     push r15
-    push qword ptr [rdi+40]
     .endm
 
     .macro ARGUMENTS
@@ -39,7 +41,6 @@
     .endm
 
     .macro LEAVE
-    pop rax
     pop r15
     pop r14
     pop r13
@@ -51,11 +52,15 @@
 
 # ---- AVX-512: 12, 8 or 4 rows x 32 columns of sums in zmm0 to zmm23 ------------------------------
 # rsi row bytes, r12 three times that, rdx panel, rcx steps, r8 left rows, r9 output rows, r10 output
-# row bytes, r11 rows to do, rbx panels to do; rax, r13, r14: rows 0, 4, 8; r15 panel, rbp steps.
+# row bytes, r11 rows to do, rbx panels to do; rax, r13, r14: rows 0, 4, 8; r15 panel, rbp steps;
+# [rsp+8] start of the panel, [rsp+16] of the rows. Each number of the left side is loaded once for
+# both halves of the panel: processors load two vectors in a cycle, and 24 sums want 14 instead of 26.
+# Weights are asked for 96 steps ahead, because processors stop doing so by themselves at each page.
 
     .macro ROW op, address, left, right
-    \op \left, zmm30, dword ptr [\address]{1to16}
-    \op \right, zmm31, dword ptr [\address]{1to16}
+    vbroadcastss zmm29, dword ptr [\address]
+    \op \left, zmm30, zmm29
+    \op \right, zmm31, zmm29
     .endm
 
     .macro STORE left, right
@@ -67,13 +72,14 @@
     .macro LOAD left, right
     vmovups \left, [rax]
     vmovups \right, [rax+64]
-    add rax, r10
+    add rax, rbp
     .endm
 
     .macro BLOCK rows, op
     cmp qword ptr [rdi+72], 0
     je .Lzero\@
-    mov rax, r9
+    mov rax, [rsp+16]
+    mov rbp, [rdi+80]
     LOAD zmm0, zmm1
     LOAD zmm2, zmm3
     LOAD zmm4, zmm5
@@ -90,6 +96,7 @@
     LOAD zmm20, zmm21
     LOAD zmm22, zmm23
     .endif
+    mov [rsp+16], rax
     jmp .Lstart\@
 .Lzero\@:
     .irp i,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23
@@ -106,6 +113,8 @@
 .Ldepth\@:
     vmovups zmm30, [r15]
     vmovups zmm31, [r15+64]
+    prefetcht0 [r15+12288]
+    prefetcht0 [r15+12288+64]
     ROW \op, rax,       zmm0, zmm1
     ROW \op, rax+rsi,   zmm2, zmm3
     ROW \op, rax+rsi*2, zmm4, zmm5
@@ -122,9 +131,9 @@
     ROW \op, r14+rsi*2, zmm20, zmm21
     ROW \op, r14+r12,   zmm22, zmm23
     .endif
-    add rax, 4
-    add r13, 4
-    add r14, 4
+    add rax, [rdi+88]
+    add r13, [rdi+88]
+    add r14, [rdi+88]
     add r15, 128
     dec rbp
     jnz .Ldepth\@
@@ -152,12 +161,17 @@
     .macro PRODUCT name, op
 \name:
     ENTER
+    push 0
+    push qword ptr [rdi+72]
+    push qword ptr [rdi+40]
     ARGUMENTS
     lea r12, [rsi+rsi*2]
 .Lpanel\@:
     mov r8, [rdi]
     mov r9, [rsp]
     mov r11, [rdi+56]
+    mov rax, [rsp+8]
+    mov [rsp+16], rax
 .Lrows\@:
     cmp r11, 12
     jb .Leight\@
@@ -176,9 +190,11 @@
 .Lnext\@:
     add rdx, [rdi+24]
     add qword ptr [rsp], 128
+    add qword ptr [rsp+8], 128
     dec rbx
     jnz .Lpanel\@
     vzeroupper
+    add rsp, 24
     LEAVE
     .endm
 
@@ -237,6 +253,7 @@
     .macro TILE_PRODUCT name, op
 \name:
     ENTER
+    push qword ptr [rdi+40]
     ldtilecfg [rip+tile_shapes]
     ARGUMENTS
     mov eax, 128
@@ -260,6 +277,7 @@
     dec rbx
     jnz .Ltilepanel\@
     tilerelease
+    pop rax
     LEAVE
     .endm
 

@@ -23,23 +23,28 @@ import org.lanewise.encoder.weights.Tensor;
  * instructions is unsigned; what that adds to a sum is 128 times the sum of the row.
  */
 final class MachineProduct {
-  /** Columns of a panel, whatever the size of the JVM's vectors. */
-  static final int PANEL = 32;
+  private static final int PANEL = ProductCall.PANEL;
 
   /** Rows of the left side are packed in multiples of this; no kernel works on larger blocks. */
   private static final int ROWS = 16;
 
   /** Rows of the left side that AVX-512 works on at once, at the least. */
-  private static final int DOT_ROWS = 4;
+  static final int DOT_ROWS = 4;
 
   /** Bytes of the depth are rounded up to this, the width of a tile. */
   private static final int DEPTH_BYTES = 64;
 
-  /** Steps of the depth of one call in fp32, whose panels are large: 48 kB. */
-  private static final int FP32_STEPS = 384;
-
   /** Rows times panels of one call: the sums stay in the first cache until they are read. */
   private static final int CALL_ROWS = 96;
+
+  /** Rows of one call whose sums are written where they belong; 11 times 12. */
+  private static final int DIRECT_ROWS = 132;
+
+  /** Steps of the depth of such a call: with these rows, 400 kB of a second cache of 1 MB. */
+  private static final int DIRECT_STEPS = 768;
+
+  /** Rows that AVX-512 works on at once, at the most. */
+  private static final int FEW_ROWS = 12;
 
   private static final int ZERO = 128;
 
@@ -51,7 +56,6 @@ final class MachineProduct {
   private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
-  private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
 
   /** 1.5 * 2^23: adding it rounds to an integer that then sits in the low bits. */
   private static final float ROUND = 12582912f;
@@ -83,6 +87,25 @@ final class MachineProduct {
 
     long panelBytes() {
       return (long) PANEL * depthBytes;
+    }
+
+    long panelAddress(int panel) {
+      return panels.address() + panel * panelBytes();
+    }
+
+    /** Steps of the depth, of 4 bytes each. */
+    int steps() {
+      return depthBytes / 4;
+    }
+
+    /** Steps of the depth whose left side is read again for every panel. */
+    int keptSteps() {
+      return precision == Precision.FP32 ? Math.min(steps(), DIRECT_STEPS) : steps();
+    }
+
+    /** Whether sums need nothing but the bias and are written row by row. */
+    boolean direct() {
+      return precision != Precision.INT8 && rowBlock == DOT_ROWS;
     }
   }
 
@@ -173,33 +196,48 @@ final class MachineProduct {
       int endPanel,
       Activation activation,
       Matrix output) {
-    int chunk = Math.min(Matrix.roundUp(rows, ROWS), CALL_ROWS);
-    int panels = Math.min(endPanel - firstPanel, CALL_ROWS / chunk);
     boolean fp32 = weight.precision() == Precision.FP32;
     try (ScratchPool.Scratch scratch = scratches.borrow()) {
       long rowBytes = fp32 ? input.stride() * 4L : weight.depthBytes();
       MemorySegment left = scratch.floats(fp32 ? 1 : Matrix.roundUp(rows, ROWS) * rowBytes / 4);
       MemorySegment scales = scratch.floats(rows);
       MemorySegment excesses = scratch.floats(rows);
-      MemorySegment sums = scratch.floats((long) chunk * panels * PANEL);
-      MemorySegment call = scratch.floats(2 * 10);
       if (!fp32) {
         pack(input, firstRow, rows, weight, left, scales, excesses);
       }
       long leftAt = fp32 ? input.data().address() + input.rowOffset(firstRow) : left.address();
+      ProductCall call = new ProductCall(weight.function(), scratch);
+      if (weight.direct()) {
+        for (int row = 0; row < rows; row += DIRECT_ROWS) {
+          int many = Math.min(DIRECT_ROWS, rows - row);
+          long at = leftAt + row * rowBytes;
+          sumDirectly(
+              call,
+              at,
+              rowBytes,
+              many,
+              weight,
+              firstPanel,
+              endPanel,
+              activation,
+              output,
+              firstRow + row);
+        }
+        return;
+      }
+      int chunk = Math.min(Matrix.roundUp(rows, ROWS), CALL_ROWS);
+      int panels = Math.min(endPanel - firstPanel, CALL_ROWS / chunk);
+      MemorySegment sums = scratch.floats((long) chunk * panels * PANEL);
       long sumsStride = 4L * panels * PANEL;
-      call.setAtIndex(LONG, 1, rowBytes);
-      call.setAtIndex(LONG, 3, weight.panelBytes());
-      call.setAtIndex(LONG, 5, sums.address());
-      call.setAtIndex(LONG, 6, sumsStride);
+      call.output(sums.address(), sumsStride);
+      call.start(0, 0);
       for (int panel = firstPanel; panel < endPanel; panel += panels) {
         int count = Math.min(panels, endPanel - panel);
-        long panelAt = weight.panels().address() + panel * weight.panelBytes();
-        call.setAtIndex(LONG, 8, count);
+        call.panels(weight.panelAddress(panel), weight.panelBytes(), weight.steps());
         for (int row = 0; row < rows; row += chunk) {
           int many = Math.min(chunk, rows - row);
-          call.setAtIndex(LONG, 7, Matrix.roundUp(many, weight.rowBlock()));
-          sum(weight, call, leftAt + row * rowBytes, panelAt);
+          call.left(leftAt + row * rowBytes, rowBytes, 4);
+          call.run(Matrix.roundUp(many, weight.rowBlock()), count);
           for (int i = 0; i < count; i++) {
             long columnAt = (panel + i) * 4L * PANEL;
             long outputAt = output.rowOffset(firstRow + row) + columnAt;
@@ -238,16 +276,48 @@ final class MachineProduct {
     }
   }
 
-  /** Sums over the depth; in fp32 a chunk of it after the other, so that a panel stays cached. */
-  private static void sum(Weight weight, MemorySegment call, long leftAt, long panelAt) {
-    int steps = weight.depthBytes() / 4;
-    int most = weight.precision() == Precision.FP32 ? FP32_STEPS : steps;
+  /**
+   * Sums that start with the bias and are written where they belong, a chunk of the depth after the
+   * other, so that the left side stays cached. Rows are rounded up, as those of matrices are.
+   */
+  private static void sumDirectly(
+      ProductCall call,
+      long leftAt,
+      long rowBytes,
+      int rows,
+      Weight weight,
+      int firstPanel,
+      int endPanel,
+      Activation activation,
+      Matrix output,
+      int firstRow) {
+    int steps = weight.steps();
+    // Few rows read the panels once and from end to end.
+    int most = rows <= FEW_ROWS ? steps : DIRECT_STEPS;
+    long outputStride = output.stride() * 4L;
     for (int step = 0; step < steps; step += most) {
-      call.setAtIndex(LONG, 0, leftAt + 4L * step);
-      call.setAtIndex(LONG, 2, panelAt + 4L * PANEL * step);
-      call.setAtIndex(LONG, 4, Math.min(most, steps - step));
-      call.setAtIndex(LONG, 9, step == 0 ? 0 : 1);
-      MachineCode.call(weight.function(), call);
+      boolean last = step + most >= steps;
+      boolean activates = last && activation != Activation.IDENTITY;
+      int panels = activates ? Math.max(1, DIRECT_ROWS / rows) : endPanel - firstPanel;
+      call.left(leftAt + 4L * step, rowBytes, 4);
+      for (int panel = firstPanel; panel < endPanel; panel += panels) {
+        int count = Math.min(panels, endPanel - panel);
+        long columnAt = panel * ProductCall.STEP_BYTES;
+        long outputAt = output.rowOffset(firstRow) + columnAt;
+        long panelAt = weight.panelAddress(panel) + step * ProductCall.STEP_BYTES;
+        call.panels(panelAt, weight.panelBytes(), Math.min(most, steps - step));
+        call.output(output.data().address() + outputAt, outputStride);
+        if (step == 0) {
+          call.start(weight.bias().address() + columnAt, 0);
+        } else {
+          call.start(output.data().address() + outputAt, outputStride);
+        }
+        call.run(Matrix.roundUp(rows, weight.rowBlock()), count);
+        for (int i = 0; activates && i < count; i++) {
+          long at = outputAt + i * ProductCall.STEP_BYTES;
+          VectorBackend.activate(activation, output.data(), at, outputStride, rows);
+        }
+      }
     }
   }
 

@@ -24,8 +24,8 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride, Prec
 
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
 
-  /** A multiple of the rows that any kernel reads or writes at once. */
-  private static final int PADDED_ROWS = 2 * ROW_BLOCK;
+  /** A multiple of the rows that any kernel reads or writes at once, from such a multiple on. */
+  static final int PADDED_ROWS = 2 * ROW_BLOCK;
 
   /** A kernel may read the largest vector from any number of the matrix on. */
   private static final long VECTOR_BYTES = 64;
@@ -38,7 +38,9 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride, Prec
   /** Returns a matrix in host memory of the arena, filled with zeros. */
   static Matrix allocate(Arena arena, int rows, int columns) {
     int stride = roundUp(columns, COLUMN_BLOCK);
-    long bytes = (long) roundUp(rows, PADDED_ROWS) * stride * Float.BYTES + VECTOR_BYTES;
+    // Attention by machine code reads its last rows whole, and sequences begin at any row.
+    long padded = (long) roundUp(rows, PADDED_ROWS) + MachineProduct.DOT_ROWS - 1;
+    long bytes = padded * stride * Float.BYTES + VECTOR_BYTES;
     return new Matrix(arena.allocate(bytes, 64), rows, columns, stride);
   }
 

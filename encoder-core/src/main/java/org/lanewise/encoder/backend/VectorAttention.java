@@ -7,6 +7,7 @@ import static org.lanewise.encoder.backend.ProductKernels.PANEL_BYTES;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.Optional;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
@@ -20,7 +21,8 @@ import org.lanewise.encoder.batch.PackedBatch;
  * <p>Scores are transposed: they lie as (keys, queries), so that the softmax and what depends on
  * the distance run along whole vectors without a horizontal step, and they are the left side of the
  * product with the values as they lie. Memory grows with the length, not with its square, and keys
- * that no query of the panel may read are not looked at. Belongs to one task.
+ * that no query of the panel may read are not looked at. Where there is machine code for fp32, it
+ * multiplies sequences longer than a vector, and reads keys where they lie. Belongs to one task.
  */
 final class VectorAttention {
   private static final VectorSpecies<Float> FLOATS = VectorBackend.FLOATS;
@@ -37,6 +39,7 @@ final class VectorAttention {
   private static final FloatVector LANE = FloatVector.zero(FLOATS).addIndex(1);
 
   private final ScratchPool.Scratch scratch;
+  private final Optional<MemorySegment> function;
   private final AttentionPattern pattern;
   private final Matrix queryKeyValue;
   private final int headSize;
@@ -52,9 +55,20 @@ final class VectorAttention {
   private MemorySegment inverses;
   private MemorySegment sums;
 
+  /** The products of this sequence, or null where the Vector API multiplies. */
+  private ProductCall call;
+
+  /** The factor of the queries on a diagonal, zeros beside it; for machine code alone. */
+  private MemorySegment diagonal;
+
   private VectorAttention(
-      ScratchPool.Scratch scratch, Matrix queryKeyValue, AttentionPattern pattern, Matrix context) {
+      ScratchPool.Scratch scratch,
+      Optional<MemorySegment> function,
+      Matrix queryKeyValue,
+      AttentionPattern pattern,
+      Matrix context) {
     this.scratch = scratch;
+    this.function = function;
     this.pattern = pattern;
     this.queryKeyValue = queryKeyValue;
     this.headSize = pattern.headSize();
@@ -65,11 +79,13 @@ final class VectorAttention {
   /**
    * Writes the heads of some key and value heads to the context.
    *
+   * @param function the address of fp32 products by machine code, where there are some
    * @param first number of the first key and value head, counted over all sequences
    * @param end number of the one after the last
    */
   static void attend(
       ScratchPool scratches,
+      Optional<MemorySegment> function,
       Matrix queryKeyValue,
       PackedBatch batch,
       int first,
@@ -77,7 +93,8 @@ final class VectorAttention {
       AttentionPattern pattern,
       Matrix context) {
     try (ScratchPool.Scratch scratch = scratches.borrow()) {
-      VectorAttention attention = new VectorAttention(scratch, queryKeyValue, pattern, context);
+      VectorAttention attention =
+          new VectorAttention(scratch, function, queryKeyValue, pattern, context);
       int shared = pattern.heads() / pattern.keyValueHeads();
       for (int i = first; i < end; i++) {
         int sequence = i / pattern.keyValueHeads();
@@ -101,17 +118,38 @@ final class VectorAttention {
     keys = scratch.floats((long) paddedLength * headSize);
     values = scratch.floats((long) length * paddedSize);
     packed = scratch.floats((long) Matrix.roundUp(PANEL, Matrix.ROW_BLOCK) * headSize + LANES);
-    queries = scratch.floats((long) headSize * PANEL);
-    scores = scratch.floats((long) paddedLength * PANEL + PANEL);
+    queries = scratch.floats((long) Matrix.roundUp(headSize, MachineProduct.DOT_ROWS) * PANEL);
+    scores = scratch.floats((long) Matrix.roundUp(length, Matrix.PADDED_ROWS) * PANEL + PANEL);
     inverses = scratch.floats(PANEL);
     sums = scratch.floats((long) Matrix.roundUp(PANEL, Matrix.ROW_BLOCK) * paddedSize);
+    // Disentangled scores are products with the packed keys too.
+    boolean machine =
+        function.isPresent()
+            && length > LANES
+            && !(pattern.bias() instanceof PositionBias.Disentangled);
+    if (machine) {
+      call = new ProductCall(function.get(), scratch);
+      diagonal = scratch.zeros((long) PANEL * PANEL);
+      for (int i = 0; i < PANEL; i++) {
+        diagonal.setAtIndex(FLOAT, (long) i * PANEL + i, factor());
+      }
+    } else {
+      call = null;
+    }
+  }
+
+  /** What queries are multiplied with: the softmax's power of two has its base in them. */
+  private float factor() {
+    return pattern.scale() * VectorMath.LOG2_E;
   }
 
   private void takeKeysAndValues(int keyValueHead) {
     MemorySegment source = queryKeyValue.data();
     long rowBytes = queryKeyValue.stride() * 4L;
     long keyAt = queryKeyValue.rowOffset(start) + 4L * pattern.keyColumn(keyValueHead);
-    LeftPacking.pack(source, keyAt, rowBytes, length, headSize, keys);
+    if (call == null) {
+      LeftPacking.pack(source, keyAt, rowBytes, length, headSize, keys);
+    }
     long valueAt = queryKeyValue.rowOffset(start) + 4L * pattern.valueColumn(keyValueHead);
     for (int column = 0; column < headSize; column += PANEL) {
       boolean wide = headSize - column > LANES;
@@ -147,18 +185,25 @@ final class VectorAttention {
       // The first key is one with which a packed block begins.
       int from = Math.max(0, first - pattern.behind()) / Matrix.ROW_BLOCK * Matrix.ROW_BLOCK;
       int end = Math.min(length, first + count + pattern.ahead());
-      takeQueries(head, first, count, wide);
-      multiplyRows(
-          keys,
-          from,
-          length,
-          end,
-          queries,
-          wide,
-          headSize,
-          scores,
-          -from * PANEL_BYTES,
-          PANEL_BYTES);
+      long queryAt = queryKeyValue.rowOffset(start + first) + 4L * head * headSize;
+      if (call == null) {
+        long rowBytes = queryKeyValue.stride() * 4L;
+        takePanel(queryKeyValue.data(), queryAt, rowBytes, count, factor(), queries, wide);
+        multiplyRows(
+            keys,
+            from,
+            length,
+            end,
+            queries,
+            wide,
+            headSize,
+            scores,
+            -from * PANEL_BYTES,
+            PANEL_BYTES);
+      } else {
+        turnQueries(queryAt, count);
+        multiplyKeys(head, from, end);
+      }
       if (distances != null) {
         distances.add(first, count, from, end);
       }
@@ -167,19 +212,55 @@ final class VectorAttention {
       }
       maskKeys(first, count, from, end, wide);
       if (wide) {
-        softmaxWide(end - from);
+        softmaxWide(scores, end - from, inverses);
       } else {
-        softmaxNarrow(end - from);
+        softmaxNarrow(scores, end - from, inverses);
       }
-      gatherValues(head, first, count, from, end);
+      if (call == null) {
+        gatherValues(count, from, end);
+      } else {
+        multiplyValues(count, from, end);
+      }
+      for (int query = 0; query < count; query++) {
+        writeRow(query, context.rowOffset(start + first + query) + 4L * head * headSize);
+      }
     }
   }
 
-  /** queries = a panel of rows, transposed; the softmax's power of two has its base in them. */
-  private void takeQueries(int head, int first, int count, boolean wide) {
-    float scale = pattern.scale() * VectorMath.LOG2_E;
-    long at = queryKeyValue.rowOffset(start + first) + 4L * head * headSize;
-    takePanel(queryKeyValue.data(), at, queryKeyValue.stride() * 4L, count, scale, queries, wide);
+  /**
+   * queries (headSize, queries) by machine code: a product with a diagonal turns a panel of rows
+   * faster than vectors do, and adds zeros to numbers, which keeps them.
+   */
+  private void turnQueries(long queryAt, int count) {
+    call.left(queryKeyValue.data().address() + queryAt, 4, queryKeyValue.stride() * 4L);
+    call.panels(diagonal.address(), 0, count);
+    call.output(queries.address(), PANEL_BYTES);
+    call.start(0, 0);
+    call.run(Matrix.roundUp(headSize, MachineProduct.DOT_ROWS), 1);
+  }
+
+  /** scores (keys, queries) by machine code; rows behind the last key are anything. */
+  private void multiplyKeys(int head, int from, int end) {
+    MemorySegment source = queryKeyValue.data();
+    long at =
+        queryKeyValue.rowOffset(start + from) + 4L * pattern.keyColumn(pattern.keyValueHead(head));
+    call.left(source.address() + at, queryKeyValue.stride() * 4L, 4);
+    call.panels(queries.address(), 0, headSize);
+    call.output(scores.address(), PANEL_BYTES);
+    call.start(0, 0);
+    call.run(Matrix.roundUp(end - from, MachineProduct.DOT_ROWS), 1);
+  }
+
+  /** sums (queries, values) by machine code; rows behind the last query are anything. */
+  private void multiplyValues(int count, int from, int end) {
+    call.output(sums.address(), sumStep);
+    for (int key = from; key < end; key += CHUNK) {
+      call.left(scores.address() + (key - from) * PANEL_BYTES, 4, PANEL_BYTES);
+      call.panels(
+          values.address() + key * PANEL_BYTES, length * PANEL_BYTES, Math.min(CHUNK, end - key));
+      call.start(key == from ? 0 : sums.address(), sumStep);
+      call.run(Matrix.roundUp(count, MachineProduct.DOT_ROWS), Math.ceilDiv(headSize, PANEL));
+    }
   }
 
   /** panel (headSize, width) = up to a panel of rows, scaled and transposed. */
@@ -320,7 +401,7 @@ final class VectorAttention {
   }
 
   /** Replaces both columns of vectors by 2^(score - largest) and writes 1 / their sums. */
-  private void softmaxWide(int rows) {
+  private static void softmaxWide(MemorySegment scores, int rows, MemorySegment inverses) {
     FloatVector largest0 = load(scores, 0);
     FloatVector largest1 = load(scores, BYTES);
     long at = 0;
@@ -346,7 +427,7 @@ final class VectorAttention {
     one.div(sum1).intoMemorySegment(inverses, BYTES, NATIVE);
   }
 
-  private void softmaxNarrow(int rows) {
+  private static void softmaxNarrow(MemorySegment scores, int rows, MemorySegment inverses) {
     FloatVector largest = load(scores, 0);
     long at = 0;
     for (int row = 0; row < rows; row++) {
@@ -364,8 +445,8 @@ final class VectorAttention {
     FloatVector.broadcast(FLOATS, 1f).div(sum).intoMemorySegment(inverses, 0, NATIVE);
   }
 
-  /** Writes the panel's rows of the context: sums over the keys, a chunk of them at a time. */
-  private void gatherValues(int head, int first, int count, int from, int end) {
+  /** sums (queries, values): sums over the keys, a chunk of them at a time. */
+  private void gatherValues(int count, int from, int end) {
     FloatVector zero = FloatVector.zero(FLOATS);
     long used = Matrix.roundUp(count, Matrix.ROW_BLOCK) * sumStep;
     for (long at = 0; at < used; at += BYTES) {
@@ -388,9 +469,6 @@ final class VectorAttention {
               sumStep);
         }
       }
-    }
-    for (int query = 0; query < count; query++) {
-      writeRow(query, context.rowOffset(start + first + query) + 4L * head * headSize);
     }
   }
 
@@ -459,7 +537,7 @@ final class VectorAttention {
     private void multiplyKeys(int head) {
       Matrix table = bias.distanceQueries();
       int headSize = attention.headSize;
-      float scale = attention.pattern.scale() * VectorMath.LOG2_E;
+      float scale = attention.factor();
       for (int row = 0; row < rows; row += PANEL) {
         long at = table.rowOffset(lowest + row) + 4L * head * headSize;
         int count = Math.min(PANEL, rows - row);

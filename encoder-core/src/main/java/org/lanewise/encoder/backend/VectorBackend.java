@@ -50,6 +50,7 @@ public final class VectorBackend implements TrainingBackend {
   private final Precision precision;
   private final Workers workers;
   private final MatrixUnit.Choice products;
+  private final Optional<MemorySegment> fp32Function;
   private final ScalarBackend scalar = new ScalarBackend(Precision.FP32);
   private final ScratchPool scratches = new ScratchPool();
 
@@ -65,6 +66,11 @@ public final class VectorBackend implements TrainingBackend {
     this.precision = precision;
     this.workers = workers;
     this.products = products;
+    // Whatever machine code multiplies weights, the processor has AVX-512.
+    fp32Function =
+        products.unit() == MatrixUnit.VECTOR_API
+            ? Optional.empty()
+            : Optional.of(MatrixUnit.code().address(MachineCode.Function.DOT_FP32));
   }
 
   private static VectorSpecies<Float> species() {
@@ -190,7 +196,7 @@ public final class VectorBackend implements TrainingBackend {
       return;
     }
     VectorProduct.Tasks tasks =
-        VectorProduct.Tasks.of(input.rows(), weight.inputSize(), panels(weight), workers.threads());
+        VectorProduct.Tasks.of(input.rows(), depth(weight), panels(weight), workers.threads());
     workers.forEach(
         tasks.count(),
         task -> {
@@ -206,6 +212,13 @@ public final class VectorBackend implements TrainingBackend {
                 multiply(input, row, rows, (PanelWeight) weight, panel, end, activation, output);
           }
         });
+  }
+
+  /** What a task keeps of a row of the left side, in numbers of four bytes. */
+  private static int depth(LinearWeight weight) {
+    return weight instanceof MachineProduct.Weight machine
+        ? machine.keptSteps()
+        : weight.inputSize();
   }
 
   private static int panels(LinearWeight weight) {
@@ -561,6 +574,7 @@ public final class VectorBackend implements TrainingBackend {
         task ->
             VectorAttention.attend(
                 scratches,
+                fp32Function,
                 queryKeyValue,
                 batch,
                 task * each,

@@ -26,14 +26,17 @@ final class VectorProduct {
 
   /** How the rows and panels of a product, at least one of each, are cut into tasks. */
   record Tasks(int rows, int chunkRows, int panels, int panelsPerShare) {
-    /** Returns tasks whose left side fits the caches, evenly among the threads. */
+    /**
+     * Returns tasks whose left side fits the caches, evenly among the threads. They begin at
+     * multiples of the rows that kernels take at once, because the last may write as many whole.
+     */
     static Tasks of(int rows, int depth, int panels, int threads) {
       int largest = Math.clamp(LEFT_BYTES / (4L * Math.max(depth, 1)), Matrix.ROW_BLOCK, 384);
       int chunks = Math.ceilDiv(rows, largest);
       if (rows >= 4 * Matrix.ROW_BLOCK * threads) {
         chunks = Matrix.roundUp(chunks, threads);
       }
-      int chunkRows = Matrix.roundUp(Math.ceilDiv(rows, chunks), Matrix.ROW_BLOCK);
+      int chunkRows = Matrix.roundUp(Math.ceilDiv(rows, chunks), Matrix.PADDED_ROWS);
       // Few rows are shared out by columns; each share then packs the same left side again.
       int wanted = threads == 1 ? 1 : Math.ceilDiv(2 * threads, Math.ceilDiv(rows, chunkRows));
       return new Tasks(

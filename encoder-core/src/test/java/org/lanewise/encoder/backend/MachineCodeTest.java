@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
@@ -16,6 +17,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Locale;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -23,10 +25,11 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.lanewise.encoder.backend.MachineCode.Function;
+import org.lanewise.encoder.batch.PackedBatch;
 
 final class MachineCodeTest {
   private static final Path LISTING = Path.of("src/main/assembly/products.s");
-  private static final int PANEL = MachineProduct.PANEL;
+  private static final int PANEL = ProductCall.PANEL;
   private static final int PAGE = 4096;
 
   private final Random random = new Random(7);
@@ -127,26 +130,51 @@ final class MachineCodeTest {
       };
     }
 
-    void assertIs(int times, ByteBuffer output) {
+    /**
+     * Checks that the output is the start, the same for all rows, and so many times the product.
+     */
+    void assertIs(int[] start, int times, ByteBuffer output) {
       for (int row = 0; row < rows; row++) {
         for (int column = 0; column < panels * PANEL; column++) {
           double expected = 0;
+          boolean int8 = precision == Precision.INT8;
+          double first = int8 ? start[column] : Float.intBitsToFloat(start[column]);
           for (int step = 0; step < depthBytes / 4; step++) {
             expected += dot(row, column, step);
           }
           int at = (row * panels * PANEL + column) * 4;
-          boolean int8 = precision == Precision.INT8;
           double actual = int8 ? output.getInt(at) : output.getFloat(at);
           assertEquals(
-              times * expected, actual, int8 ? 0 : 1e-4, "row " + row + ", column " + column);
+              first + times * expected,
+              actual,
+              int8 ? 0 : 1e-4,
+              "row " + row + ", column " + column);
         }
       }
     }
 
-    void parameters(ByteBuffer parameters, long leftAt, long rightAt, long outputAt, int adds) {
+    /** The left side with all rows of a step side by side. */
+    byte[] leftBySteps() {
+      ByteBuffer turned = ByteBuffer.allocate(left.length);
+      for (int step = 0; step < depthBytes / 4; step++) {
+        for (int row = 0; row < rows; row++) {
+          turned.put(left, row * depthBytes + 4 * step, 4);
+        }
+      }
+      return turned.array();
+    }
+
+    void parameters(
+        ByteBuffer parameters,
+        long leftAt,
+        boolean bySteps,
+        long rightAt,
+        long startAt,
+        long startBytes,
+        long outputAt) {
       long[] values = {
         leftAt,
-        depthBytes,
+        bySteps ? 4 : depthBytes,
         rightAt,
         (long) PANEL * depthBytes,
         depthBytes / 4,
@@ -154,7 +182,9 @@ final class MachineCodeTest {
         4L * panels * PANEL,
         rows,
         panels,
-        adds
+        startAt,
+        startBytes,
+        bySteps ? 4L * rows : 4
       };
       for (int i = 0; i < values.length; i++) {
         parameters.putLong(8 * i, values[i]);
@@ -177,15 +207,17 @@ final class MachineCodeTest {
           Product product = new Product(precision(function), rows, depthBytes, panels);
           TileProcessor processor = new TileProcessor(MachineCode.bytes());
           ByteBuffer output = TileProcessor.allocate(product.outputBytes());
-          ByteBuffer parameters = TileProcessor.allocate(80);
+          ByteBuffer parameters = TileProcessor.allocate(96);
           product.parameters(
               parameters,
               processor.map(TileProcessor.allocate(product.left.length).put(0, product.left)),
+              false,
               processor.map(TileProcessor.allocate(product.right.length).put(0, product.right)),
-              processor.map(output),
-              0);
+              0,
+              0,
+              processor.map(output));
           processor.call(function.offset(), processor.map(parameters));
-          product.assertIs(1, output);
+          product.assertIs(new int[panels * PANEL], 1, output);
         }
       }
     }
@@ -219,28 +251,80 @@ final class MachineCodeTest {
       for (int depthBytes : new int[] {64, 128, 448}) {
         for (int panels : new int[] {1, 2}) {
           Product product = new Product(precision(function), rows, depthBytes, panels);
-          MemorySegment left =
-              guarded(product.left.length).copyFrom(MemorySegment.ofArray(product.left));
-          MemorySegment right =
-              guarded(product.right.length).copyFrom(MemorySegment.ofArray(product.right));
-          MemorySegment output = guarded(product.outputBytes());
-          MemorySegment parameters = guarded(80);
+          MemorySegment left = guarded(product.left);
+          MemorySegment right = guarded(product.right);
+          MemorySegment output = guarded(new byte[product.outputBytes()]);
+          MemorySegment parameters = guarded(new byte[96]);
           ByteBuffer values = parameters.asByteBuffer().order(ByteOrder.nativeOrder());
           ByteBuffer numbers = output.asByteBuffer().order(ByteOrder.nativeOrder());
-          for (int adds = 0; adds < (tiles ? 1 : 2); adds++) {
-            product.parameters(values, left.address(), right.address(), output.address(), adds);
-            MachineCode.call(MatrixUnit.code().address(function), parameters);
-            product.assertIs(1 + adds, numbers);
+          MemorySegment code = MatrixUnit.code().address(function);
+          int[] zeros = new int[panels * PANEL];
+          long rightAt = right.address();
+          long outputAt = output.address();
+          product.parameters(values, left.address(), false, rightAt, 0, 0, outputAt);
+          MachineCode.call(code, parameters);
+          product.assertIs(zeros, 1, numbers);
+          if (tiles) {
+            continue;
           }
+          long rowBytes = 4L * panels * PANEL;
+          product.parameters(values, left.address(), false, rightAt, outputAt, rowBytes, outputAt);
+          MachineCode.call(code, parameters);
+          product.assertIs(zeros, 2, numbers);
+          int[] start = random.ints(zeros.length, -9, 9).toArray();
+          if (precision(function) != Precision.INT8) {
+            Arrays.setAll(start, i -> Float.floatToRawIntBits(start[i]));
+          }
+          ByteBuffer startBytes =
+              ByteBuffer.allocate(4 * start.length).order(ByteOrder.nativeOrder());
+          startBytes.asIntBuffer().put(start);
+          MemorySegment starts = guarded(startBytes.array());
+          MemorySegment turned = guarded(product.leftBySteps());
+          long startAt = starts.address();
+          product.parameters(values, turned.address(), true, rightAt, startAt, 0, outputAt);
+          MachineCode.call(code, parameters);
+          product.assertIs(start, 1, numbers);
         }
       }
     }
   }
 
+  /** A sequence that ends with its matrix, which ends with its memory, and begins at any row. */
+  @Test
+  void attentionStaysInItsMatrix() {
+    assumeTrue(MachineCode.written(), "machine code is for Linux on x86-64");
+    VectorBackend backend = new VectorBackend(Precision.FP32, new Workers(1));
+    assumeTrue(backend.kernels().startsWith("avx512"), backend.kernelsReason());
+    PackedBatch batch = PackedBatch.of(new int[] {0, 1, 24});
+    AttentionPattern pattern = AttentionPattern.full(2, 30);
+    Matrix queryKeyValue = guarded(24, pattern.queryKeyValueSize());
+    Matrix context = guarded(24, pattern.contextSize());
+    float[] row = new float[pattern.queryKeyValueSize()];
+    Arrays.fill(row, pattern.valueColumn(0), row.length, 1f);
+    for (int i = 0; i < 24; i++) {
+      queryKeyValue.write(row, i, 0);
+    }
+    backend.attention(queryKeyValue, batch, pattern, context);
+    for (int i = 0; i < 24; i++) {
+      for (float mean : context.row(i, pattern.contextSize())) {
+        assertEquals(1f, mean, 1e-6f);
+      }
+    }
+  }
+
+  private static Matrix guarded(int rows, int columns) {
+    try (Arena arena = Arena.ofConfined()) {
+      Matrix matrix = Matrix.allocate(arena, rows, columns);
+      MemorySegment data = guarded(new byte[Math.toIntExact(matrix.data().byteSize())]);
+      return new Matrix(data, rows, columns, matrix.stride());
+    }
+  }
+
   /** Memory that ends where a page begins that nobody may touch; it is never given back. */
   @SuppressWarnings("restricted")
-  private static MemorySegment guarded(int bytes) {
+  private static MemorySegment guarded(byte[] content) {
     Linker linker = Linker.nativeLinker();
+    int bytes = content.length;
     long whole = Math.ceilDiv(bytes, PAGE) * (long) PAGE;
     try {
       MethodHandle mmap =
@@ -266,7 +350,7 @@ final class MachineCodeTest {
           ((MemorySegment) mmap.invokeExact(MemorySegment.NULL, whole + PAGE, 3, 0x22, -1, 0L))
               .reinterpret(whole + PAGE);
       assertEquals(0, (int) mprotect.invokeExact(pages.asSlice(whole), (long) PAGE, 0));
-      return pages.asSlice(whole - bytes, bytes);
+      return pages.asSlice(whole - bytes, bytes).copyFrom(MemorySegment.ofArray(content));
     } catch (Throwable e) {
       throw new IllegalStateException(e);
     }
