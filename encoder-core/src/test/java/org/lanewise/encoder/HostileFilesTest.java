@@ -50,10 +50,10 @@ final class HostileFilesTest {
   private static final long MOST_CPU_NANOS = TimeUnit.SECONDS.toNanos(5);
 
   /**
-   * Files here have at most a megabyte. Parsed JSON takes about 60 bytes for each of its own, if it
-   * is as dense as it can be.
+   * Of all that an attempt allocates, kept or not: it reads a configuration up to seven times,
+   * which takes at most some 25 MB each time.
    */
-  private static final long MOST_HEAP = 128 << 20;
+  private static final long MOST_HEAP = 192 << 20;
 
   private static final int HANG_SECONDS = 120;
 

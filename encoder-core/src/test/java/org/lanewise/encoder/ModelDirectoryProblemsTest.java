@@ -97,9 +97,19 @@ final class ModelDirectoryProblemsTest {
         bad(
             "config of many values",
             PLAIN,
-            write("config.json", "[" + "1,".repeat(1_500_000) + "1]"),
+            write("config.json", "[" + "1,".repeat(300_000) + "1]"),
             "config.json",
             "too many"));
+    bad.add(
+        bad(
+            "a long value is cut where it is told",
+            PLAIN,
+            edit(
+                "config.json",
+                "\"hidden_size\": 28",
+                "\"hidden_size\": [" + "7,".repeat(9999) + "7]"),
+            "[hidden_size] is [7,7,7,",
+            "7..., expected"));
     bad.add(
         bad(
             "config of megabytes",

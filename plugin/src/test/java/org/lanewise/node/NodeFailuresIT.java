@@ -1,10 +1,10 @@
 package org.lanewise.node;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.lanewise.node.Requests.assertError;
+import static org.lanewise.node.Requests.assertVector;
 import static org.lanewise.node.Requests.body;
 import static org.lanewise.node.Requests.bulk;
 import static org.lanewise.node.Requests.input;
@@ -184,10 +184,7 @@ final class NodeFailuresIT {
               .orThrow()
               .json();
       // In company the same text is rounded otherwise.
-      assertArrayEquals(
-          vector(again.at("/text_embedding/0/embedding")),
-          vector(hit.at("/fields/body_vector")),
-          1e-4f);
+      assertVector(vector(again.at("/text_embedding/0/embedding")), hit.at("/fields/body_vector"));
     }
   }
 }

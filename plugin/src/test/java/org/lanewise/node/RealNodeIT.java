@@ -1,5 +1,6 @@
 package org.lanewise.node;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -751,9 +752,11 @@ final class RealNodeIT {
     createIndex("cut-vectors", 128);
     putPipeline("cut-vectors", "\"field\": \"body\", \"model_id\": \"mini-128\"");
     assertIndexed(bulk(http, "cut-vectors", "cut-vectors", Map.of("1", body(TEXTS.get("sleep")))));
-    assertVector(
+    // Another model than the whole one, and its last product has fewer columns.
+    assertArrayEquals(
         Arrays.copyOf(embed(TEXTS.get("sleep")).vector(), 128),
-        source("cut-vectors", "1").path("body_vector"));
+        vector(source("cut-vectors", "1").path("body_vector")),
+        1e-6f);
   }
 
   @Test

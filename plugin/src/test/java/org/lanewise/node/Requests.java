@@ -76,12 +76,9 @@ final class Requests {
     }
   }
 
-  /**
-   * Requires the same numbers in a JSON array, as far as two processes compute them: in bf16, a sum
-   * that is another in its last bit may be rounded to the next number of eight bits.
-   */
+  /** Requires the same numbers in a JSON array, to the bit. */
   static void assertVector(float[] expected, JsonNode array) {
-    assertArrayEquals(expected, vector(array), 1e-4f);
+    assertArrayEquals(expected, vector(array));
   }
 
   static float[] vector(JsonNode array) {

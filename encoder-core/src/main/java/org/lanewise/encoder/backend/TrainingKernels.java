@@ -119,7 +119,12 @@ final class TrainingKernels {
       DoubleVector second = widened(numbers, 1);
       upper = second.fma(second, upper);
     }
-    return lower.add(upper).reduceLanes(VectorOperators.ADD);
+    // Lane after lane, as VectorMath.sum says why.
+    double sum = 0;
+    for (double square : lower.add(upper).toArray()) {
+      sum += square;
+    }
+    return sum;
   }
 
   private static DoubleVector widened(FloatVector numbers, int part) {

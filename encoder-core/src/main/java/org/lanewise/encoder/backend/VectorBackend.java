@@ -522,7 +522,7 @@ public final class VectorBackend implements TrainingBackend {
     if (whole < size) {
       sums = sums.add(load(data, at + whole * 4L), tail);
     }
-    float mean = norm.centered() ? sums.reduceLanes(VectorOperators.ADD) / size : 0;
+    float mean = norm.centered() ? VectorMath.sum(sums) / size : 0;
     FloatVector squares = FloatVector.zero(FLOATS);
     for (int i = 0; i < whole; i += FLOATS.length()) {
       FloatVector difference = load(data, at + i * 4L).sub(mean);
@@ -532,7 +532,7 @@ public final class VectorBackend implements TrainingBackend {
       FloatVector difference = load(data, at + whole * 4L).sub(mean);
       squares = squares.add(difference.mul(difference), tail);
     }
-    float variance = squares.reduceLanes(VectorOperators.ADD) / size;
+    float variance = VectorMath.sum(squares) / size;
     float scale = (float) (1 / Math.sqrt(variance + norm.epsilon()));
     for (int i = 0; i < whole; i += FLOATS.length()) {
       load(data, at + i * 4L)

@@ -5,6 +5,7 @@ import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -17,6 +18,11 @@ final class VectorMath {
   private static final VectorSpecies<Float> FLOATS = VectorBackend.FLOATS;
   private static final long BYTES = FLOATS.vectorByteSize();
   private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
+
+  private static final VectorShuffle<Float> BY_8 = rotation(8);
+  private static final VectorShuffle<Float> BY_4 = rotation(4);
+  private static final VectorShuffle<Float> BY_2 = rotation(2);
+  private static final VectorShuffle<Float> BY_1 = rotation(1);
 
   static final float LOG2_E = 1.442695f;
 
@@ -49,6 +55,23 @@ final class VectorMath {
   private static final float BELOW_5 = 1.216593e-6f;
 
   private VectorMath() {}
+
+  /**
+   * Returns the sum of all lanes: halves are added to each other until one number is left. {@code
+   * reduceLanes} may add in another order once it is compiled, and then a text's vector would
+   * depend on how long the JVM has been running.
+   */
+  static float sum(FloatVector x) {
+    int lanes = FLOATS.length();
+    x = lanes > 8 ? x.add(x.rearrange(BY_8)) : x;
+    x = lanes > 4 ? x.add(x.rearrange(BY_4)) : x;
+    x = lanes > 2 ? x.add(x.rearrange(BY_2)) : x;
+    return x.add(x.rearrange(BY_1)).lane(0);
+  }
+
+  private static VectorShuffle<Float> rotation(int lanes) {
+    return VectorShuffle.iota(FLOATS, lanes, 1, true);
+  }
 
   /**
    * Returns 2^x for x up to 127, relative error below 3e-7; what is below 2^-126 becomes 2^-126.

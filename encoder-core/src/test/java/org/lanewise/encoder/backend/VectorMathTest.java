@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.Random;
 import java.util.function.DoubleUnaryOperator;
 import java.util.function.UnaryOperator;
 import jdk.incubator.vector.FloatVector;
@@ -15,6 +17,8 @@ import org.junit.jupiter.api.Test;
 /** The errors that {@link VectorMath} states, measured against double arithmetic. */
 @Tag("backend")
 final class VectorMathTest {
+  private static final long SEED = Long.getLong("lanewise.seed", 20261121);
+
   @Test
   void exp2() {
     double relative =
@@ -66,6 +70,30 @@ final class VectorMathTest {
         largest(
             -100, 100, VectorMath::sigmoid, x -> 1 / (1 + Math.exp(-x)), (error, exact) -> error);
     assertTrue(sigmoid < 1e-6, "error of sigmoid: " + sigmoid);
+  }
+
+  /** Interpreted at first and compiled later, the same bits. */
+  @Test
+  void sumsAddHalvesAtAnyTime() {
+    Random random = new Random(SEED);
+    float[] numbers = new float[VectorBackend.FLOATS.length()];
+    for (int time = 0; time < 100_000; time++) {
+      for (int lane = 0; lane < numbers.length; lane++) {
+        numbers[lane] = random.nextFloat() - 0.4f;
+      }
+      float sum = VectorMath.sum(FloatVector.fromArray(VectorBackend.FLOATS, numbers, 0));
+      assertEquals(sumOfHalves(numbers), sum, () -> "of " + Arrays.toString(numbers));
+    }
+  }
+
+  private static float sumOfHalves(float[] numbers) {
+    float[] sums = numbers.clone();
+    for (int half = sums.length / 2; half > 0; half /= 2) {
+      for (int lane = 0; lane < half; lane++) {
+        sums[lane] += sums[lane + half];
+      }
+    }
+    return sums[0];
   }
 
   @Test
