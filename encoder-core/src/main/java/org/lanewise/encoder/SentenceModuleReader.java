@@ -124,7 +124,9 @@ final class SentenceModuleReader {
     JsonNode queries = structure.path("query");
     JsonNode parameters = json.node("parameters");
     if (structure.size() != 2
+        || !documents.isArray()
         || documents.isEmpty()
+        || !queries.isArray()
         || queries.size() != 1
         || !parameters.path("route_mappings").isEmpty()
         || !parameters.path("default_route").asText("document").equals("document")) {

@@ -405,6 +405,8 @@ final class EncoderHeadsTest {
     for (String bad :
         List.of(
             good.replace("\"query\"", "\"question\""),
+            good.replaceFirst("\"query\": \\[([^]]*)]", "\"query\": {\"0\":$1}"),
+            good.replaceFirst("\"document\": \\[([^],]*),[^]]*]", "\"document\": {\"0\":$1}"),
             good.replace("\"default_route\": \"document\"", "\"default_route\": \"query\""),
             good.replace("\"route_mappings\": {}", "\"route_mappings\": {\"a\": \"b\"}"),
             good.replace("sparse_static_embedding.SparseStaticEmbedding", "x.Pooling"))) {
