@@ -58,7 +58,7 @@ final class AttentionKernels {
   }
 
   /**
-   * output = output + left * panel for six rows.
+   * output = left * panel for six rows.
    *
    * @param wide whether both vectors of the panel's columns are wanted, or the first
    * @param left at every step of the depth {@code PANEL_BYTES}, of which six numbers are read
@@ -260,28 +260,18 @@ final class AttentionKernels {
       long outputAt,
       long outputStep) {
     FloatVector zero = FloatVector.zero(FLOATS);
-    FloatVector sum0a = FloatVector.fromMemorySegment(FLOATS, output, outputAt, NATIVE);
-    FloatVector sum0b = FloatVector.fromMemorySegment(FLOATS, output, outputAt + BYTES, NATIVE);
-    FloatVector sum1a =
-        FloatVector.fromMemorySegment(FLOATS, output, outputAt + outputStep, NATIVE);
-    FloatVector sum1b =
-        FloatVector.fromMemorySegment(FLOATS, output, outputAt + outputStep + BYTES, NATIVE);
-    FloatVector sum2a =
-        FloatVector.fromMemorySegment(FLOATS, output, outputAt + 2 * outputStep, NATIVE);
-    FloatVector sum2b =
-        FloatVector.fromMemorySegment(FLOATS, output, outputAt + 2 * outputStep + BYTES, NATIVE);
-    FloatVector sum3a =
-        FloatVector.fromMemorySegment(FLOATS, output, outputAt + 3 * outputStep, NATIVE);
-    FloatVector sum3b =
-        FloatVector.fromMemorySegment(FLOATS, output, outputAt + 3 * outputStep + BYTES, NATIVE);
-    FloatVector sum4a =
-        FloatVector.fromMemorySegment(FLOATS, output, outputAt + 4 * outputStep, NATIVE);
-    FloatVector sum4b =
-        FloatVector.fromMemorySegment(FLOATS, output, outputAt + 4 * outputStep + BYTES, NATIVE);
-    FloatVector sum5a =
-        FloatVector.fromMemorySegment(FLOATS, output, outputAt + 5 * outputStep, NATIVE);
-    FloatVector sum5b =
-        FloatVector.fromMemorySegment(FLOATS, output, outputAt + 5 * outputStep + BYTES, NATIVE);
+    FloatVector sum0a = FloatVector.zero(FLOATS);
+    FloatVector sum0b = FloatVector.zero(FLOATS);
+    FloatVector sum1a = FloatVector.zero(FLOATS);
+    FloatVector sum1b = FloatVector.zero(FLOATS);
+    FloatVector sum2a = FloatVector.zero(FLOATS);
+    FloatVector sum2b = FloatVector.zero(FLOATS);
+    FloatVector sum3a = FloatVector.zero(FLOATS);
+    FloatVector sum3b = FloatVector.zero(FLOATS);
+    FloatVector sum4a = FloatVector.zero(FLOATS);
+    FloatVector sum4b = FloatVector.zero(FLOATS);
+    FloatVector sum5a = FloatVector.zero(FLOATS);
+    FloatVector sum5b = FloatVector.zero(FLOATS);
     for (int k = 0; k < depth; k++) {
       FloatVector right0 = FloatVector.fromMemorySegment(FLOATS, panel, panelAt, NATIVE);
       FloatVector right1 = FloatVector.fromMemorySegment(FLOATS, panel, panelAt + BYTES, NATIVE);
@@ -330,16 +320,12 @@ final class AttentionKernels {
       long outputAt,
       long outputStep) {
     FloatVector zero = FloatVector.zero(FLOATS);
-    FloatVector sum0 = FloatVector.fromMemorySegment(FLOATS, output, outputAt, NATIVE);
-    FloatVector sum1 = FloatVector.fromMemorySegment(FLOATS, output, outputAt + outputStep, NATIVE);
-    FloatVector sum2 =
-        FloatVector.fromMemorySegment(FLOATS, output, outputAt + 2 * outputStep, NATIVE);
-    FloatVector sum3 =
-        FloatVector.fromMemorySegment(FLOATS, output, outputAt + 3 * outputStep, NATIVE);
-    FloatVector sum4 =
-        FloatVector.fromMemorySegment(FLOATS, output, outputAt + 4 * outputStep, NATIVE);
-    FloatVector sum5 =
-        FloatVector.fromMemorySegment(FLOATS, output, outputAt + 5 * outputStep, NATIVE);
+    FloatVector sum0 = FloatVector.zero(FLOATS);
+    FloatVector sum1 = FloatVector.zero(FLOATS);
+    FloatVector sum2 = FloatVector.zero(FLOATS);
+    FloatVector sum3 = FloatVector.zero(FLOATS);
+    FloatVector sum4 = FloatVector.zero(FLOATS);
+    FloatVector sum5 = FloatVector.zero(FLOATS);
     for (int k = 0; k < depth; k++) {
       FloatVector right = FloatVector.fromMemorySegment(FLOATS, panel, panelAt, NATIVE);
       FloatVector left0 = FloatVector.broadcast(FLOATS, left.get(FLOAT, leftAt));

@@ -2,7 +2,6 @@ package org.lanewise.encoder.backend;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ConcurrentLinkedDeque;
@@ -47,20 +46,23 @@ final class ScratchPool {
     /** Returns memory for {@code count} floats, all zero. */
     MemorySegment zeros(long count) {
       MemorySegment memory = floats(count);
-      for (long i = 0; i < count; i++) {
-        memory.setAtIndex(ValueLayout.JAVA_FLOAT, i, 0);
-      }
+      memory.asSlice(0, count * Float.BYTES).fill((byte) 0);
       return memory;
     }
 
-    /** Gives back all pieces, for the same task to ask for others. */
-    void reuse() {
-      used = 0;
+    /** Returns how many pieces the task has asked for. */
+    int mark() {
+      return used;
+    }
+
+    /** Gives back the pieces that were asked for after {@link #mark} answered {@code mark}. */
+    void reuse(int mark) {
+      used = mark;
     }
 
     @Override
     public void close() {
-      reuse();
+      reuse(0);
       idle.addFirst(this);
     }
   }

@@ -39,12 +39,22 @@ final class VectorAttention {
   private static final FloatVector LANE = FloatVector.zero(FLOATS).addIndex(1);
 
   private final ScratchPool.Scratch scratch;
-  private final Optional<MemorySegment> function;
   private final AttentionPattern pattern;
   private final Matrix queryKeyValue;
   private final int headSize;
   private final Matrix context;
   private final long sumStep;
+
+  /** The products by machine code, or null where the Vector API has to multiply. */
+  private final ProductCall call;
+
+  /** The factor of the queries on a diagonal, zeros beside it; for machine code alone. */
+  private final MemorySegment diagonal;
+
+  /** What the scratch memory had given before the first sequence, and before the first head. */
+  private final int beforeSequences;
+
+  private int beforeHeads;
   private int start;
   private int length;
   private MemorySegment keys;
@@ -54,12 +64,10 @@ final class VectorAttention {
   private MemorySegment scores;
   private MemorySegment inverses;
   private MemorySegment sums;
+  private MemorySegment chunkSums;
 
-  /** The products of this sequence, or null where the Vector API multiplies. */
-  private ProductCall call;
-
-  /** The factor of the queries on a diagonal, zeros beside it; for machine code alone. */
-  private MemorySegment diagonal;
+  /** Whether machine code multiplies for this sequence. */
+  private boolean machine;
 
   private VectorAttention(
       ScratchPool.Scratch scratch,
@@ -68,12 +76,23 @@ final class VectorAttention {
       AttentionPattern pattern,
       Matrix context) {
     this.scratch = scratch;
-    this.function = function;
     this.pattern = pattern;
     this.queryKeyValue = queryKeyValue;
     this.headSize = pattern.headSize();
     this.context = context;
     sumStep = 4L * Matrix.roundUp(headSize, PANEL);
+    // Disentangled scores are products with the packed keys too.
+    if (function.isPresent() && !(pattern.bias() instanceof PositionBias.Disentangled)) {
+      call = new ProductCall(function.get(), scratch);
+      diagonal = scratch.zeros((long) PANEL * PANEL);
+      for (int i = 0; i < PANEL; i++) {
+        diagonal.setAtIndex(FLOAT, (long) i * PANEL + i, factor());
+      }
+    } else {
+      call = null;
+      diagonal = null;
+    }
+    beforeSequences = scratch.mark();
   }
 
   /**
@@ -99,7 +118,9 @@ final class VectorAttention {
       for (int i = first; i < end; i++) {
         int sequence = i / pattern.keyValueHeads();
         int keyValueHead = i % pattern.keyValueHeads();
-        attention.begin(batch.sequenceStarts()[sequence], batch.length(sequence));
+        if (i == first || keyValueHead == 0) {
+          attention.begin(batch.sequenceStarts()[sequence], batch.length(sequence));
+        }
         attention.takeKeysAndValues(keyValueHead);
         for (int head = keyValueHead * shared; head < (keyValueHead + 1) * shared; head++) {
           attention.attend(head);
@@ -112,7 +133,7 @@ final class VectorAttention {
   private void begin(int start, int length) {
     this.start = start;
     this.length = length;
-    scratch.reuse();
+    scratch.reuse(beforeSequences);
     int paddedLength = Matrix.roundUp(length, Matrix.ROW_BLOCK);
     int paddedSize = Matrix.roundUp(headSize, PANEL);
     keys = scratch.floats((long) paddedLength * headSize);
@@ -122,20 +143,9 @@ final class VectorAttention {
     scores = scratch.floats((long) Matrix.roundUp(length, Matrix.PADDED_ROWS) * PANEL + PANEL);
     inverses = scratch.floats(PANEL);
     sums = scratch.floats((long) Matrix.roundUp(PANEL, Matrix.ROW_BLOCK) * paddedSize);
-    // Disentangled scores are products with the packed keys too.
-    boolean machine =
-        function.isPresent()
-            && length > LANES
-            && !(pattern.bias() instanceof PositionBias.Disentangled);
-    if (machine) {
-      call = new ProductCall(function.get(), scratch);
-      diagonal = scratch.zeros((long) PANEL * PANEL);
-      for (int i = 0; i < PANEL; i++) {
-        diagonal.setAtIndex(FLOAT, (long) i * PANEL + i, factor());
-      }
-    } else {
-      call = null;
-    }
+    chunkSums = scratch.floats((long) Matrix.roundUp(PANEL, Matrix.ROW_BLOCK) * paddedSize);
+    machine = call != null && length > LANES;
+    beforeHeads = scratch.mark();
   }
 
   /** What queries are multiplied with: the softmax's power of two has its base in them. */
@@ -147,7 +157,7 @@ final class VectorAttention {
     MemorySegment source = queryKeyValue.data();
     long rowBytes = queryKeyValue.stride() * 4L;
     long keyAt = queryKeyValue.rowOffset(start) + 4L * pattern.keyColumn(keyValueHead);
-    if (call == null) {
+    if (!machine) {
       LeftPacking.pack(source, keyAt, rowBytes, length, headSize, keys);
     }
     long valueAt = queryKeyValue.rowOffset(start) + 4L * pattern.valueColumn(keyValueHead);
@@ -178,6 +188,7 @@ final class VectorAttention {
   }
 
   private void attend(int head) {
+    scratch.reuse(beforeHeads);
     DistanceScores distances = DistanceScores.of(this, head);
     for (int first = 0; first < length; first += PANEL) {
       int count = Math.min(PANEL, length - first);
@@ -186,7 +197,7 @@ final class VectorAttention {
       int from = Math.max(0, first - pattern.behind()) / Matrix.ROW_BLOCK * Matrix.ROW_BLOCK;
       int end = Math.min(length, first + count + pattern.ahead());
       long queryAt = queryKeyValue.rowOffset(start + first) + 4L * head * headSize;
-      if (call == null) {
+      if (!machine) {
         long rowBytes = queryKeyValue.stride() * 4L;
         takePanel(queryKeyValue.data(), queryAt, rowBytes, count, factor(), queries, wide);
         multiplyRows(
@@ -216,7 +227,7 @@ final class VectorAttention {
       } else {
         softmaxNarrow(scores, end - from, inverses);
       }
-      if (call == null) {
+      if (!machine) {
         gatherValues(count, from, end);
       } else {
         multiplyValues(count, from, end);
@@ -447,12 +458,8 @@ final class VectorAttention {
 
   /** sums (queries, values): sums over the keys, a chunk of them at a time. */
   private void gatherValues(int count, int from, int end) {
-    FloatVector zero = FloatVector.zero(FLOATS);
-    long used = Matrix.roundUp(count, Matrix.ROW_BLOCK) * sumStep;
-    for (long at = 0; at < used; at += BYTES) {
-      zero.intoMemorySegment(sums, at, NATIVE);
-    }
     for (int key = from; key < end; key += CHUNK) {
+      MemorySegment output = key == from ? sums : chunkSums;
       int depth = Math.min(CHUNK, end - key);
       long scoresAt = (key - from) * PANEL_BYTES;
       for (int query = 0; query < count; query += Matrix.ROW_BLOCK) {
@@ -464,11 +471,21 @@ final class VectorAttention {
               values,
               column * 4L * length + key * PANEL_BYTES,
               depth,
-              sums,
+              output,
               query * sumStep + column * 4L,
               sumStep);
         }
       }
+      if (key > from) {
+        addSums(count);
+      }
+    }
+  }
+
+  /** Here and not in the kernel, where so many more loads are too much code for the JIT. */
+  private void addSums(int count) {
+    for (long at = 0; at < count * sumStep; at += BYTES) {
+      load(sums, at).add(load(chunkSums, at)).intoMemorySegment(sums, at, NATIVE);
     }
   }
 
