@@ -337,22 +337,12 @@ public final class TextEmbedder implements AutoCloseable {
    * @throws IllegalArgumentException if the first leaves no room for the second
    */
   Tokens pair(String name, String first, String second, OptionalInt overlap) {
-    Optional<String> pair = Optional.of(second);
-    try {
-      return tokens(
-          first,
-          pair,
-          new Truncation(
-              maxLength(), overlap, Truncation.Strategy.ONLY_SECOND, Truncation.Direction.RIGHT));
-    } catch (IllegalArgumentException e) {
-      int alone =
-          directory
-              .tokenizer()
-              .encode(cased(first), Optional.of(""), true, Optional.empty())
-              .length();
-      if (alone < maxLength()) {
-        throw e;
-      }
+    int alone =
+        directory
+            .tokenizer()
+            .encode(cased(first), Optional.of(""), true, Optional.empty())
+            .length();
+    if (alone >= maxLength()) {
       throw new IllegalArgumentException(
           "the "
               + name
@@ -360,9 +350,13 @@ public final class TextEmbedder implements AutoCloseable {
               + alone
               + "] tokens with the special ones and leaves no room for a text, as the model reads ["
               + maxLength()
-              + "] at once: shorten it",
-          e);
+              + "] at once: shorten it");
     }
+    return tokens(
+        first,
+        Optional.of(second),
+        new Truncation(
+            maxLength(), overlap, Truncation.Strategy.ONLY_SECOND, Truncation.Direction.RIGHT));
   }
 
   /** Lower-cases where the model asks for it, keeping every unit in its place. */

@@ -487,6 +487,28 @@ final class EncoderHeadsTest {
     }
   }
 
+  /** Three tokens are the special ones of a pair; two are not even those. */
+  @ParameterizedTest
+  @ValueSource(ints = {2, 3, 4})
+  void aModelWithoutRoomForATextIsNotAsked(int maxLength, @TempDir Path directory)
+      throws IOException {
+    copy(Goldens.path("heads/question_answering"), directory);
+    Path config = directory.resolve("tokenizer_config.json");
+    String good = Files.readString(config);
+    String small =
+        good.replaceFirst("model_max_length\": \\d+", "model_max_length\": " + maxLength);
+    assertNotEquals(good, small);
+    Files.writeString(config, small);
+    try (TextEmbedder embedder =
+        TextEmbedder.open(ModelDirectory.open(directory), EmbedderOptions.defaults())) {
+      AnswerFinder finder = AnswerFinder.over(embedder);
+      String text = "water ".repeat(40);
+      IllegalArgumentException e =
+          assertThrows(IllegalArgumentException.class, () -> finder.answer("who", text, 5));
+      assertTrue(e.getMessage().contains("leaves no room for a text"), e.getMessage());
+    }
+  }
+
   static Stream<Arguments> lateInteraction() {
     return onBothBackends("colbert_sentence_transformers", "colbert_stanford");
   }
