@@ -52,9 +52,10 @@ import org.lanewise.encoder.tokenizer.Truncation;
  */
 public final class TextEmbedder implements AutoCloseable {
   /** Tokens that activations hold at least, unless batches are smaller by choice. */
-  private static final int LEAST_CAPACITY = 512;
+  private static final int LEAST_CAPACITY = 64;
 
-  private static final int LEAST_ON_DEVICE = 64;
+  /** The same where a batch has more than that: the next batches will have other lengths. */
+  private static final int USUAL_CAPACITY = 512;
 
   private final ModelDirectory directory;
   private final EmbedderOptions options;
@@ -596,7 +597,8 @@ public final class TextEmbedder implements AutoCloseable {
       return state;
     }
     // What fits into a device's memory should not fail for the room of what was not asked for.
-    int least = alone.computesElsewhere() ? LEAST_ON_DEVICE : LEAST_CAPACITY;
+    boolean few = tokens <= LEAST_CAPACITY || alone.computesElsewhere();
+    int least = few ? LEAST_CAPACITY : USUAL_CAPACITY;
     int capacity = Math.min(options.batchTokens(), least);
     while (capacity < tokens) {
       capacity *= 2;

@@ -22,6 +22,9 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride, Prec
 
   static final int COLUMN_BLOCK = 32;
 
+  /** Numbers that are as far apart as this share a place in the first cache: 4,096 bytes. */
+  private static final int ALIASED = 1024;
+
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
 
   /** A multiple of the rows that any kernel reads or writes at once, from such a multiple on. */
@@ -38,6 +41,9 @@ public record Matrix(MemorySegment data, int rows, int columns, int stride, Prec
   /** Returns a matrix in host memory of the arena, filled with zeros. */
   static Matrix allocate(Arena arena, int rows, int columns) {
     int stride = roundUp(columns, COLUMN_BLOCK);
+    if (stride % ALIASED == 0) {
+      stride += COLUMN_BLOCK;
+    }
     // Attention by machine code reads its last rows whole, and sequences begin at any row.
     long padded = (long) roundUp(rows, PADDED_ROWS) + MachineProduct.DOT_ROWS - 1;
     long bytes = padded * stride * Float.BYTES + VECTOR_BYTES;

@@ -10,7 +10,8 @@ import org.lanewise.encoder.backend.Matrix;
  * next.
  *
  * @param hidden (tokens, hiddenSize): the states between the layers
- * @param queryKeyValue (tokens, queries, keys and values of all heads)
+ * @param queryKeyValue (tokens, queries, keys and values of all heads), in the memory of {@code
+ *     intermediate}: a layer has done with one before it writes the other
  * @param context (tokens, heads * headSize): what attention gathered
  * @param projected (tokens, hiddenSize): what a sublayer reads where a norm precedes it, then its
  *     output before the residual is added
@@ -29,12 +30,15 @@ public record Activations(
   public static Activations allocate(
       Backend backend, Arena arena, EncoderConfig config, int tokens) {
     int hiddenSize = config.hiddenSize();
+    int queryKeyValueSize = widest(config, EncoderConfig::queryKeyValueSize);
+    int betweenSize = widest(config, EncoderConfig::betweenSize);
+    Matrix shared = backend.allocateState(arena, tokens, Math.max(queryKeyValueSize, betweenSize));
     return new Activations(
         backend.allocateState(arena, tokens, hiddenSize),
-        backend.allocateState(arena, tokens, widest(config, EncoderConfig::queryKeyValueSize)),
+        shared.firstColumns(queryKeyValueSize),
         backend.allocateState(arena, tokens, widest(config, EncoderConfig::contextSize)),
         backend.allocateState(arena, tokens, hiddenSize),
-        backend.allocateState(arena, tokens, widest(config, EncoderConfig::betweenSize)),
+        shared.firstColumns(betweenSize),
         backend.allocateState(arena, tokens, config.sideSize()));
   }
 
