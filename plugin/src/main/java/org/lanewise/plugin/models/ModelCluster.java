@@ -32,10 +32,14 @@ public interface ModelCluster {
   void fetch(UploadedModel model, ActionListener<Path> listener);
 
   /**
-   * Answers where no other node has the model open with other files, and fails with the node's name
-   * where one has.
+   * Answers where this node may use the model, and fails with the name of a node that goes before
+   * it and has other files.
+   *
+   * @param settled whether this was answered before, and others can see that it was. Two nodes may
+   *     ask at once, each before the other had anything to say; when both ask again, the one whose
+   *     id is greater learns of the other
    */
-  void agree(String id, String fingerprint, ActionListener<Void> listener);
+  void agree(String id, String fingerprint, boolean settled, ActionListener<Void> listener);
 
   /** A node that is alone and has its own directories only. */
   ModelCluster NONE =
@@ -67,7 +71,8 @@ public interface ModelCluster {
         }
 
         @Override
-        public void agree(String id, String fingerprint, ActionListener<Void> listener) {
+        public void agree(
+            String id, String fingerprint, boolean settled, ActionListener<Void> listener) {
           listener.onResponse(null);
         }
       };

@@ -170,13 +170,13 @@ public final class ModelRegistry implements Closeable {
     Opening opening = openings.get(id);
     return opening == null || opening.fingerprint == null || opening.reason != null
         ? Optional.empty()
-        : Optional.of(new HeldModel(opening.fingerprint, opening.model != null));
+        : Optional.of(new HeldModel(opening.fingerprint, opening.settled));
   }
 
   /**
    * A model that a node uses, or is about to use.
    *
-   * @param open whether it does already
+   * @param open whether it does already, or the other nodes agreed
    */
   public record HeldModel(String fingerprint, boolean open) {}
 
@@ -232,15 +232,25 @@ public final class ModelRegistry implements Closeable {
 
   private void open(String id, Opening opening, Path directory, String fingerprint) {
     opening.fingerprint = fingerprint;
-    ActionListener<Void> agreed =
-        ActionListener.wrap(
-            all -> guarded(id, opening, () -> openWithEncoders(id, opening, directory)),
-            e -> fail(id, opening, e));
     if (opening.replaces) {
-      agreed.onResponse(null);
-    } else {
-      cluster.agree(id, fingerprint, agreed);
+      opening.settled = true;
+      openWithEncoders(id, opening, directory);
+      return;
     }
+    Runnable settle =
+        () -> {
+          opening.settled = true;
+          cluster.agree(
+              id,
+              fingerprint,
+              true,
+              then(id, opening, () -> openWithEncoders(id, opening, directory)));
+        };
+    cluster.agree(id, fingerprint, false, then(id, opening, settle));
+  }
+
+  private ActionListener<Void> then(String id, Opening opening, Runnable step) {
+    return ActionListener.wrap(answered -> guarded(id, opening, step), e -> fail(id, opening, e));
   }
 
   private void openWithEncoders(String id, Opening opening, Path directory) {
@@ -594,6 +604,10 @@ public final class ModelRegistry implements Closeable {
     final SubscribableListener<OpenModel> result = new SubscribableListener<>();
     volatile OpenModel model;
     volatile String fingerprint;
+
+    /** Whether the other nodes agreed to the fingerprint. */
+    volatile boolean settled;
+
     volatile String reason;
 
     /** Whether it takes the place of what is open, which stays where it is until then. */

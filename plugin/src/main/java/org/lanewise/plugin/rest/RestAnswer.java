@@ -3,25 +3,21 @@ package org.lanewise.plugin.rest;
 import static org.elasticsearch.xcontent.ConstructingObjectParser.constructorArg;
 import static org.elasticsearch.xcontent.ConstructingObjectParser.optionalConstructorArg;
 
-import java.io.IOException;
 import java.util.List;
-import org.elasticsearch.client.internal.node.NodeClient;
-import org.elasticsearch.rest.BaseRestHandler;
-import org.elasticsearch.rest.RestRequest;
-import org.elasticsearch.rest.RestRequest.Method;
-import org.elasticsearch.rest.action.RestCancellableNodeClient;
+import org.elasticsearch.client.internal.Client;
+import org.elasticsearch.rest.RestChannel;
 import org.elasticsearch.rest.action.RestToXContentListener;
 import org.elasticsearch.xcontent.ConstructingObjectParser;
 import org.elasticsearch.xcontent.ObjectParser.ValueType;
 import org.elasticsearch.xcontent.ParseField;
-import org.elasticsearch.xcontent.XContentParser;
 import org.lanewise.encoder.AnswerFinder;
 import org.lanewise.plugin.action.AnswerAction;
+import org.lanewise.plugin.action.Deadline;
 
 /** {@code POST /_lanewise/answer/{model_id}}. */
-public final class RestAnswer extends BaseRestHandler {
+public final class RestAnswer extends RestTexts<RestAnswer.Body> {
   /** The body of a request. */
-  private record Body(String question, List<String> input, int mostTokens) {}
+  record Body(String question, List<String> input, int mostTokens) {}
 
   private static final ConstructingObjectParser<Body, Void> PARSER =
       new ConstructingObjectParser<>(
@@ -38,33 +34,19 @@ public final class RestAnswer extends BaseRestHandler {
   static {
     PARSER.declareString(constructorArg(), new ParseField("question"));
     PARSER.declareField(
-        constructorArg(), RestEmbed::readInput, new ParseField("input"), ValueType.VALUE_ARRAY);
+        constructorArg(), RestTexts::readInput, new ParseField("input"), ValueType.VALUE_ARRAY);
     PARSER.declareInt(optionalConstructorArg(), new ParseField("max_answer_tokens"));
   }
 
-  @Override
-  public String getName() {
-    return "lanewise_answer_action";
+  /** Called by the plugin. */
+  public RestAnswer() {
+    super("answer", PARSER);
   }
 
   @Override
-  public List<Route> routes() {
-    return List.of(new Route(Method.POST, "/_lanewise/answer/{model_id}"));
-  }
-
-  @Override
-  protected RestChannelConsumer prepareRequest(RestRequest request, NodeClient client)
-      throws IOException {
-    String modelId = request.param("model_id");
-    Body body;
-    try (XContentParser parser = request.contentParser()) {
-      body = PARSER.apply(parser, null);
-    }
+  void ask(Client client, String modelId, Body body, Deadline deadline, RestChannel channel) {
     AnswerAction.Request answer =
-        new AnswerAction.Request(
-            modelId, body.question, body.mostTokens, body.input, RestEmbed.deadline(request));
-    return channel ->
-        new RestCancellableNodeClient(client, request.getHttpChannel())
-            .execute(AnswerAction.TYPE, answer, new RestToXContentListener<>(channel));
+        new AnswerAction.Request(modelId, body.question, body.mostTokens, body.input, deadline);
+    client.execute(AnswerAction.TYPE, answer, new RestToXContentListener<>(channel));
   }
 }

@@ -7,31 +7,27 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import org.elasticsearch.client.internal.node.NodeClient;
-import org.elasticsearch.rest.BaseRestHandler;
-import org.elasticsearch.rest.RestRequest;
-import org.elasticsearch.rest.RestRequest.Method;
-import org.elasticsearch.rest.action.RestCancellableNodeClient;
+import org.elasticsearch.client.internal.Client;
+import org.elasticsearch.rest.RestChannel;
 import org.elasticsearch.rest.action.RestToXContentListener;
 import org.elasticsearch.xcontent.ConstructingObjectParser;
 import org.elasticsearch.xcontent.ObjectParser.ValueType;
 import org.elasticsearch.xcontent.ParseField;
 import org.elasticsearch.xcontent.ToXContentObject;
 import org.elasticsearch.xcontent.XContentBuilder;
-import org.elasticsearch.xcontent.XContentParser;
 import org.lanewise.encoder.EncoderOutputs.Output;
 import org.lanewise.encoder.head.SparseVector.Pruning;
+import org.lanewise.plugin.action.Deadline;
 import org.lanewise.plugin.action.EmbedAction;
 import org.lanewise.plugin.encode.EncodeRequest.Side;
 import org.lanewise.plugin.models.Encoded;
 import org.lanewise.plugin.search.PruningParser;
 
 /** {@code POST /_lanewise/sparse/{model_id}}: texts to weights of tokens. */
-public final class RestSparse extends BaseRestHandler {
+public final class RestSparse extends RestTexts<RestSparse.Body> {
 
   /** The body of a request. */
-  private record Body(
-      List<String> input, Side side, Optional<String> promptName, Pruning pruning) {}
+  record Body(List<String> input, Side side, Optional<String> promptName, Pruning pruning) {}
 
   private static final ConstructingObjectParser<Body, Void> PARSER =
       new ConstructingObjectParser<>(
@@ -48,49 +44,31 @@ public final class RestSparse extends BaseRestHandler {
 
   static {
     PARSER.declareField(
-        constructorArg(), RestEmbed::readInput, new ParseField("input"), ValueType.VALUE_ARRAY);
+        constructorArg(), RestTexts::readInput, new ParseField("input"), ValueType.VALUE_ARRAY);
     PARSER.declareField(
         optionalConstructorArg(),
-        RestEmbed::readSide,
+        RestTexts::readSide,
         new ParseField("input_type"),
         ValueType.STRING);
     PARSER.declareString(optionalConstructorArg(), new ParseField("prompt_name"));
     PARSER.declareObject(optionalConstructorArg(), PruningParser.PARSER, new ParseField("pruning"));
   }
 
-  @Override
-  public String getName() {
-    return "lanewise_sparse_action";
+  /** Called by the plugin. */
+  public RestSparse() {
+    super("sparse", PARSER);
   }
 
   @Override
-  public List<Route> routes() {
-    return List.of(new Route(Method.POST, "/_lanewise/sparse/{model_id}"));
-  }
-
-  @Override
-  protected RestChannelConsumer prepareRequest(RestRequest request, NodeClient client)
-      throws IOException {
-    String modelId = request.param("model_id");
-    Body body;
-    try (XContentParser parser = request.contentParser()) {
-      body = PARSER.apply(parser, null);
-    }
+  void ask(Client client, String modelId, Body body, Deadline deadline, RestChannel channel) {
     EmbedAction.Request embed =
         new EmbedAction.Request(
-            modelId,
-            body.input,
-            body.side,
-            body.promptName,
-            Set.of(Output.SPARSE),
-            RestEmbed.deadline(request));
-    return channel ->
-        new RestCancellableNodeClient(client, request.getHttpChannel())
-            .execute(
-                EmbedAction.TYPE,
-                embed,
-                new RestToXContentListener<Answer>(channel)
-                    .map(response -> new Answer(modelId, response.answers(), body.pruning)));
+            modelId, body.input, body.side, body.promptName, Set.of(Output.SPARSE), deadline);
+    client.execute(
+        EmbedAction.TYPE,
+        embed,
+        new RestToXContentListener<Answer>(channel)
+            .map(response -> new Answer(modelId, response.answers(), body.pruning)));
   }
 
   /** The weights, in the order of the texts. */

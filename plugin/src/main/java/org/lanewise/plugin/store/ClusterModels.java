@@ -189,7 +189,7 @@ public final class ClusterModels implements ModelCluster {
   }
 
   @Override
-  public void agree(String id, String fingerprint, ActionListener<Void> listener) {
+  public void agree(String id, String fingerprint, boolean settled, ActionListener<Void> listener) {
     DiscoveryNodes nodes = clusterService.state().nodes();
     String self = nodes.getLocalNodeId();
     String[] others =
@@ -208,11 +208,9 @@ public final class ClusterModels implements ModelCluster {
         listener.map(
             answers -> {
               for (ModelNodesAction.NodeResponse other : answers.getNodes()) {
-                // Of two nodes that are about to open it, one goes on.
-                boolean first = other.open() || other.getNode().getId().compareTo(self) < 0;
                 if (other.fingerprint().isPresent()
                     && !other.fingerprint().get().equals(fingerprint)
-                    && first) {
+                    && goesFirst(other.getNode().getId(), other.open(), self, settled)) {
                   throw new ElasticsearchStatusException(
                       "its files have fingerprint [{}] but node [{}] uses it with [{}]; put the"
                           + " same files on every node, or upload the model under an id of its own",
@@ -224,6 +222,11 @@ public final class ClusterModels implements ModelCluster {
               }
               return null;
             }));
+  }
+
+  /** Returns whether another node with other files keeps this one from going on. */
+  static boolean goesFirst(String other, boolean otherSettled, String self, boolean settled) {
+    return otherSettled && !settled || other.compareTo(self) < 0;
   }
 
   /** Has nodes do something with a model, with the rights of this node. */

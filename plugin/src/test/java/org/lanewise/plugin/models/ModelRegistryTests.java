@@ -343,6 +343,9 @@ public class ModelRegistryTests extends ESTestCase {
     private final Path copy;
     private String refused = "";
 
+    /** Whether they refuse a model only when they are asked again. */
+    private boolean late;
+
     OtherNodes(Path copy) {
       this.copy = copy;
     }
@@ -382,8 +385,10 @@ public class ModelRegistryTests extends ESTestCase {
     }
 
     @Override
-    public void agree(String id, String fingerprint, ActionListener<Void> listener) {
-      if (id.equals(refused)) {
+    public void agree(
+        String id, String fingerprint, boolean settled, ActionListener<Void> listener) {
+      assertEquals(settled, registry.held(id).orElseThrow().open());
+      if (id.equals(refused) && settled == late) {
         listener.onFailure(new ElasticsearchStatusException("node [n2]", RestStatus.CONFLICT));
       } else {
         listener.onResponse(null);
@@ -409,6 +414,7 @@ public class ModelRegistryTests extends ESTestCase {
     TestEncoder.create(configured, "m", 8, 10, Map.of());
     OtherNodes others = new OtherNodes(createTempDir());
     others.refused = "m";
+    others.late = randomBoolean();
     registry = new ModelRegistry(configured, bundled, opener, forked::add, others);
     Exception e = failure("m");
     assertEquals(RestStatus.CONFLICT, ExceptionsHelper.status(e));
