@@ -350,21 +350,29 @@ final class MachineProduct {
     }
   }
 
+  /**
+   * Returns the largest magnitude, or what is no number where there is such. Bits of magnitudes are
+   * in the order of the magnitudes, and integers have a maximum of one instruction.
+   */
   private static float largest(MemorySegment data, long at, int size) {
-    FloatVector largest0 = FloatVector.zero(FLOATS);
-    FloatVector largest1 = largest0;
+    IntVector largest0 = IntVector.zero(INTS);
+    IntVector largest1 = largest0;
     int i = 0;
     for (; i <= size - 2 * LANES; i += 2 * LANES) {
-      largest0 = largest0.max(load(data, at + 4L * i).abs());
-      largest1 = largest1.max(load(data, at + 4L * (i + LANES)).abs());
+      largest0 = largest0.max(magnitude(load(data, at + 4L * i)));
+      largest1 = largest1.max(magnitude(load(data, at + 4L * (i + LANES))));
     }
     if (i <= size - LANES) {
-      largest0 = largest0.max(load(data, at + 4L * i).abs());
+      largest0 = largest0.max(magnitude(load(data, at + 4L * i)));
     }
     if (FLOATS.loopBound(size) < size) {
-      largest1 = largest1.max(tail(data, at, size).abs());
+      largest1 = largest1.max(magnitude(tail(data, at, size)));
     }
-    return largest0.max(largest1).reduceLanes(VectorOperators.MAX);
+    return Float.intBitsToFloat(largest0.max(largest1).reduceLanes(VectorOperators.MAX));
+  }
+
+  private static IntVector magnitude(FloatVector numbers) {
+    return numbers.reinterpretAsInts().and(0x7FFFFFFF);
   }
 
   /** Writes a row as int8 and returns the sum of what it wrote. */

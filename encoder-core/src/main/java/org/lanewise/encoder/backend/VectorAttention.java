@@ -417,8 +417,10 @@ final class VectorAttention {
     FloatVector largest1 = load(scores, BYTES);
     long at = 0;
     for (int row = 0; row < rows; row++) {
-      largest0 = largest0.max(load(scores, at));
-      largest1 = largest1.max(load(scores, at + BYTES));
+      FloatVector score0 = load(scores, at);
+      FloatVector score1 = load(scores, at + BYTES);
+      largest0 = largest0.blend(score0, score0.compare(VectorOperators.GT, largest0));
+      largest1 = largest1.blend(score1, score1.compare(VectorOperators.GT, largest1));
       at += PANEL_BYTES;
     }
     FloatVector sum0 = FloatVector.zero(FLOATS);
@@ -442,7 +444,8 @@ final class VectorAttention {
     FloatVector largest = load(scores, 0);
     long at = 0;
     for (int row = 0; row < rows; row++) {
-      largest = largest.max(load(scores, at));
+      FloatVector score = load(scores, at);
+      largest = largest.blend(score, score.compare(VectorOperators.GT, largest));
       at += PANEL_BYTES;
     }
     FloatVector sum = FloatVector.zero(FLOATS);
