@@ -183,7 +183,7 @@ final class NodeFailuresIT {
               .post("/_lanewise/embed", input(hit.at("/_source/body").asText()))
               .orThrow()
               .json();
-      // In company the same text is rounded otherwise.
+      // Now alone, then in the company of a bulk.
       assertVector(vector(again.at("/text_embedding/0/embedding")), hit.at("/fields/body_vector"));
     }
   }

@@ -13,7 +13,7 @@ import jdk.incubator.vector.VectorSpecies;
  * Elementary functions on vectors of floats, as polynomials; the errors stated here are tested.
  *
  * <p>Bounds are set by comparing and blending, two instructions: {@code min} and {@code max} obey
- * {@link Math#max(float, float)} on zeros and on what is no number, which takes AVX-512 seven.
+ * {@link Math#max(float, float)} on zeros and on what is no number, which takes AVX-512 more.
  *
  * <p>The coefficients of {@link #exp2} and of the normal distribution were fitted for this project
  * (least squares reweighted towards the smallest largest error, evaluated in fp32).

@@ -46,8 +46,8 @@ public final class JsonFile {
   private static final int MAX_SHOWN = 80;
 
   /**
-   * Bounds the tree to some 30 MB of heap. The most that was met, 6,400 added tokens with all their
-   * properties, are 100,000.
+   * Bounds the tree to some 30 MB of heap. A list of 6,400 added tokens with all their properties,
+   * as large vocabularies have, is about 100,000.
    */
   private static final int MAX_TOKENS = 250_000;
 

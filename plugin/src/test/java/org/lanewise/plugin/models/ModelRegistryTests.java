@@ -412,15 +412,17 @@ public class ModelRegistryTests extends ESTestCase {
 
   public void testModelThatOtherNodesHaveOtherFilesOfIsNotOpened() throws Exception {
     TestEncoder.create(configured, "m", 8, 10, Map.of());
-    OtherNodes others = new OtherNodes(createTempDir());
-    others.refused = "m";
-    others.late = randomBoolean();
-    registry = new ModelRegistry(configured, bundled, opener, forked::add, others);
-    Exception e = failure("m");
-    assertEquals(RestStatus.CONFLICT, ExceptionsHelper.status(e));
-    assertEquals("Could not open model [m]: node [n2]", e.getMessage());
-    assertEquals(0, opener.tried.size());
-    assertTrue(registry.held("m").isEmpty());
+    for (boolean late : List.of(false, true)) {
+      OtherNodes others = new OtherNodes(createTempDir());
+      others.refused = "m";
+      others.late = late;
+      registry = new ModelRegistry(configured, bundled, opener, forked::add, others);
+      Exception e = failure("m");
+      assertEquals(RestStatus.CONFLICT, ExceptionsHelper.status(e));
+      assertEquals("Could not open model [m]: node [n2]", e.getMessage());
+      assertEquals(0, opener.tried.size());
+      assertTrue(registry.held("m").isEmpty());
+    }
   }
 
   public void testModelThatCannotBeFetchedSaysWhy() throws Exception {
