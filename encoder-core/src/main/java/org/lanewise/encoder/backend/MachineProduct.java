@@ -409,6 +409,24 @@ final class MachineProduct {
         .intoMemorySegment(left, to, NATIVE);
   }
 
+  /**
+   * Writes rows of an even size as bf16, one behind the other; up to 15 numbers follow the last.
+   */
+  static void roundBf16(
+      MemorySegment data, long at, long rowBytes, int rows, int size, MemorySegment left) {
+    int whole = FLOATS.loopBound(size);
+    for (int row = 0; row < rows; row++) {
+      long from = at + row * rowBytes;
+      long to = row * 2L * size;
+      for (int i = 0; i < whole; i += LANES) {
+        storeBf16(load(data, from + 4L * i), left, to + 2L * i);
+      }
+      if (whole < size) {
+        storeBf16(tail(data, from, size), left, to + 2L * whole);
+      }
+    }
+  }
+
   private static void roundBf16(
       MemorySegment data, long at, int size, MemorySegment left, long to) {
     int whole = FLOATS.loopBound(size);

@@ -9,6 +9,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.Optional;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
@@ -22,7 +23,9 @@ import org.lanewise.encoder.batch.PackedBatch;
  * the distance run along whole vectors without a horizontal step, and they are the left side of the
  * product with the values as they lie. Memory grows with the length, not with its square, and keys
  * that no query of the panel may read are not looked at. Where there is machine code for fp32, it
- * multiplies sequences longer than a vector, and reads keys where they lie. Belongs to one task.
+ * multiplies sequences longer than a vector, and reads keys where they lie. Where numbers may be
+ * rounded to bf16 and the processor multiplies it faster, long sequences are: queries, keys, powers
+ * and values are rounded, scores and sums are fp32. Belongs to one task.
  */
 final class VectorAttention {
   private static final VectorSpecies<Float> FLOATS = VectorBackend.FLOATS;
@@ -32,6 +35,9 @@ final class VectorAttention {
 
   /** Keys whose scores and values are multiplied while they are in the first cache. */
   private static final int CHUNK = 192;
+
+  /** Up to this length, rounding to bf16 takes as long as it saves. */
+  private static final int LONGEST_FP32 = 96;
 
   /** Below every score, and 2 to its power is next to nothing. */
   private static final float MASKED = -3e38f;
@@ -45,8 +51,11 @@ final class VectorAttention {
   private final Matrix context;
   private final long sumStep;
 
-  /** The products by machine code, or null where the Vector API has to multiply. */
+  /** The products of fp32 by machine code, or null where the Vector API has to multiply. */
   private final ProductCall call;
+
+  /** The products of bf16 by machine code, or null where fp32 is multiplied. */
+  private final ProductCall bf16Call;
 
   /** The factor of the queries on a diagonal, zeros beside it; for machine code alone. */
   private final MemorySegment diagonal;
@@ -66,12 +75,15 @@ final class VectorAttention {
   private MemorySegment sums;
   private MemorySegment chunkSums;
 
-  /** Whether machine code multiplies for this sequence. */
+  /** Whether machine code multiplies for this sequence, and whether it multiplies bf16. */
   private boolean machine;
+
+  private boolean bf16;
 
   private VectorAttention(
       ScratchPool.Scratch scratch,
       Optional<MemorySegment> function,
+      Optional<MemorySegment> bf16Function,
       Matrix queryKeyValue,
       AttentionPattern pattern,
       Matrix context) {
@@ -84,12 +96,17 @@ final class VectorAttention {
     // Disentangled scores are products with the packed keys too.
     if (function.isPresent() && !(pattern.bias() instanceof PositionBias.Disentangled)) {
       call = new ProductCall(function.get(), scratch);
+      bf16Call =
+          bf16Function.isPresent() && headSize % 2 == 0
+              ? new ProductCall(bf16Function.get(), scratch)
+              : null;
       diagonal = scratch.zeros((long) PANEL * PANEL);
       for (int i = 0; i < PANEL; i++) {
         diagonal.setAtIndex(FLOAT, (long) i * PANEL + i, factor());
       }
     } else {
       call = null;
+      bf16Call = null;
       diagonal = null;
     }
     beforeSequences = scratch.mark();
@@ -99,12 +116,14 @@ final class VectorAttention {
    * Writes the heads of some key and value heads to the context.
    *
    * @param function the address of fp32 products by machine code, where there are some
+   * @param bf16Function that of bf16 products, where numbers may be rounded to it
    * @param first number of the first key and value head, counted over all sequences
    * @param end number of the one after the last
    */
   static void attend(
       ScratchPool scratches,
       Optional<MemorySegment> function,
+      Optional<MemorySegment> bf16Function,
       Matrix queryKeyValue,
       PackedBatch batch,
       int first,
@@ -113,7 +132,7 @@ final class VectorAttention {
       Matrix context) {
     try (ScratchPool.Scratch scratch = scratches.borrow()) {
       VectorAttention attention =
-          new VectorAttention(scratch, function, queryKeyValue, pattern, context);
+          new VectorAttention(scratch, function, bf16Function, queryKeyValue, pattern, context);
       int shared = pattern.heads() / pattern.keyValueHeads();
       for (int i = first; i < end; i++) {
         int sequence = i / pattern.keyValueHeads();
@@ -145,6 +164,7 @@ final class VectorAttention {
     sums = scratch.floats((long) Matrix.roundUp(PANEL, Matrix.ROW_BLOCK) * paddedSize);
     chunkSums = scratch.floats((long) Matrix.roundUp(PANEL, Matrix.ROW_BLOCK) * paddedSize);
     machine = call != null && length > LANES;
+    bf16 = machine && bf16Call != null && length > LONGEST_FP32;
     beforeHeads = scratch.mark();
   }
 
@@ -161,6 +181,15 @@ final class VectorAttention {
       LeftPacking.pack(source, keyAt, rowBytes, length, headSize, keys);
     }
     long valueAt = queryKeyValue.rowOffset(start) + 4L * pattern.valueColumn(keyValueHead);
+    if (bf16) {
+      MachineProduct.roundBf16(source, keyAt, rowBytes, length, headSize, keys);
+      for (int column = 0; column < headSize; column += PANEL) {
+        boolean wide = headSize - column > LANES;
+        long to = column / PANEL * valuePanelBytes();
+        pairRows(source, valueAt + column * 4L, rowBytes, length, wide, values, to);
+      }
+      return;
+    }
     for (int column = 0; column < headSize; column += PANEL) {
       boolean wide = headSize - column > LANES;
       copyColumns(
@@ -185,6 +214,53 @@ final class VectorAttention {
       from += rowBytes;
       to += PANEL_BYTES;
     }
+  }
+
+  /** Bytes from one panel of values in bf16 to the next: pairs of keys. */
+  private long valuePanelBytes() {
+    return Math.ceilDiv(length, 2) * PANEL_BYTES;
+  }
+
+  /**
+   * Writes two rows at a time as bf16, the first in the lower halves of numbers of 32 bits; the row
+   * after the last is zeros. The target may be the source.
+   */
+  private static void pairRows(
+      MemorySegment source,
+      long from,
+      long rowBytes,
+      int rows,
+      boolean wide,
+      MemorySegment target,
+      long to) {
+    for (int row = 0; row < rows - 1; row += 2) {
+      pair(load(source, from), load(source, from + rowBytes)).intoMemorySegment(target, to, NATIVE);
+      if (wide) {
+        pair(load(source, from + BYTES), load(source, from + rowBytes + BYTES))
+            .intoMemorySegment(target, to + BYTES, NATIVE);
+      }
+      from += 2 * rowBytes;
+      to += PANEL_BYTES;
+    }
+    if (rows % 2 != 0) {
+      FloatVector zero = FloatVector.zero(FLOATS);
+      pair(load(source, from), zero).intoMemorySegment(target, to, NATIVE);
+      if (wide) {
+        pair(load(source, from + BYTES), zero).intoMemorySegment(target, to + BYTES, NATIVE);
+      }
+    }
+  }
+
+  /** Rounds both to bf16: the first in the lower halves. */
+  private static IntVector pair(FloatVector low, FloatVector high) {
+    IntVector lower = roundToBf16(low).lanewise(VectorOperators.LSHR, 16);
+    return roundToBf16(high).and(0xFFFF0000).or(lower);
+  }
+
+  /** The upper halves of the answer are the nearest bf16, the even one of two. */
+  private static IntVector roundToBf16(FloatVector numbers) {
+    IntVector bits = numbers.reinterpretAsInts();
+    return bits.add(0x7FFF).add(bits.lanewise(VectorOperators.LSHR, 16).and(1));
   }
 
   private void attend(int head) {
@@ -222,7 +298,9 @@ final class VectorAttention {
         addBias(bias, head, first, from, end, wide);
       }
       maskKeys(first, count, from, end, wide);
-      if (wide) {
+      if (bf16) {
+        softmaxInPairs(end - from, wide);
+      } else if (wide) {
         softmaxWide(scores, end - from, inverses);
       } else {
         softmaxNarrow(scores, end - from, inverses);
@@ -248,10 +326,22 @@ final class VectorAttention {
     call.output(queries.address(), PANEL_BYTES);
     call.start(0, 0);
     call.run(Matrix.roundUp(headSize, MachineProduct.DOT_ROWS), 1);
+    if (bf16) {
+      pairRows(queries, 0, PANEL_BYTES, headSize, count > LANES, queries, 0);
+    }
   }
 
   /** scores (keys, queries) by machine code; rows behind the last key are anything. */
   private void multiplyKeys(int head, int from, int end) {
+    if (bf16) {
+      long rowBytes = 2L * headSize;
+      bf16Call.left(keys.address() + from * rowBytes, rowBytes, 4);
+      bf16Call.panels(queries.address(), 0, headSize / 2);
+      bf16Call.output(scores.address(), PANEL_BYTES);
+      bf16Call.start(0, 0);
+      bf16Call.run(Matrix.roundUp(end - from, MachineProduct.DOT_ROWS), 1);
+      return;
+    }
     MemorySegment source = queryKeyValue.data();
     long at =
         queryKeyValue.rowOffset(start + from) + 4L * pattern.keyColumn(pattern.keyValueHead(head));
@@ -264,6 +354,17 @@ final class VectorAttention {
 
   /** sums (queries, values) by machine code; rows behind the last query are anything. */
   private void multiplyValues(int count, int from, int end) {
+    if (bf16) {
+      bf16Call.output(sums.address(), sumStep);
+      for (int key = from; key < end; key += CHUNK) {
+        bf16Call.left(scores.address() + (key - from) / 2 * PANEL_BYTES, 4, PANEL_BYTES);
+        int pairs = Math.ceilDiv(Math.min(CHUNK, end - key), 2);
+        bf16Call.panels(values.address() + key / 2 * PANEL_BYTES, valuePanelBytes(), pairs);
+        bf16Call.start(key == from ? 0 : sums.address(), sumStep);
+        bf16Call.run(Matrix.roundUp(count, MachineProduct.DOT_ROWS), Math.ceilDiv(headSize, PANEL));
+      }
+      return;
+    }
     call.output(sums.address(), sumStep);
     for (int key = from; key < end; key += CHUNK) {
       call.left(scores.address() + (key - from) * PANEL_BYTES, 4, PANEL_BYTES);
@@ -457,6 +558,74 @@ final class VectorAttention {
       at += PANEL_BYTES;
     }
     FloatVector.broadcast(FLOATS, 1f).div(sum).intoMemorySegment(inverses, 0, NATIVE);
+  }
+
+  /**
+   * As {@link #softmaxWide}, and two rows of powers become one of pairs of bf16. In three methods,
+   * because all of it is more code than the JIT takes in one; what one leaves to the next is kept
+   * where the inverses and the sums of values will be.
+   */
+  private void softmaxInPairs(int rows, boolean wide) {
+    if (rows % 2 != 0) {
+      FloatVector masked = FloatVector.broadcast(FLOATS, MASKED);
+      masked.intoMemorySegment(scores, rows * PANEL_BYTES, NATIVE);
+      masked.intoMemorySegment(scores, rows * PANEL_BYTES + BYTES, NATIVE);
+    }
+    int pairs = Math.ceilDiv(rows, 2);
+    for (long column = 0; column < (wide ? PANEL_BYTES : BYTES); column += BYTES) {
+      largest(scores, column, pairs, inverses);
+      powersOfFirst(scores, column, pairs, inverses, sums);
+      powersInPairs(scores, column, pairs, inverses, sums);
+    }
+  }
+
+  private static void largest(MemorySegment scores, long column, int pairs, MemorySegment answer) {
+    FloatVector largest0 = load(scores, column);
+    FloatVector largest1 = largest0;
+    long at = column;
+    for (int pair = 0; pair < pairs; pair++) {
+      FloatVector score0 = load(scores, at);
+      FloatVector score1 = load(scores, at + PANEL_BYTES);
+      largest0 = largest0.blend(score0, score0.compare(VectorOperators.GT, largest0));
+      largest1 = largest1.blend(score1, score1.compare(VectorOperators.GT, largest1));
+      at += 2 * PANEL_BYTES;
+    }
+    largest0
+        .blend(largest1, largest1.compare(VectorOperators.GT, largest0))
+        .intoMemorySegment(answer, column, NATIVE);
+  }
+
+  /** Replaces the first scores of all pairs by their powers and writes the sums of these. */
+  private static void powersOfFirst(
+      MemorySegment scores, long column, int pairs, MemorySegment inverses, MemorySegment sums) {
+    FloatVector largest = load(inverses, column);
+    FloatVector sum = FloatVector.zero(FLOATS);
+    long at = column;
+    for (int pair = 0; pair < pairs; pair++) {
+      FloatVector power = VectorMath.exp2(load(scores, at).sub(largest));
+      power.intoMemorySegment(scores, at, NATIVE);
+      sum = sum.add(power);
+      at += 2 * PANEL_BYTES;
+    }
+    sum.intoMemorySegment(sums, column, NATIVE);
+  }
+
+  private static void powersInPairs(
+      MemorySegment scores, long column, int pairs, MemorySegment inverses, MemorySegment sums) {
+    FloatVector largest = load(inverses, column);
+    FloatVector sum = load(sums, column);
+    long at = column;
+    long to = column;
+    for (int pair = 0; pair < pairs; pair++) {
+      FloatVector power = VectorMath.exp2(load(scores, at + PANEL_BYTES).sub(largest));
+      IntVector low = load(scores, at).reinterpretAsInts().add(0x8000);
+      IntVector high = power.reinterpretAsInts().add(0x8000).and(0xFFFF0000);
+      high.or(low.lanewise(VectorOperators.LSHR, 16)).intoMemorySegment(scores, to, NATIVE);
+      sum = sum.add(power);
+      at += 2 * PANEL_BYTES;
+      to += PANEL_BYTES;
+    }
+    FloatVector.broadcast(FLOATS, 1f).div(sum).intoMemorySegment(inverses, column, NATIVE);
   }
 
   /** sums (queries, values): sums over the keys, a chunk of them at a time. */

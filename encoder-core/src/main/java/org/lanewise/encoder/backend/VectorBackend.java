@@ -51,6 +51,7 @@ public final class VectorBackend implements TrainingBackend {
   private final Workers workers;
   private final MatrixUnit.Choice products;
   private final Optional<MemorySegment> fp32Function;
+  private final Optional<MemorySegment> bf16Function;
   private final ScalarBackend scalar = new ScalarBackend(Precision.FP32);
   private final ScratchPool scratches = new ScratchPool();
 
@@ -71,6 +72,13 @@ public final class VectorBackend implements TrainingBackend {
         products.unit() == MatrixUnit.VECTOR_API
             ? Optional.empty()
             : Optional.of(MatrixUnit.code().address(MachineCode.Function.DOT_FP32));
+    // Where there are tiles, vectors multiply bf16 no faster than fp32.
+    bf16Function =
+        products.unit() == MatrixUnit.AVX512
+                && precision != Precision.FP32
+                && MatrixUnit.facts().avx512Bf16()
+            ? Optional.of(MatrixUnit.code().address(MachineCode.Function.DOT_BF16))
+            : Optional.empty();
   }
 
   private static VectorSpecies<Float> species() {
@@ -575,6 +583,7 @@ public final class VectorBackend implements TrainingBackend {
             VectorAttention.attend(
                 scratches,
                 fp32Function,
+                pattern.contextSize() < products.leastDepth() ? Optional.empty() : bf16Function,
                 queryKeyValue,
                 batch,
                 task * each,

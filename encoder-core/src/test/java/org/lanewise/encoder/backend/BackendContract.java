@@ -154,6 +154,87 @@ public abstract class BackendContract {
                 SEED));
   }
 
+  /** Long enough for kernels that round, and shorter; odd numbers of keys, windows and heads. */
+  @ParameterizedTest
+  @EnumSource(
+      value = Precision.class,
+      names = {"BF16", "INT8"})
+  void attentionOfLowPrecisionIsNoWorseThanRounding(Precision precision) {
+    int all = AttentionPattern.EVERYTHING;
+    PositionBias none = new PositionBias.None();
+    int reach = 320;
+    float[][] distances = numbers(3, 2 * reach + 1 + PositionBias.ByDistance.PADDING);
+    for (Backend backend : products(precision)) {
+      for (int headSize : new int[] {7, 16, 30, 32, 64, 80}) {
+        List<AttentionPattern> patterns =
+            List.of(
+                AttentionPattern.full(3, headSize),
+                new AttentionPattern(4, 2, headSize, 0.2f, 7, 5, none),
+                new AttentionPattern(2, 1, headSize, 0.2f, all, 0, none),
+                new AttentionPattern(2, 2, headSize, 0.2f, 150, all, none));
+        for (AttentionPattern pattern : patterns) {
+          compareRounding(backend, each -> pattern, 1, 33, 97, 98, 131, 311);
+        }
+        compareRounding(
+            backend,
+            each ->
+                new AttentionPattern(
+                    3,
+                    3,
+                    headSize,
+                    0.2f,
+                    all,
+                    all,
+                    new PositionBias.ByDistance(matrix(each, distances), reach)),
+            40,
+            160,
+            300);
+      }
+    }
+  }
+
+  private void compareRounding(
+      Backend backend, Function<Backend, AttentionPattern> patterns, int... lengths) {
+    PackedBatch batch = batch(lengths);
+    AttentionPattern pattern = patterns.apply(oracle);
+    float[][] queryKeyValue = numbers(batch.tokens(), pattern.queryKeyValueSize());
+    float[][] rounded = new float[queryKeyValue.length][];
+    for (int row = 0; row < rounded.length; row++) {
+      rounded[row] = queryKeyValue[row].clone();
+      for (int i = 0; i < rounded[row].length; i++) {
+        rounded[row][i] = BFloat16.round(rounded[row][i]);
+      }
+    }
+    float[][] exact = attend(oracle, patterns, batch, queryKeyValue);
+    double rounding = error(exact, attend(oracle, patterns, batch, rounded));
+    double actual = error(exact, attend(backend, patterns, batch, queryKeyValue));
+    assertTrue(
+        actual <= 2 * rounding,
+        () ->
+            String.format(
+                Locale.ROOT,
+                "%s %s over %s: error %.3g, of plain rounding %.3g, seed %d",
+                backend.kernels(),
+                pattern,
+                Arrays.toString(lengths),
+                actual,
+                rounding,
+                SEED));
+  }
+
+  private float[][] attend(
+      Backend backend,
+      Function<Backend, AttentionPattern> patterns,
+      PackedBatch batch,
+      float[][] queryKeyValue) {
+    AttentionPattern pattern = patterns.apply(backend);
+    Matrix input = backend.allocateState(arena, batch.tokens(), pattern.queryKeyValueSize());
+    fill(backend, input, queryKeyValue);
+    Matrix context = backend.allocateState(arena, batch.tokens(), pattern.contextSize());
+    backend.attention(input, batch, pattern, context);
+    return read(backend, context);
+  }
+
   private static double error(float[][] expected, float[][] actual) {
     double squares = 0;
     for (int row = 0; row < expected.length; row++) {
