@@ -9,7 +9,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 import org.lanewise.encoder.TextTagger.Entity;
 import org.lanewise.encoder.batch.Batches;
@@ -183,9 +182,6 @@ public final class EncoderOutputs {
   private final Lazy<TokenEmbedder> multiVector;
   private final Lazy<EncoderLabeller> labeller;
   private final Lazy<EncoderClassifier> classifier;
-
-  /** Of the same model on the processor, once a device failed. */
-  private final AtomicReference<EncoderOutputs> onProcessor = new AtomicReference<>();
 
   private EncoderOutputs(TextEmbedder encoder) {
     this.encoder = encoder;
@@ -385,20 +381,11 @@ public final class EncoderOutputs {
 
   /** Returns what is made of each text, in order. Tokens are read once for all their outputs. */
   public List<Answer> forward(List<Reading> texts) {
-    return encoder.compute(
-        texts, this::forwardHere, (processor, some) -> onProcessor(processor).forwardHere(some));
+    return encoder.compute(texts, this::forward);
   }
 
-  private EncoderOutputs onProcessor(TextEmbedder processor) {
-    EncoderOutputs known = onProcessor.get();
-    if (known == null) {
-      onProcessor.compareAndSet(null, over(processor));
-      known = onProcessor.get();
-    }
-    return known;
-  }
-
-  private List<Answer> forwardHere(List<Reading> texts) {
+  /** Returns the same, made by the embedder under this one or by its stand-in. */
+  private List<Answer> forward(TextEmbedder computing, List<Reading> texts) {
     Map<Pass, List<Place>> batches = new LinkedHashMap<>();
     for (int i = 0; i < texts.size(); i++) {
       for (Part part : texts.get(i).parts()) {
@@ -411,8 +398,8 @@ public final class EncoderOutputs {
     IdentityHashMap<Part, float[][]> logits = new IdentityHashMap<>();
     batches.forEach(
         (pass, all) -> {
-          for (List<Place> places : withinBudget(all)) {
-            List<Answer> made = forward(pass, places, logits);
+          for (List<Place> places : withinBudget(all, computing.batchTokens())) {
+            List<Answer> made = forward(computing, pass, places, logits);
             for (int i = 0; i < made.size(); i++) {
               int text = places.get(i).text;
               answers.set(text, answers.get(text).with(made.get(i)));
@@ -429,9 +416,9 @@ public final class EncoderOutputs {
   }
 
   /** Windows over one text can be more than a batch shall hold. */
-  private List<List<Place>> withinBudget(List<Place> places) {
+  private List<List<Place>> withinBudget(List<Place> places, int tokens) {
     int[] lengths = places.stream().mapToInt(place -> place.part.text().length()).toArray();
-    return Batches.longestFirst(lengths, encoder.batchTokens()).stream()
+    return Batches.longestFirst(lengths, tokens).stream()
         .map(batch -> batch.stream().map(places::get).toList())
         .toList();
   }
@@ -451,35 +438,38 @@ public final class EncoderOutputs {
   }
 
   private List<Answer> forward(
-      Pass pass, List<Place> places, IdentityHashMap<Part, float[][]> logits) {
+      TextEmbedder computing,
+      Pass pass,
+      List<Place> places,
+      IdentityHashMap<Part, float[][]> logits) {
     Set<Output> outputs = pass.outputs;
-    return encoder.answerAlone(
+    return computing.answerAlone(
         places.stream().map(place -> place.part.text()).toList(),
-        (backend, call, hidden, batch) -> {
+        (computed, backend, call, hidden, batch) -> {
           List<List<float[]>> dense = List.of();
           if (pass.late) {
             List<List<Range>> ranges = places.stream().map(place -> place.part.ranges()).toList();
-            dense = LateChunker.vectors(encoder, ranges, backend, call, hidden, batch);
+            dense = LateChunker.vectors(computed, ranges, backend, call, hidden, batch);
           } else if (outputs.contains(Output.DENSE)) {
-            dense = encoder.vectors(backend, call, hidden, batch).stream().map(List::of).toList();
+            dense = computed.vectors(backend, call, hidden, batch).stream().map(List::of).toList();
           }
           List<SparseVector> weights =
               outputs.contains(Output.SPARSE)
-                  ? sparse.get().forward(backend, call, hidden, batch)
+                  ? sparse.get().forward(computed, backend, call, hidden, batch)
                   : List.of();
           List<ClassScores> classes = List.of();
           if (outputs.contains(Output.TAGS) && labels()) {
-            List<float[][]> rows = labeller.get().logits(backend, call, hidden, batch);
+            List<float[][]> rows = labeller.get().logits(computed, backend, call, hidden, batch);
             for (int i = 0; i < rows.size(); i++) {
               logits.put(places.get(i).part, rows.get(i));
             }
           } else if (outputs.contains(Output.TAGS)) {
-            classes = classifier.get().scores(backend, call, hidden, batch);
+            classes = classifier.get().scores(computed, backend, call, hidden, batch);
           }
           // The last one, because it may change the states.
           List<float[][]> vectors =
               outputs.contains(Output.MULTI_VECTOR)
-                  ? multiVector.get().vectors(backend, call, hidden, batch)
+                  ? multiVector.get().vectors(computed, backend, call, hidden, batch)
                   : List.of();
           List<Answer> answers = new ArrayList<>();
           for (int i = 0; i < places.size(); i++) {

@@ -68,7 +68,7 @@ public final class TextEmbedder implements AutoCloseable {
   private final int dimensions;
   private final ConcurrentLinkedDeque<Activations> idle = new ConcurrentLinkedDeque<>();
   private final ReadWriteLock lock = new ReentrantReadWriteLock();
-  private final Optional<DeviceFailover> failover;
+  private final Optional<DeviceFailover<TextEmbedder>> failover;
   private boolean closed;
 
   /**
@@ -92,8 +92,9 @@ public final class TextEmbedder implements AutoCloseable {
     failover =
         alone.computesElsewhere()
             ? Optional.of(
-                new DeviceFailover(
-                    () -> onProcessor(directory, options.withThreads(1), alone.precision())))
+                new DeviceFailover<>(
+                    () -> onProcessor(directory, options.withThreads(1), alone.precision()),
+                    TextEmbedder::close))
             : Optional.empty();
     encoder =
         memory.allocate(
@@ -146,8 +147,9 @@ public final class TextEmbedder implements AutoCloseable {
   /** The same model on the processor, for what a device cannot do, over the same directory. */
   private static TextEmbedder onProcessor(
       ModelDirectory directory, EmbedderOptions options, Precision precision) {
-    return open(
-        directory, options, Backends.create("auto", Optional.of(precision), new Workers(1)));
+    Backend backend = Backends.create("auto", Optional.of(precision), new Workers(1));
+    int most = Math.min(options.batchTokens(), backend.batchTokens().most());
+    return open(directory, options.withBatchTokens(most), backend);
   }
 
   /** The directory's modules with the caller's pooling and normalisation in place of its own. */
@@ -412,21 +414,18 @@ public final class TextEmbedder implements AutoCloseable {
 
   private float[][] forward(Backend backend, List<EncodedText> texts) {
     head();
-    return compute(
-            texts,
-            some -> answer(backend, some, this::vectors),
-            (processor, some) -> processor.answerAlone(some, processor::vectors))
+    return answer(backend, texts, Function.identity(), TextEmbedder::vectors)
         .toArray(float[][]::new);
   }
 
-  /** Returns what the device computes or, where it cannot, the same model on the processor. */
-  <S, T> List<T> compute(
-      List<S> texts,
-      Function<List<S>, List<T>> here,
-      BiFunction<TextEmbedder, List<S>, List<T>> onProcessor) {
+  /**
+   * Returns what the body makes of the texts with this model or, where its device cannot, with the
+   * same model on the processor.
+   */
+  <S, T> List<T> compute(List<S> texts, BiFunction<TextEmbedder, List<S>, List<T>> body) {
     return failover.isPresent()
-        ? failover.get().compute(texts, here, onProcessor)
-        : here.apply(texts);
+        ? failover.get().compute(this, texts, body)
+        : body.apply(this, texts);
   }
 
   /** Returns the vectors of a batch. */
@@ -450,22 +449,28 @@ public final class TextEmbedder implements AutoCloseable {
 
   /** What a head makes of the hidden states of a batch. */
   @FunctionalInterface
-  interface HeadPass<T> {
+  interface HeadPass<H, T> {
     /**
      * Returns an answer for each sequence.
      *
+     * @param head prepared for the model that computed the states
      * @param call memory for the time of the call, of this thread alone
      * @param hidden (tokens, hiddenSize), which may be changed
      */
-    List<T> apply(Backend backend, Arena call, Matrix hidden, PackedBatch batch);
+    List<T> apply(H head, Backend backend, Arena call, Matrix hidden, PackedBatch batch);
   }
 
   /**
-   * Returns a head, its weights prepared in memory that lives as long as the embedder.
+   * Returns a head, its weights prepared in memory that lives as long as the embedder: on its
+   * device, or on the processor where that has no room for them.
    *
    * @throws ModelException if the directory has no such head
    */
-  <T> T prepare(BiFunction<Backend, Arena, T> head) {
+  <H> PreparedHead<TextEmbedder, H> prepare(BiFunction<Backend, Arena, H> head) {
+    return PreparedHead.prepare(embedder -> embedder.prepareHere(head), this, failover);
+  }
+
+  private <H> H prepareHere(BiFunction<Backend, Arena, H> head) {
     Lock reading = lock.readLock();
     reading.lock();
     try {
@@ -483,36 +488,62 @@ public final class TextEmbedder implements AutoCloseable {
     workers.forEach(count, body);
   }
 
-  /** Returns a head's answers to encoded texts, in order, using all of the embedder's threads. */
-  <T> List<T> answer(List<EncodedText> texts, HeadPass<T> head) {
+  /**
+   * Returns a head's answers to encoded texts, in order, using all of the embedder's threads.
+   *
+   * @param head finds the head of this embedder, or of the one that stands in for it
+   */
+  <H, T> List<T> answer(
+      List<EncodedText> texts, Function<TextEmbedder, H> head, HeadPass<H, T> pass) {
     List<T> answers = new ArrayList<>(Collections.nCopies(texts.size(), null));
     List<List<Integer>> batches = batches(texts);
-    if (batches.size() == 1) {
-      answer(shared, texts, batches.getFirst(), head, answers);
-    } else {
-      workers.forEach(batches.size(), i -> answer(alone, texts, batches.get(i), head, answers));
+    Backend backend = batches.size() == 1 ? shared : alone;
+    workers.forEach(
+        batches.size(),
+        i -> {
+          List<Integer> positions = batches.get(i);
+          List<EncodedText> batch = positions.stream().map(texts::get).toList();
+          scatter(answer(backend, batch, head, pass), positions, answers);
+        });
+    return answers;
+  }
+
+  private static <T> void scatter(List<T> from, List<Integer> positions, List<T> to) {
+    for (int i = 0; i < positions.size(); i++) {
+      to.set(positions.get(i), from.get(i));
+    }
+  }
+
+  private <H, T> List<T> answer(
+      Backend backend,
+      List<EncodedText> texts,
+      Function<TextEmbedder, H> head,
+      HeadPass<H, T> pass) {
+    return compute(
+        texts,
+        (embedder, some) ->
+            embedder == this
+                ? answerHere(backend, some, head.apply(this), pass)
+                : embedder.answerInTurn(some, head.apply(embedder), pass));
+  }
+
+  /** Returns answers to texts that are too many for one of this embedder's batches. */
+  private <H, T> List<T> answerInTurn(List<EncodedText> texts, H head, HeadPass<H, T> pass) {
+    List<T> answers = new ArrayList<>(Collections.nCopies(texts.size(), null));
+    for (List<Integer> batch : batches(texts)) {
+      List<EncodedText> some = batch.stream().map(texts::get).toList();
+      scatter(answerHere(alone, some, head, pass), batch, answers);
     }
     return answers;
   }
 
-  private <T> void answer(
-      Backend backend,
-      List<EncodedText> texts,
-      List<Integer> positions,
-      HeadPass<T> head,
-      List<T> answers) {
-    List<T> answered = answer(backend, positions.stream().map(texts::get).toList(), head);
-    for (int i = 0; i < answered.size(); i++) {
-      answers.set(positions.get(i), answered.get(i));
-    }
+  /** Returns answers to one packed batch, computed here and on the calling thread alone. */
+  <T> List<T> answerAlone(List<EncodedText> texts, HeadPass<TextEmbedder, T> pass) {
+    return answerHere(alone, texts, this, pass);
   }
 
-  /** Returns a head's answers to one packed batch, computed on the calling thread alone. */
-  <T> List<T> answerAlone(List<EncodedText> texts, HeadPass<T> head) {
-    return answer(alone, texts, head);
-  }
-
-  private <T> List<T> answer(Backend backend, List<EncodedText> texts, HeadPass<T> head) {
+  private <H, T> List<T> answerHere(
+      Backend backend, List<EncodedText> texts, H head, HeadPass<H, T> pass) {
     return withState(
         backend,
         texts,
@@ -520,7 +551,7 @@ public final class TextEmbedder implements AutoCloseable {
         (batch, hidden) -> {
           // A few rows most often: not worth sharing, and their memory belongs to this thread.
           try (Arena call = Arena.ofConfined()) {
-            return head.apply(alone, call, hidden, batch);
+            return pass.apply(head, alone, call, hidden, batch);
           }
         });
   }
@@ -538,17 +569,22 @@ public final class TextEmbedder implements AutoCloseable {
    * @param helped whether the embedder's idle threads help, or the calling thread works alone
    */
   float[][][] forwardTokens(List<EncodedText> texts, int layers, boolean helped) {
+    return compute(texts, (embedder, some) -> embedder.statesHere(some, layers, helped))
+        .toArray(float[][][]::new);
+  }
+
+  private List<float[][]> statesHere(List<EncodedText> texts, int layers, boolean helped) {
     return withState(
         helped ? shared : alone,
         texts,
         layers,
         (batch, hidden) -> {
           float[][] states = shared.read(hidden, hidden.columns());
-          float[][][] answers = new float[texts.size()][][];
-          for (int i = 0; i < answers.length; i++) {
-            answers[i] =
+          List<float[][]> answers = new ArrayList<>();
+          for (int i = 0; i < texts.size(); i++) {
+            answers.add(
                 Arrays.copyOfRange(
-                    states, batch.sequenceStarts()[i], batch.sequenceStarts()[i + 1]);
+                    states, batch.sequenceStarts()[i], batch.sequenceStarts()[i + 1]));
           }
           return answers;
         });
