@@ -36,8 +36,18 @@ final class DeviceFailover<M> implements AutoCloseable {
     this.closer = closer;
   }
 
+  /**
+   * Returns what happened.
+   *
+   * @param choice what the device is used for, where that was not said
+   */
+  DeviceReport report(Optional<String> choice) {
+    return new DeviceReport(
+        halved.get(), computedOnProcessor.get(), Optional.ofNullable(lost), choice);
+  }
+
   DeviceReport report() {
-    return new DeviceReport(halved.get(), computedOnProcessor.get(), Optional.ofNullable(lost));
+    return report(Optional.empty());
   }
 
   /**

@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.lanewise.encoder.TextTagger.Entity;
 import org.lanewise.encoder.batch.Batches;
 import org.lanewise.encoder.head.ClassScores;
@@ -155,6 +156,17 @@ public final class EncoderOutputs {
           text.truncated());
     }
 
+    private static Answer of(Part part, float[] vector) {
+      return new Answer(
+          List.of(vector),
+          Optional.empty(),
+          Optional.empty(),
+          Optional.empty(),
+          Optional.empty(),
+          part.text.length(),
+          part.text.tokens().truncated());
+    }
+
     private Answer with(Answer part) {
       return new Answer(
           dense.isEmpty() ? part.dense : dense,
@@ -172,7 +184,12 @@ public final class EncoderOutputs {
   }
 
   /** What is read together: the same outputs, of chunks of longer texts or of texts as a whole. */
-  private record Pass(Set<Output> outputs, boolean late) {}
+  private record Pass(Set<Output> outputs, boolean late) {
+    /** Returns whether nothing is wanted but vectors, which a device may compute. */
+    boolean plain() {
+      return !late && outputs.equals(Set.of(Output.DENSE));
+    }
+  }
 
   /** A part of one of the texts. */
   private record Place(int text, Part part) {}
@@ -398,7 +415,7 @@ public final class EncoderOutputs {
     IdentityHashMap<Part, float[][]> logits = new IdentityHashMap<>();
     batches.forEach(
         (pass, all) -> {
-          for (List<Place> places : withinBudget(all, computing.batchTokens())) {
+          for (List<Place> places : withinBudget(all, batchTokens(computing, pass, all))) {
             List<Answer> made = forward(computing, pass, places, logits);
             for (int i = 0; i < made.size(); i++) {
               int text = places.get(i).text;
@@ -413,6 +430,13 @@ public final class EncoderOutputs {
       }
     }
     return answers;
+  }
+
+  private static int batchTokens(TextEmbedder computing, Pass pass, List<Place> places) {
+    return pass.plain()
+        ? computing.batchTokens(
+            places.stream().mapToLong(place -> place.part.text().length()).sum())
+        : computing.batchTokens();
   }
 
   /** Windows over one text can be more than a batch shall hold. */
@@ -443,8 +467,15 @@ public final class EncoderOutputs {
       List<Place> places,
       IdentityHashMap<Part, float[][]> logits) {
     Set<Output> outputs = pass.outputs;
+    List<EncodedText> texts = places.stream().map(place -> place.part.text()).toList();
+    if (pass.plain()) {
+      float[][] vectors = computing.forward(texts);
+      return IntStream.range(0, vectors.length)
+          .mapToObj(i -> Answer.of(places.get(i).part, vectors[i]))
+          .toList();
+    }
     return computing.answerAlone(
-        places.stream().map(place -> place.part.text()).toList(),
+        texts,
         (computed, backend, call, hidden, batch) -> {
           List<List<float[]>> dense = List.of();
           if (pass.late) {

@@ -72,7 +72,9 @@ final class CudaEmbedderTest {
         float[] alone = embedder.embed(List.of(texts.get(i))).getFirst().vector();
         assertArrayEquals(all[i], alone, "text " + i + " alone");
       }
-      assertEquals(Optional.of(new DeviceReport(0, 0, Optional.empty())), embedder.deviceReport());
+      assertEquals(
+          Optional.of(new DeviceReport(0, 0, Optional.empty(), Optional.empty())),
+          embedder.deviceReport());
     }
   }
 

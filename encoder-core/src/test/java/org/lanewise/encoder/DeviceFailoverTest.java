@@ -289,7 +289,9 @@ final class DeviceFailoverTest {
     try (TextEmbedder embedder = head.open(host.backend(Precision.FP32))) {
       Reader reader = head.over.apply(embedder);
       assertSame(expected, reader.read(TEXTS));
-      assertEquals(Optional.of(new DeviceReport(0, 0, Optional.empty())), embedder.deviceReport());
+      assertEquals(
+          Optional.of(new DeviceReport(0, 0, Optional.empty(), Optional.empty())),
+          embedder.deviceReport());
       host.lose();
       assertSame(expected, reader.read(TEXTS));
       assertSame(expected, reader.read(TEXTS));
