@@ -1,7 +1,9 @@
 package org.lanewise.encoder;
 
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Deque;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -29,8 +31,10 @@ final class DeviceTrial {
   /** What a thread of the processor gets of a bulk, whose rate does not depend on its size. */
   private static final int BULK_TOKENS_PER_THREAD = 512;
 
-  private static final int REPETITIONS = 5;
-  private static final long MOST_NANOS = 200_000_000;
+  /** As long as the JIT wants to see a short text before it compiles what reads it. */
+  private static final long TIMED_NANOS = 250_000_000;
+
+  private static final int TIMED_RUNS = 5;
   private static final long SEED = 20_26;
 
   private final TextEmbedder processor;
@@ -132,18 +136,22 @@ final class DeviceTrial {
     return DeviceChoice.of(figures, single.length(), tokens);
   }
 
-  /** Returns the median of a few runs, after one that does what is done once. */
+  /**
+   * Returns the median of the last runs of a quarter of a second, or of the one that takes more.
+   */
   private static double seconds(Runnable run) {
     run.run();
     long began = System.nanoTime();
-    List<Long> nanos = new ArrayList<>();
+    Deque<Long> nanos = new ArrayDeque<>();
     do {
       long start = System.nanoTime();
       run.run();
-      nanos.add(System.nanoTime() - start);
-    } while (nanos.size() < REPETITIONS && System.nanoTime() - began < MOST_NANOS);
-    nanos.sort(null);
-    return Math.max(1, nanos.get(nanos.size() / 2)) / 1e9;
+      nanos.add(Math.max(1, System.nanoTime() - start));
+      if (nanos.size() > TIMED_RUNS) {
+        nanos.remove();
+      }
+    } while (System.nanoTime() - began < TIMED_NANOS);
+    return nanos.stream().sorted().toList().get(nanos.size() / 2) / 1e9;
   }
 
   /** Returns a made-up text of the length, or of the model's. */

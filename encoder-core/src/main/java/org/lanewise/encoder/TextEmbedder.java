@@ -365,6 +365,10 @@ public final class TextEmbedder implements AutoCloseable {
     return device.filter(_ -> choice.orElseThrow().onDevice(tokens)).orElse(this);
   }
 
+  private TextEmbedder of(List<EncodedText> texts) {
+    return device.isEmpty() ? this : of(texts.stream().mapToLong(EncodedText::length).sum());
+  }
+
   /**
    * Returns what backend {@code auto} uses a device for, and why; empty where there is none, or
    * where a backend was named.
@@ -543,18 +547,14 @@ public final class TextEmbedder implements AutoCloseable {
    * call this at once with a few hundred tokens each, or with {@link #bulkTokens} for a device.
    */
   public float[][] forward(List<EncodedText> texts) {
-    TextEmbedder chosen = of(tokens(texts));
+    TextEmbedder chosen = of(texts);
     return chosen.forward(chosen.alone, texts);
   }
 
   /** Like {@link #forward}, with the embedder's idle threads helping: for single queries. */
   public float[][] forwardShared(List<EncodedText> texts) {
-    TextEmbedder chosen = of(tokens(texts));
+    TextEmbedder chosen = of(texts);
     return chosen.forward(chosen.shared, texts);
-  }
-
-  private static long tokens(List<EncodedText> texts) {
-    return texts.stream().mapToLong(EncodedText::length).sum();
   }
 
   /** Returns the vectors of one packed batch, or throws what a device throws. */
@@ -931,7 +931,7 @@ public final class TextEmbedder implements AutoCloseable {
 
   /** Returns the vectors of encoded texts, in order, using all of the embedder's threads. */
   public float[][] embedEncoded(List<EncodedText> texts) {
-    return of(tokens(texts)).embedHere(texts);
+    return of(texts).embedHere(texts);
   }
 
   private float[][] embedHere(List<EncodedText> texts) {
