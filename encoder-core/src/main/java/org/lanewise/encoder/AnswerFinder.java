@@ -18,7 +18,7 @@ public final class AnswerFinder {
   public static final int USUAL_TOKENS = 15;
 
   private final TextEmbedder encoder;
-  private final PredictionHead head;
+  private final PreparedHead<TextEmbedder, PredictionHead> head;
 
   /**
    * A piece of a text.
@@ -145,8 +145,9 @@ public final class AnswerFinder {
   private List<float[][]> logits(List<EncodedText> windows) {
     return encoder.answer(
         windows,
-        (backend, call, hidden, batch) -> {
-          Matrix output = head.forward(backend, call, hidden, batch);
+        head::on,
+        (layers, backend, call, hidden, batch) -> {
+          Matrix output = layers.forward(backend, call, hidden, batch);
           List<float[][]> answers = new ArrayList<>();
           for (int i = 0; i < batch.sequences(); i++) {
             float[][] startAndEnd = new float[2][batch.length(i)];

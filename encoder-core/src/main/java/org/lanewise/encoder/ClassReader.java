@@ -27,6 +27,9 @@ interface ClassReader extends AutoCloseable {
   /** Returns what computes on one thread. */
   Backend backend();
 
+  /** Returns what the device that computes could not do; empty where the processor computes. */
+  Optional<DeviceReport> deviceReport();
+
   /** Makes the first texts as fast as later ones. */
   void warmUp(Consumer<List<String>> reader);
 

@@ -9,7 +9,7 @@ import org.lanewise.encoder.backend.Precision;
  * What a caller may set when opening a {@link TextEmbedder}; everything empty means "as the model
  * directory says".
  *
- * @param backend {@code auto}, {@code vector} or {@code scalar}
+ * @param backend {@code auto}, {@code vector}, {@code scalar} or {@code cuda}
  * @param precision number format of the weights; empty lets the backend choose
  * @param threads threads that one call may use, the caller's included; at least 1
  * @param batchTokens most tokens of one packed batch; at least 1

@@ -20,7 +20,7 @@ import org.lanewise.encoder.model.SequenceModelConfig.Choice;
 final class EncoderClassifier implements ClassReader {
   private final TextEmbedder encoder;
   private final EncoderHeads heads;
-  private final PredictionHead head;
+  private final PreparedHead<TextEmbedder, PredictionHead> head;
 
   private EncoderClassifier(TextEmbedder encoder) {
     this.encoder = encoder;
@@ -61,15 +61,25 @@ final class EncoderClassifier implements ClassReader {
 
   @Override
   public List<ClassScores> classify(List<String> texts, List<Optional<String>> pairs) {
-    return encoder.answer(encoder.encodeAll(texts, pairs, ""), this::scores);
+    return encoder.answer(encoder.encodeAll(texts, pairs, ""), head::on, this::scores);
   }
 
-  /** Returns the scores of each sequence. */
-  List<ClassScores> scores(Backend backend, Arena call, Matrix hidden, PackedBatch batch) {
-    Matrix logits = head.forward(backend, call, hidden, batch);
+  /**
+   * Returns the scores of each sequence.
+   *
+   * @param computed what computed the hidden states: the embedder under this one, or its stand-in
+   */
+  List<ClassScores> scores(
+      TextEmbedder computed, Backend backend, Arena call, Matrix hidden, PackedBatch batch) {
+    return scores(head.on(computed), backend, call, hidden, batch);
+  }
+
+  private List<ClassScores> scores(
+      PredictionHead layers, Backend backend, Arena call, Matrix hidden, PackedBatch batch) {
+    Matrix logits = layers.forward(backend, call, hidden, batch);
     List<ClassScores> scores = new ArrayList<>();
     for (int i = 0; i < batch.sequences(); i++) {
-      float[] row = backend.read(logits, i, head.outputs());
+      float[] row = backend.read(logits, i, layers.outputs());
       double[] numbers = new double[row.length];
       for (int label = 0; label < row.length; label++) {
         numbers[label] = row[label];
@@ -102,6 +112,11 @@ final class EncoderClassifier implements ClassReader {
   @Override
   public Backend backend() {
     return encoder.alone();
+  }
+
+  @Override
+  public Optional<DeviceReport> deviceReport() {
+    return encoder.deviceReport();
   }
 
   @Override

@@ -33,7 +33,7 @@ final class EncoderLabeller implements WordLabeller {
   private final TextEmbedder encoder;
   private final List<String> labels;
   private final boolean spans;
-  private final PredictionHead head;
+  private final PreparedHead<TextEmbedder, PredictionHead> head;
   private final TokenLabeller decoder;
 
   private EncoderLabeller(TextEmbedder encoder) {
@@ -88,7 +88,8 @@ final class EncoderLabeller implements WordLabeller {
                 .flatMap(List::stream)
                 .map(tokens -> new EncodedText(tokens, 0))
                 .toList(),
-            this::logits);
+            head::on,
+            EncoderLabeller::logits);
     WordLabels[] labelled = new WordLabels[texts.size()];
     int window = 0;
     for (int i = 0; i < labelled.length; i++) {
@@ -99,15 +100,25 @@ final class EncoderLabeller implements WordLabeller {
     return labelled;
   }
 
-  /** Returns the logits of the tokens of each sequence, [token][label]. */
-  List<float[][]> logits(Backend backend, Arena call, Matrix hidden, PackedBatch batch) {
+  /**
+   * Returns the logits of the tokens of each sequence, [token][label].
+   *
+   * @param computed what computed the hidden states: the embedder under this one, or its stand-in
+   */
+  List<float[][]> logits(
+      TextEmbedder computed, Backend backend, Arena call, Matrix hidden, PackedBatch batch) {
+    return logits(head.on(computed), backend, call, hidden, batch);
+  }
+
+  private static List<float[][]> logits(
+      PredictionHead head, Backend backend, Arena call, Matrix hidden, PackedBatch batch) {
     Matrix output = head.forward(backend, call, hidden, batch);
     List<float[][]> answers = new ArrayList<>();
     for (int i = 0; i < batch.sequences(); i++) {
       float[][] rows = new float[batch.length(i)][];
       for (int token = 0; token < rows.length; token++) {
         int row = batch.sequenceStarts()[i] + token;
-        rows[token] = backend.read(output, row, labels.size());
+        rows[token] = backend.read(output, row, head.outputs());
       }
       answers.add(rows);
     }
@@ -211,6 +222,11 @@ final class EncoderLabeller implements WordLabeller {
   @Override
   public Backend backend() {
     return encoder.alone();
+  }
+
+  @Override
+  public Optional<DeviceReport> deviceReport() {
+    return encoder.deviceReport();
   }
 
   @Override

@@ -9,8 +9,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.lanewise.encoder.TextTagger.Entity;
 import org.lanewise.encoder.batch.Batches;
 import org.lanewise.encoder.head.ClassScores;
@@ -156,6 +156,17 @@ public final class EncoderOutputs {
           text.truncated());
     }
 
+    private static Answer of(Part part, float[] vector) {
+      return new Answer(
+          List.of(vector),
+          Optional.empty(),
+          Optional.empty(),
+          Optional.empty(),
+          Optional.empty(),
+          part.text.length(),
+          part.text.tokens().truncated());
+    }
+
     private Answer with(Answer part) {
       return new Answer(
           dense.isEmpty() ? part.dense : dense,
@@ -173,7 +184,12 @@ public final class EncoderOutputs {
   }
 
   /** What is read together: the same outputs, of chunks of longer texts or of texts as a whole. */
-  private record Pass(Set<Output> outputs, boolean late) {}
+  private record Pass(Set<Output> outputs, boolean late) {
+    /** Returns whether nothing is wanted but vectors, which a device may compute. */
+    boolean plain() {
+      return !late && outputs.equals(Set.of(Output.DENSE));
+    }
+  }
 
   /** A part of one of the texts. */
   private record Place(int text, Part part) {}
@@ -183,9 +199,6 @@ public final class EncoderOutputs {
   private final Lazy<TokenEmbedder> multiVector;
   private final Lazy<EncoderLabeller> labeller;
   private final Lazy<EncoderClassifier> classifier;
-
-  /** Of the same model on the processor, once a device failed. */
-  private final AtomicReference<EncoderOutputs> onProcessor = new AtomicReference<>();
 
   private EncoderOutputs(TextEmbedder encoder) {
     this.encoder = encoder;
@@ -385,20 +398,11 @@ public final class EncoderOutputs {
 
   /** Returns what is made of each text, in order. Tokens are read once for all their outputs. */
   public List<Answer> forward(List<Reading> texts) {
-    return encoder.compute(
-        texts, this::forwardHere, (processor, some) -> onProcessor(processor).forwardHere(some));
+    return encoder.compute(texts, this::forward);
   }
 
-  private EncoderOutputs onProcessor(TextEmbedder processor) {
-    EncoderOutputs known = onProcessor.get();
-    if (known == null) {
-      onProcessor.compareAndSet(null, over(processor));
-      known = onProcessor.get();
-    }
-    return known;
-  }
-
-  private List<Answer> forwardHere(List<Reading> texts) {
+  /** Returns the same, made by the embedder under this one or by its stand-in. */
+  private List<Answer> forward(TextEmbedder computing, List<Reading> texts) {
     Map<Pass, List<Place>> batches = new LinkedHashMap<>();
     for (int i = 0; i < texts.size(); i++) {
       for (Part part : texts.get(i).parts()) {
@@ -411,8 +415,8 @@ public final class EncoderOutputs {
     IdentityHashMap<Part, float[][]> logits = new IdentityHashMap<>();
     batches.forEach(
         (pass, all) -> {
-          for (List<Place> places : withinBudget(all)) {
-            List<Answer> made = forward(pass, places, logits);
+          for (List<Place> places : withinBudget(all, batchTokens(computing, pass, all))) {
+            List<Answer> made = forward(computing, pass, places, logits);
             for (int i = 0; i < made.size(); i++) {
               int text = places.get(i).text;
               answers.set(text, answers.get(text).with(made.get(i)));
@@ -428,10 +432,17 @@ public final class EncoderOutputs {
     return answers;
   }
 
+  private static int batchTokens(TextEmbedder computing, Pass pass, List<Place> places) {
+    return pass.plain()
+        ? computing.batchTokens(
+            places.stream().mapToLong(place -> place.part.text().length()).sum())
+        : computing.batchTokens();
+  }
+
   /** Windows over one text can be more than a batch shall hold. */
-  private List<List<Place>> withinBudget(List<Place> places) {
+  private List<List<Place>> withinBudget(List<Place> places, int tokens) {
     int[] lengths = places.stream().mapToInt(place -> place.part.text().length()).toArray();
-    return Batches.longestFirst(lengths, encoder.batchTokens()).stream()
+    return Batches.longestFirst(lengths, tokens).stream()
         .map(batch -> batch.stream().map(places::get).toList())
         .toList();
   }
@@ -451,35 +462,45 @@ public final class EncoderOutputs {
   }
 
   private List<Answer> forward(
-      Pass pass, List<Place> places, IdentityHashMap<Part, float[][]> logits) {
+      TextEmbedder computing,
+      Pass pass,
+      List<Place> places,
+      IdentityHashMap<Part, float[][]> logits) {
     Set<Output> outputs = pass.outputs;
-    return encoder.answerAlone(
-        places.stream().map(place -> place.part.text()).toList(),
-        (backend, call, hidden, batch) -> {
+    List<EncodedText> texts = places.stream().map(place -> place.part.text()).toList();
+    if (pass.plain()) {
+      float[][] vectors = computing.forward(texts);
+      return IntStream.range(0, vectors.length)
+          .mapToObj(i -> Answer.of(places.get(i).part, vectors[i]))
+          .toList();
+    }
+    return computing.answerAlone(
+        texts,
+        (computed, backend, call, hidden, batch) -> {
           List<List<float[]>> dense = List.of();
           if (pass.late) {
             List<List<Range>> ranges = places.stream().map(place -> place.part.ranges()).toList();
-            dense = LateChunker.vectors(encoder, ranges, backend, call, hidden, batch);
+            dense = LateChunker.vectors(computed, ranges, backend, call, hidden, batch);
           } else if (outputs.contains(Output.DENSE)) {
-            dense = encoder.vectors(backend, call, hidden, batch).stream().map(List::of).toList();
+            dense = computed.vectors(backend, call, hidden, batch).stream().map(List::of).toList();
           }
           List<SparseVector> weights =
               outputs.contains(Output.SPARSE)
-                  ? sparse.get().forward(backend, call, hidden, batch)
+                  ? sparse.get().forward(computed, backend, call, hidden, batch)
                   : List.of();
           List<ClassScores> classes = List.of();
           if (outputs.contains(Output.TAGS) && labels()) {
-            List<float[][]> rows = labeller.get().logits(backend, call, hidden, batch);
+            List<float[][]> rows = labeller.get().logits(computed, backend, call, hidden, batch);
             for (int i = 0; i < rows.size(); i++) {
               logits.put(places.get(i).part, rows.get(i));
             }
           } else if (outputs.contains(Output.TAGS)) {
-            classes = classifier.get().scores(backend, call, hidden, batch);
+            classes = classifier.get().scores(computed, backend, call, hidden, batch);
           }
           // The last one, because it may change the states.
           List<float[][]> vectors =
               outputs.contains(Output.MULTI_VECTOR)
-                  ? multiVector.get().vectors(backend, call, hidden, batch)
+                  ? multiVector.get().vectors(computed, backend, call, hidden, batch)
                   : List.of();
           List<Answer> answers = new ArrayList<>();
           for (int i = 0; i < places.size(); i++) {

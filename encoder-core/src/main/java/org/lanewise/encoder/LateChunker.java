@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.function.Function;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Matrix;
 import org.lanewise.encoder.batch.PackedBatch;
@@ -73,8 +74,9 @@ public final class LateChunker {
           encoder
               .answer(
                   List.of(window.text()),
-                  (backend, call, hidden, batch) ->
-                      vectors(encoder, List.of(window.ranges()), backend, call, hidden, batch))
+                  Function.identity(),
+                  (computed, backend, call, hidden, batch) ->
+                      vectors(computed, List.of(window.ranges()), backend, call, hidden, batch))
               .getFirst();
       for (int i = 0; i < vectors.size(); i++) {
         answers.add(new ChunkVector(window.chunks().get(i), vectors.get(i)));
@@ -86,10 +88,11 @@ public final class LateChunker {
   /**
    * Returns the vectors of ranges of tokens, one for each, by sequence.
    *
+   * @param computed what computed the hidden states
    * @param ranges those of each sequence of the batch, counted from its first token
    */
   static List<List<float[]>> vectors(
-      TextEmbedder encoder,
+      TextEmbedder computed,
       List<List<Range>> ranges,
       Backend backend,
       Arena call,
@@ -102,7 +105,7 @@ public final class LateChunker {
         all.add(new Range(first + range.first(), first + range.end()));
       }
     }
-    Iterator<float[]> vectors = encoder.vectors(backend, call, hidden, all).iterator();
+    Iterator<float[]> vectors = computed.vectors(backend, call, hidden, all).iterator();
     return ranges.stream().map(each -> each.stream().map(_ -> vectors.next()).toList()).toList();
   }
 

@@ -33,21 +33,23 @@ final class RecurrentClassifier implements ClassReader {
   private static final int MOST_CHARACTERS = 2048;
 
   private final SequenceRunner runner;
-  private final SequenceClassifier head;
+  private final PreparedHead<SequenceRunner, SequenceClassifier> head;
 
   private RecurrentClassifier(SequenceRunner runner) {
     this.runner = runner;
     SequenceModelConfig config = runner.config();
     head =
-        new SequenceClassifier(
-            runner.weights().in("head"),
-            pooling(runner),
-            config.choice(),
-            config.labels(),
-            config.recurrent().outputSize());
+        runner.prepare(
+            (backend, arena) ->
+                new SequenceClassifier(
+                    runner.weights().in("head"),
+                    pooling(runner, backend, arena),
+                    config.choice(),
+                    config.labels(),
+                    config.recurrent().outputSize()));
   }
 
-  private static SequencePooling pooling(SequenceRunner runner) {
+  private static SequencePooling pooling(SequenceRunner runner, Backend backend, Arena arena) {
     SequenceModelConfig config = runner.config();
     int states = config.recurrent().outputSize();
     return switch (config.head()) {
@@ -55,8 +57,7 @@ final class RecurrentClassifier implements ClassReader {
       case CLASS_MEAN -> new SequencePooling.Reduction(PoolingMode.MEAN);
       case CLASS_MAX -> new SequencePooling.Reduction(PoolingMode.MAX);
       case CLASS_ADDITIVE_ATTENTION ->
-          AttentionPooling.additive(
-              runner.alone(), runner.arena(), runner.weights().in("pooling"), states);
+          AttentionPooling.additive(backend, arena, runner.weights().in("pooling"), states);
       case CLASS_DOT_ATTENTION -> AttentionPooling.dot(runner.weights().in("pooling"), states);
       case TAG_SOFTMAX, TAG_CRF ->
           throw new IllegalStateException("a tagger was opened as a classifier");
@@ -65,8 +66,18 @@ final class RecurrentClassifier implements ClassReader {
 
   static RecurrentClassifier open(
       Path directory, EmbedderOptions options, Function<String, TextEmbedder> encoders) {
+    Backend backend = SequenceRunner.backend(options.backend(), options);
+    return open(directory, options, encoders, backend);
+  }
+
+  static RecurrentClassifier open(
+      Path directory,
+      EmbedderOptions options,
+      Function<String, TextEmbedder> encoders,
+      Backend backend) {
     SequenceRunner runner =
-        SequenceRunner.open(directory, SequenceModelDirectory.Kind.CLASSIFIER, options, encoders);
+        SequenceRunner.open(
+            directory, SequenceModelDirectory.Kind.CLASSIFIER, options, encoders, backend);
     try {
       return new RecurrentClassifier(runner);
     } catch (IllegalArgumentException e) {
@@ -97,7 +108,7 @@ final class RecurrentClassifier implements ClassReader {
       part += text.size();
       answers.add(
           switch (scores.size()) {
-            case 0 -> head.prior();
+            case 0 -> head.any().prior();
             case 1 -> scores.getFirst();
             default ->
                 ClassScores.mean(scores, text.stream().mapToDouble(SegmentedText::words).toArray());
@@ -130,10 +141,10 @@ final class RecurrentClassifier implements ClassReader {
     ClassScores[] read = new ClassScores[texts.size()];
     runner.run(
         texts,
-        (positions, starts, states) -> {
+        (computed, positions, starts, states) -> {
           try (Arena call = Arena.ofConfined()) {
             List<ClassScores> scores =
-                head.forward(runner.alone(), call, states, PackedBatch.of(starts));
+                head.on(computed).forward(computed.alone(), call, states, PackedBatch.of(starts));
             for (int i = 0; i < positions.size(); i++) {
               read[positions.get(i)] = scores.get(i);
             }
@@ -165,6 +176,11 @@ final class RecurrentClassifier implements ClassReader {
   @Override
   public Backend backend() {
     return runner.alone();
+  }
+
+  @Override
+  public Optional<DeviceReport> deviceReport() {
+    return runner.deviceReport();
   }
 
   @Override

@@ -32,7 +32,7 @@ final class RecurrentLabeller implements WordLabeller {
   private static final int MARGIN = 32;
 
   private final SequenceRunner runner;
-  private final TaggingHead head;
+  private final PreparedHead<SequenceRunner, TaggingHead> head;
   private final List<String> labels;
   private final boolean spans;
 
@@ -47,19 +47,31 @@ final class RecurrentLabeller implements WordLabeller {
                     .constrained(LabelConstraints.of(labels)))
             : Optional.empty();
     head =
-        new TaggingHead(
-            runner.alone(),
-            runner.arena(),
-            runner.weights().in("head"),
-            labels.size(),
-            runner.config().recurrent().outputSize(),
-            crf);
+        runner.prepare(
+            (backend, arena) ->
+                new TaggingHead(
+                    backend,
+                    arena,
+                    runner.weights().in("head"),
+                    labels.size(),
+                    runner.config().recurrent().outputSize(),
+                    crf));
   }
 
   static RecurrentLabeller open(
       Path directory, EmbedderOptions options, Function<String, TextEmbedder> encoders) {
+    Backend backend = SequenceRunner.backend(options.backend(), options);
+    return open(directory, options, encoders, backend);
+  }
+
+  static RecurrentLabeller open(
+      Path directory,
+      EmbedderOptions options,
+      Function<String, TextEmbedder> encoders,
+      Backend backend) {
     SequenceRunner runner =
-        SequenceRunner.open(directory, SequenceModelDirectory.Kind.TAGGER, options, encoders);
+        SequenceRunner.open(
+            directory, SequenceModelDirectory.Kind.TAGGER, options, encoders, backend);
     try {
       if (runner.config().unit() != SequenceModelConfig.Unit.WORD) {
         throw new ModelException(
@@ -93,6 +105,11 @@ final class RecurrentLabeller implements WordLabeller {
   @Override
   public Backend backend() {
     return runner.alone();
+  }
+
+  @Override
+  public Optional<DeviceReport> deviceReport() {
+    return runner.deviceReport();
   }
 
   @Override
@@ -170,10 +187,11 @@ final class RecurrentLabeller implements WordLabeller {
     WordLabels[] read = new WordLabels[texts.size()];
     runner.run(
         texts,
-        (positions, starts, states) -> {
+        (computed, positions, starts, states) -> {
+          TaggingHead own = head.on(computed);
           TaggingHead.TokenLabels all;
           try (Arena call = Arena.ofConfined()) {
-            all = head.label(head.emissions(runner.alone(), call, states), starts);
+            all = own.label(own.emissions(computed.alone(), call, states), starts);
           }
           for (int i = 0; i < positions.size(); i++) {
             read[positions.get(i)] =

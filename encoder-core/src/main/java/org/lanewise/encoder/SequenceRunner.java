@@ -9,12 +9,14 @@ import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.BiFunction;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Backends;
+import org.lanewise.encoder.backend.DeviceException;
 import org.lanewise.encoder.backend.Matrix;
 import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.backend.Workers;
@@ -58,6 +60,7 @@ final class SequenceRunner implements AutoCloseable {
   private final SequenceInputs helpedInputs;
   private final ConcurrentLinkedDeque<SequenceActivations> idle = new ConcurrentLinkedDeque<>();
   private final ReadWriteLock lock = new ReentrantReadWriteLock();
+  private final Optional<DeviceFailover<SequenceRunner>> failover;
   private boolean closed;
 
   /** Takes the states of one batch. */
@@ -66,25 +69,42 @@ final class SequenceRunner implements AutoCloseable {
     /**
      * Takes the states.
      *
+     * @param computed what computed them: the runner that was asked, or its stand-in
      * @param texts positions of the batch's texts, in its order
      * @param states (words, states), for the time of the call
      */
-    void accept(List<Integer> texts, int[] sequenceStarts, Matrix states);
+    void accept(SequenceRunner computed, List<Integer> texts, int[] sequenceStarts, Matrix states);
   }
 
+  /**
+   * Prepares the model.
+   *
+   * @param arena holds the directory
+   * @param named computes on the calling thread, or on a device
+   */
   private SequenceRunner(
       SequenceModelDirectory directory,
       Arena arena,
       EmbedderOptions options,
-      Function<String, TextEmbedder> encoders) {
+      Optional<TextEmbedder> encoder,
+      Backend named) {
     this.directory = directory;
     this.arena = arena;
     this.options = options;
-    Optional<TextEmbedder> encoder = encoder(directory, encoders);
-    // The weights of such small models are in the cache: bf16 makes nothing faster.
-    Precision precision = options.precision().orElse(Precision.FP32);
-    Backend named = Backends.create(options.backend(), Optional.of(precision), new Workers(1));
     alone = named;
+    failover =
+        named.computesElsewhere()
+            ? Optional.of(
+                new DeviceFailover<>(
+                    () ->
+                        new SequenceRunner(
+                            directory,
+                            arena,
+                            options.withThreads(1),
+                            encoder,
+                            backend("auto", options)),
+                    SequenceRunner::closeModel))
+            : Optional.empty();
     memory = new ModelMemory(options.memory());
     model =
         memory.allocate(
@@ -103,13 +123,15 @@ final class SequenceRunner implements AutoCloseable {
    * Opens a directory.
    *
    * @param encoders finds the encoder of an id
+   * @param backend what {@link #backend} returned
    * @throws ModelException naming what is wrong and the cure
    */
   static SequenceRunner open(
       Path path,
       SequenceModelDirectory.Kind kind,
       EmbedderOptions options,
-      Function<String, TextEmbedder> encoders) {
+      Function<String, TextEmbedder> encoders,
+      Backend backend) {
     Arena arena = Arena.ofShared();
     boolean opened = false;
     try {
@@ -124,14 +146,25 @@ final class SequenceRunner implements AutoCloseable {
                     + kind.modelType()
                     + "]"));
       }
-      SequenceRunner runner = new SequenceRunner(directory, arena, options, encoders);
+      SequenceRunner runner =
+          new SequenceRunner(directory, arena, options, encoder(directory, encoders), backend);
       opened = true;
       return runner;
+    } catch (DeviceException e) {
+      throw new IllegalArgumentException(
+          "backend [" + options.backend() + "] cannot start because " + e.getMessage(), e);
     } finally {
       if (!opened) {
         arena.close();
       }
     }
+  }
+
+  /** Returns the backend of that name for a model like this. */
+  static Backend backend(String name, EmbedderOptions options) {
+    // The weights of such small models are in the cache: bf16 makes nothing faster.
+    Precision precision = options.precision().orElse(Precision.FP32);
+    return Backends.create(name, Optional.of(precision), new Workers(1));
   }
 
   private static Optional<TextEmbedder> encoder(
@@ -196,14 +229,20 @@ final class SequenceRunner implements AutoCloseable {
     return directory.weights();
   }
 
-  /** Memory that lives as long as the runner. */
-  Arena arena() {
-    return arena;
-  }
-
   /** The backend for what belongs to one thread. */
   Backend alone() {
     return alone;
+  }
+
+  /** Returns what the device that computes could not do; empty where the processor computes. */
+  Optional<DeviceReport> deviceReport() {
+    return failover.map(DeviceFailover::report);
+  }
+
+  /** Returns a head, prepared on the device, or on the processor where that has no room for it. */
+  <H> PreparedHead<SequenceRunner, H> prepare(BiFunction<Backend, Arena, H> head) {
+    return PreparedHead.prepare(
+        each -> each.memory.allocate(weights -> head.apply(each.alone, weights)), this, failover);
   }
 
   /** Runs the body for 0 to {@code count - 1} on all threads. */
@@ -226,9 +265,9 @@ final class SequenceRunner implements AutoCloseable {
       }
       List<List<Integer>> batches = batches(texts);
       if (batches.size() == 1) {
-        run(shared, helpedInputs, texts, batches.getFirst(), body);
+        run(true, texts, batches.getFirst(), body);
       } else {
-        workers.forEach(batches.size(), i -> run(alone, inputs, texts, batches.get(i), body));
+        workers.forEach(batches.size(), i -> run(false, texts, batches.get(i), body));
       }
     } finally {
       reading.unlock();
@@ -261,16 +300,30 @@ final class SequenceRunner implements AutoCloseable {
     }
   }
 
-  private void run(
-      Backend backend,
-      SequenceInputs reader,
-      List<SegmentedText> texts,
-      List<Integer> positions,
-      Body body) {
+  private void run(boolean helped, List<SegmentedText> texts, List<Integer> batch, Body body) {
+    if (failover.isEmpty()) {
+      runHere(helped, texts, batch, body);
+      return;
+    }
+    failover
+        .get()
+        .compute(
+            this,
+            batch,
+            (runner, positions) -> {
+              runner.runHere(helped, texts, positions, body);
+              return List.of();
+            });
+  }
+
+  private void runHere(
+      boolean helped, List<SegmentedText> texts, List<Integer> positions, Body body) {
+    SequenceInputs reader = helped ? helpedInputs : inputs;
     SequenceInputs.Batch batch = reader.read(positions.stream().map(texts::get).toList());
     SequenceActivations state = borrow(batch.words(), positions.size());
     try {
-      body.accept(positions, batch.sequenceStarts(), model.forward(backend, batch, state));
+      Matrix states = model.forward(helped ? shared : alone, batch, state);
+      body.accept(this, positions, batch.sequenceStarts(), states);
     } finally {
       idle.addFirst(state);
     }
@@ -324,12 +377,17 @@ final class SequenceRunner implements AutoCloseable {
         return;
       }
       closed = true;
-      workers.close();
-      idle.clear();
-      memory.close();
+      failover.ifPresent(DeviceFailover::close);
+      closeModel();
       arena.close();
     } finally {
       writing.unlock();
     }
+  }
+
+  private void closeModel() {
+    workers.close();
+    idle.clear();
+    memory.close();
   }
 }

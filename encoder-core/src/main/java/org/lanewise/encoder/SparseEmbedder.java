@@ -20,7 +20,7 @@ import org.lanewise.encoder.head.SparseVector;
  */
 public final class SparseEmbedder {
   private final TextEmbedder encoder;
-  private final MaskedLanguageHead head;
+  private final PreparedHead<TextEmbedder, MaskedLanguageHead> head;
 
   private SparseEmbedder(TextEmbedder encoder) {
     this.encoder = encoder;
@@ -57,7 +57,8 @@ public final class SparseEmbedder {
    * @param prompt goes in front of every text; empty for none
    */
   public List<SparseVector> embed(List<String> texts, List<Optional<String>> pairs, String prompt) {
-    return encoder.answer(encoder.encodeAll(texts, pairs, prompt), head::forward);
+    return encoder.answer(
+        encoder.encodeAll(texts, pairs, prompt), head::on, MaskedLanguageHead::forward);
   }
 
   /**
@@ -92,9 +93,14 @@ public final class SparseEmbedder {
             });
   }
 
-  /** Returns the sparse vectors of a batch. */
-  List<SparseVector> forward(Backend backend, Arena call, Matrix hidden, PackedBatch batch) {
-    return head.forward(backend, call, hidden, batch);
+  /**
+   * Returns the sparse vectors of a batch.
+   *
+   * @param computed what computed the hidden states: the embedder under this one, or its stand-in
+   */
+  List<SparseVector> forward(
+      TextEmbedder computed, Backend backend, Arena call, Matrix hidden, PackedBatch batch) {
+    return head.on(computed).forward(backend, call, hidden, batch);
   }
 
   /**

@@ -85,6 +85,11 @@ public final class TextClassifier implements AutoCloseable {
     return reader.backend().precision();
   }
 
+  /** Returns what the device that computes could not do; empty where the processor computes. */
+  public Optional<DeviceReport> deviceReport() {
+    return reader.deviceReport();
+  }
+
   /** Returns what multiplies matrices: {@link Backend#kernels()}. */
   public String kernels() {
     return reader.backend().kernels();

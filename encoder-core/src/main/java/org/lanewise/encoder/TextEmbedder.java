@@ -16,6 +16,7 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.IntConsumer;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Backends;
@@ -46,9 +47,10 @@ import org.lanewise.encoder.tokenizer.Truncation;
  * }
  *
  * <p>Thread-safe: any number of threads may call any method at once. The same text gives the same
- * vector, to 1e-6, alone or in any batch, in any order and on any number of threads. Weights and
- * activations are native memory, released by {@link #close()}; calls after that throw {@link
- * IllegalStateException}.
+ * vector, to 1e-6, alone or in any batch, in any order and on any number of threads; where {@link
+ * #deviceChoice} sends bulks to a device and single texts to the processor, to a cosine of 0.9996.
+ * Weights and activations are native memory, released by {@link #close()}; calls after that throw
+ * {@link IllegalStateException}.
  */
 public final class TextEmbedder implements AutoCloseable {
   /** Tokens that activations hold at least, unless batches are smaller by choice. */
@@ -68,7 +70,14 @@ public final class TextEmbedder implements AutoCloseable {
   private final int dimensions;
   private final ConcurrentLinkedDeque<Activations> idle = new ConcurrentLinkedDeque<>();
   private final ReadWriteLock lock = new ReentrantReadWriteLock();
-  private final Optional<DeviceFailover> failover;
+  private final Optional<DeviceFailover<TextEmbedder>> failover;
+
+  /** What {@link #tryDevice} found, before anybody else has the embedder. */
+  private Optional<DeviceChoice> choice = Optional.empty();
+
+  /** The same model on a device, which has this one as stand-in; empty where none is used. */
+  private Optional<TextEmbedder> device = Optional.empty();
+
   private boolean closed;
 
   /**
@@ -76,25 +85,22 @@ public final class TextEmbedder implements AutoCloseable {
    *
    * @param alone computes on the calling thread, or on a device
    * @param memory takes weights and activations; the embedder closes it with itself
+   * @param failover of the device that computes
    */
   private TextEmbedder(
       ModelDirectory directory,
       EmbedderOptions options,
       Backend alone,
       ModelMemory memory,
-      Workers workers) {
+      Workers workers,
+      Optional<DeviceFailover<TextEmbedder>> failover) {
     this.directory = directory;
     this.options = options;
     this.alone = alone;
     this.memory = memory;
     this.workers = workers;
     shared = Backends.helped(alone, workers);
-    failover =
-        alone.computesElsewhere()
-            ? Optional.of(
-                new DeviceFailover(
-                    () -> onProcessor(directory, options.withThreads(1), alone.precision())))
-            : Optional.empty();
+    this.failover = failover;
     encoder =
         memory.allocate(
             arena -> new TransformerEncoder(alone, arena, directory.weights(), directory.config()));
@@ -111,15 +117,38 @@ public final class TextEmbedder implements AutoCloseable {
    * Returns an embedder over the directory, which it closes with itself; if it cannot be opened,
    * the directory is closed too.
    *
+   * <p>Backend {@code auto} opens the model on the processor, and on a GPU where there is one and a
+   * trial shows that it gives the same vectors: {@link #deviceChoice} says what it computes.
+   *
    * @throws IllegalArgumentException if the backend cannot start or an option does not fit the
    *     model
    */
   public static TextEmbedder open(ModelDirectory directory, EmbedderOptions options) {
+    return open(directory, options, 1);
+  }
+
+  /**
+   * Like {@link #open(ModelDirectory, EmbedderOptions)}, for callers with threads of their own.
+   *
+   * @param callers threads that call at once: a device has to be faster than all of them
+   */
+  public static TextEmbedder open(ModelDirectory directory, EmbedderOptions options, int callers) {
     try {
-      return open(
-          directory,
-          options,
-          Backends.create(options.backend(), options.precision(), new Workers(1)));
+      TextEmbedder embedder =
+          open(
+              directory,
+              options,
+              Backends.create(options.backend(), options.precision(), new Workers(1)));
+      try {
+        embedder.tryDevice(
+            () -> Backends.device(options.backend(), options.precision()),
+            (processor, device) ->
+                DeviceTrial.run(processor, device, callers, device.alone().batchTokens().fewest()));
+        return embedder;
+      } catch (Error e) {
+        embedder.close();
+        throw e;
+      }
     } catch (DeviceException e) {
       directory.close();
       throw new IllegalArgumentException(
@@ -132,10 +161,27 @@ public final class TextEmbedder implements AutoCloseable {
 
   /** Returns an embedder on a backend that is open; the directory stays open if that fails. */
   static TextEmbedder open(ModelDirectory directory, EmbedderOptions options, Backend alone) {
+    return open(
+        directory,
+        options,
+        alone,
+        alone.computesElsewhere()
+            ? Optional.of(
+                new DeviceFailover<>(
+                    () -> onProcessor(directory, options.withThreads(1), alone.precision()),
+                    TextEmbedder::close))
+            : Optional.empty());
+  }
+
+  private static TextEmbedder open(
+      ModelDirectory directory,
+      EmbedderOptions options,
+      Backend alone,
+      Optional<DeviceFailover<TextEmbedder>> failover) {
     ModelMemory memory = new ModelMemory(options.memory());
     Workers workers = new Workers(options.threads());
     try {
-      return new TextEmbedder(directory, options, alone, memory, workers);
+      return new TextEmbedder(directory, options, alone, memory, workers, failover);
     } catch (RuntimeException | Error e) {
       workers.close();
       memory.close();
@@ -143,11 +189,59 @@ public final class TextEmbedder implements AutoCloseable {
     }
   }
 
+  /**
+   * Opens the model on a device, too, and keeps it there where a trial speaks for it. Whatever goes
+   * wrong, the model stays on the processor and {@link #deviceChoice} says why.
+   *
+   * @param opener opens the device, where there is one
+   * @param trial is given this model and the one on the device
+   */
+  void tryDevice(
+      Supplier<Optional<Backend>> opener,
+      BiFunction<TextEmbedder, TextEmbedder, DeviceChoice> trial) {
+    List<TextEmbedder> opened = new ArrayList<>();
+    try {
+      choice = opener.get().map(backend -> tried(backend, trial, opened));
+    } catch (RuntimeException e) {
+      choice = Optional.of(DeviceChoice.refused("cuda", String.valueOf(e.getMessage())));
+    } finally {
+      if (choice.isPresent() && choice.get().usesDevice()) {
+        device = Optional.of(opened.getFirst());
+      } else {
+        opened.forEach(TextEmbedder::closeModel);
+      }
+    }
+  }
+
+  private DeviceChoice tried(
+      Backend backend,
+      BiFunction<TextEmbedder, TextEmbedder, DeviceChoice> trial,
+      List<TextEmbedder> opened) {
+    if (head.isEmpty()) {
+      return DeviceChoice.refused(
+          backend.name(), "the model states no pooling, so there are no vectors to compare");
+    }
+    if (alone.name().equals("scalar")) {
+      return DeviceChoice.refused(
+          backend.name(),
+          "a trial against backend [scalar] would take minutes; " + Backends.VECTOR_API_CURE);
+    }
+    int bulkTokens = Math.max(options.batchTokens(), backend.batchTokens().fewest());
+    opened.add(
+        open(
+            directory,
+            options.withBatchTokens(bulkTokens),
+            backend,
+            Optional.of(new DeviceFailover<>(() -> this, _ -> {}))));
+    return trial.apply(this, opened.getFirst());
+  }
+
   /** The same model on the processor, for what a device cannot do, over the same directory. */
   private static TextEmbedder onProcessor(
       ModelDirectory directory, EmbedderOptions options, Precision precision) {
-    return open(
-        directory, options, Backends.create("auto", Optional.of(precision), new Workers(1)));
+    Backend backend = Backends.create("auto", Optional.of(precision), new Workers(1));
+    int most = Math.min(options.batchTokens(), backend.batchTokens().most());
+    return open(directory, options.withBatchTokens(most), backend);
   }
 
   /** The directory's modules with the caller's pooling and normalisation in place of its own. */
@@ -241,29 +335,80 @@ public final class TextEmbedder implements AutoCloseable {
     return alone;
   }
 
+  /** Returns the threads that one call may use, the caller's included. */
+  int threads() {
+    return workers.threads();
+  }
+
   /** Returns the most tokens of one packed batch. */
   int batchTokens() {
     return options.batchTokens();
   }
 
-  /** Returns what the device that computes could not do; empty where the processor computes. */
+  /** Returns the most tokens of one packed batch of a bulk of vectors. */
+  public int bulkTokens() {
+    return bulks().batchTokens();
+  }
+
+  /** Returns the most tokens of one packed batch of vectors of so many tokens together. */
+  int batchTokens(long tokens) {
+    return of(tokens).batchTokens();
+  }
+
+  /** Returns what computes bulks of vectors. */
+  private TextEmbedder bulks() {
+    return device.filter(_ -> choice.orElseThrow().bulks()).orElse(this);
+  }
+
+  /** Returns what computes vectors of so many tokens together. */
+  private TextEmbedder of(long tokens) {
+    return device.filter(_ -> choice.orElseThrow().onDevice(tokens)).orElse(this);
+  }
+
+  private TextEmbedder of(List<EncodedText> texts) {
+    return device.isEmpty() ? this : of(texts.stream().mapToLong(EncodedText::length).sum());
+  }
+
+  /**
+   * Returns what backend {@code auto} uses a device for, and why; empty where there is none, or
+   * where a backend was named.
+   */
+  public Optional<DeviceChoice> deviceChoice() {
+    return choice;
+  }
+
+  /**
+   * Returns what the device that computes could not do; empty where there is none, or where the
+   * processor was named.
+   */
   public Optional<DeviceReport> deviceReport() {
-    return failover.map(DeviceFailover::report);
+    if (choice.isEmpty()) {
+      return failover.map(DeviceFailover::report);
+    }
+    Optional<String> text = choice.map(DeviceChoice::text);
+    return Optional.of(
+        device
+            .flatMap(each -> each.failover)
+            .map(each -> each.report(text))
+            .orElse(new DeviceReport(0, 0, Optional.empty(), text)));
   }
 
-  /** Returns the name of the backend that runs: {@code vector}, {@code scalar} or {@code cuda}. */
+  /**
+   * Returns the name of the backend that computes bulks of vectors: {@code vector}, {@code scalar}
+   * or {@code cuda}.
+   */
   public String backend() {
-    return alone.name();
+    return bulks().alone.name();
   }
 
-  /** Returns the precision that runs. */
+  /** Returns the precision of {@link #backend}. */
   public Precision precision() {
-    return alone.precision();
+    return bulks().alone.precision();
   }
 
-  /** Returns what multiplies matrices: {@link Backend#kernels()}. */
+  /** Returns what multiplies matrices there: {@link Backend#kernels()}. */
   public String kernels() {
-    return alone.kernels();
+    return bulks().alone.kernels();
   }
 
   /**
@@ -397,36 +542,40 @@ public final class TextEmbedder implements AutoCloseable {
   }
 
   /**
-   * Returns the vectors of one packed batch, computed on the calling thread alone. The batch is not
-   * split: the caller chooses its size. Throughput is best when several threads call this at once
-   * with a few hundred tokens each.
+   * Returns the vectors of one packed batch, computed on the calling thread alone, or on a device.
+   * The batch is not split: the caller chooses its size. Throughput is best when several threads
+   * call this at once with a few hundred tokens each, or with {@link #bulkTokens} for a device.
    */
   public float[][] forward(List<EncodedText> texts) {
-    return forward(alone, texts);
+    TextEmbedder chosen = of(texts);
+    return chosen.forward(chosen.alone, texts);
   }
 
   /** Like {@link #forward}, with the embedder's idle threads helping: for single queries. */
   public float[][] forwardShared(List<EncodedText> texts) {
-    return forward(shared, texts);
+    TextEmbedder chosen = of(texts);
+    return chosen.forward(chosen.shared, texts);
+  }
+
+  /** Returns the vectors of one packed batch, or throws what a device throws. */
+  float[][] vectorsHere(List<EncodedText> texts) {
+    return answerHere(shared, texts, this, TextEmbedder::vectors).toArray(float[][]::new);
   }
 
   private float[][] forward(Backend backend, List<EncodedText> texts) {
     head();
-    return compute(
-            texts,
-            some -> answer(backend, some, this::vectors),
-            (processor, some) -> processor.answerAlone(some, processor::vectors))
+    return answer(backend, texts, Function.identity(), TextEmbedder::vectors)
         .toArray(float[][]::new);
   }
 
-  /** Returns what the device computes or, where it cannot, the same model on the processor. */
-  <S, T> List<T> compute(
-      List<S> texts,
-      Function<List<S>, List<T>> here,
-      BiFunction<TextEmbedder, List<S>, List<T>> onProcessor) {
+  /**
+   * Returns what the body makes of the texts with this model or, where its device cannot, with the
+   * same model on the processor.
+   */
+  <S, T> List<T> compute(List<S> texts, BiFunction<TextEmbedder, List<S>, List<T>> body) {
     return failover.isPresent()
-        ? failover.get().compute(texts, here, onProcessor)
-        : here.apply(texts);
+        ? failover.get().compute(this, texts, body)
+        : body.apply(this, texts);
   }
 
   /** Returns the vectors of a batch. */
@@ -450,22 +599,28 @@ public final class TextEmbedder implements AutoCloseable {
 
   /** What a head makes of the hidden states of a batch. */
   @FunctionalInterface
-  interface HeadPass<T> {
+  interface HeadPass<H, T> {
     /**
      * Returns an answer for each sequence.
      *
+     * @param head prepared for the model that computed the states
      * @param call memory for the time of the call, of this thread alone
      * @param hidden (tokens, hiddenSize), which may be changed
      */
-    List<T> apply(Backend backend, Arena call, Matrix hidden, PackedBatch batch);
+    List<T> apply(H head, Backend backend, Arena call, Matrix hidden, PackedBatch batch);
   }
 
   /**
-   * Returns a head, its weights prepared in memory that lives as long as the embedder.
+   * Returns a head, its weights prepared in memory that lives as long as the embedder: on its
+   * device, or on the processor where that has no room for them.
    *
    * @throws ModelException if the directory has no such head
    */
-  <T> T prepare(BiFunction<Backend, Arena, T> head) {
+  <H> PreparedHead<TextEmbedder, H> prepare(BiFunction<Backend, Arena, H> head) {
+    return PreparedHead.prepare(embedder -> embedder.prepareHere(head), this, failover);
+  }
+
+  private <H> H prepareHere(BiFunction<Backend, Arena, H> head) {
     Lock reading = lock.readLock();
     reading.lock();
     try {
@@ -483,36 +638,62 @@ public final class TextEmbedder implements AutoCloseable {
     workers.forEach(count, body);
   }
 
-  /** Returns a head's answers to encoded texts, in order, using all of the embedder's threads. */
-  <T> List<T> answer(List<EncodedText> texts, HeadPass<T> head) {
+  /**
+   * Returns a head's answers to encoded texts, in order, using all of the embedder's threads.
+   *
+   * @param head finds the head of this embedder, or of the one that stands in for it
+   */
+  <H, T> List<T> answer(
+      List<EncodedText> texts, Function<TextEmbedder, H> head, HeadPass<H, T> pass) {
     List<T> answers = new ArrayList<>(Collections.nCopies(texts.size(), null));
     List<List<Integer>> batches = batches(texts);
-    if (batches.size() == 1) {
-      answer(shared, texts, batches.getFirst(), head, answers);
-    } else {
-      workers.forEach(batches.size(), i -> answer(alone, texts, batches.get(i), head, answers));
+    Backend backend = batches.size() == 1 ? shared : alone;
+    workers.forEach(
+        batches.size(),
+        i -> {
+          List<Integer> positions = batches.get(i);
+          List<EncodedText> batch = positions.stream().map(texts::get).toList();
+          scatter(answer(backend, batch, head, pass), positions, answers);
+        });
+    return answers;
+  }
+
+  private static <T> void scatter(List<T> from, List<Integer> positions, List<T> to) {
+    for (int i = 0; i < positions.size(); i++) {
+      to.set(positions.get(i), from.get(i));
+    }
+  }
+
+  private <H, T> List<T> answer(
+      Backend backend,
+      List<EncodedText> texts,
+      Function<TextEmbedder, H> head,
+      HeadPass<H, T> pass) {
+    return compute(
+        texts,
+        (embedder, some) ->
+            embedder == this
+                ? answerHere(backend, some, head.apply(this), pass)
+                : embedder.answerInTurn(some, head.apply(embedder), pass));
+  }
+
+  /** Returns answers to texts that are too many for one of this embedder's batches. */
+  private <H, T> List<T> answerInTurn(List<EncodedText> texts, H head, HeadPass<H, T> pass) {
+    List<T> answers = new ArrayList<>(Collections.nCopies(texts.size(), null));
+    for (List<Integer> batch : batches(texts)) {
+      List<EncodedText> some = batch.stream().map(texts::get).toList();
+      scatter(answerHere(alone, some, head, pass), batch, answers);
     }
     return answers;
   }
 
-  private <T> void answer(
-      Backend backend,
-      List<EncodedText> texts,
-      List<Integer> positions,
-      HeadPass<T> head,
-      List<T> answers) {
-    List<T> answered = answer(backend, positions.stream().map(texts::get).toList(), head);
-    for (int i = 0; i < answered.size(); i++) {
-      answers.set(positions.get(i), answered.get(i));
-    }
+  /** Returns answers to one packed batch, computed here and on the calling thread alone. */
+  <T> List<T> answerAlone(List<EncodedText> texts, HeadPass<TextEmbedder, T> pass) {
+    return answerHere(alone, texts, this, pass);
   }
 
-  /** Returns a head's answers to one packed batch, computed on the calling thread alone. */
-  <T> List<T> answerAlone(List<EncodedText> texts, HeadPass<T> head) {
-    return answer(alone, texts, head);
-  }
-
-  private <T> List<T> answer(Backend backend, List<EncodedText> texts, HeadPass<T> head) {
+  private <H, T> List<T> answerHere(
+      Backend backend, List<EncodedText> texts, H head, HeadPass<H, T> pass) {
     return withState(
         backend,
         texts,
@@ -520,7 +701,7 @@ public final class TextEmbedder implements AutoCloseable {
         (batch, hidden) -> {
           // A few rows most often: not worth sharing, and their memory belongs to this thread.
           try (Arena call = Arena.ofConfined()) {
-            return head.apply(alone, call, hidden, batch);
+            return pass.apply(head, alone, call, hidden, batch);
           }
         });
   }
@@ -538,17 +719,22 @@ public final class TextEmbedder implements AutoCloseable {
    * @param helped whether the embedder's idle threads help, or the calling thread works alone
    */
   float[][][] forwardTokens(List<EncodedText> texts, int layers, boolean helped) {
+    return compute(texts, (embedder, some) -> embedder.statesHere(some, layers, helped))
+        .toArray(float[][][]::new);
+  }
+
+  private List<float[][]> statesHere(List<EncodedText> texts, int layers, boolean helped) {
     return withState(
         helped ? shared : alone,
         texts,
         layers,
         (batch, hidden) -> {
           float[][] states = shared.read(hidden, hidden.columns());
-          float[][][] answers = new float[texts.size()][][];
-          for (int i = 0; i < answers.length; i++) {
-            answers[i] =
+          List<float[][]> answers = new ArrayList<>();
+          for (int i = 0; i < texts.size(); i++) {
+            answers.add(
                 Arrays.copyOfRange(
-                    states, batch.sequenceStarts()[i], batch.sequenceStarts()[i + 1]);
+                    states, batch.sequenceStarts()[i], batch.sequenceStarts()[i + 1]));
           }
           return answers;
         });
@@ -644,11 +830,12 @@ public final class TextEmbedder implements AutoCloseable {
    * @param pairs the second text of each text; as many as texts
    */
   public List<Embedding> embed(List<String> texts, List<Optional<String>> pairs, String prompt) {
+    requirePairs(texts, pairs);
     EncodedText[] encoded = new EncodedText[texts.size()];
     float[][] vectors = new float[texts.size()][];
-    if (alone.computesElsewhere()) {
-      requirePairs(texts, pairs);
-      embedMeanwhile(texts, pairs, prompt, encoded, vectors);
+    TextEmbedder chosen = device.isPresent() ? of(estimatedTokens(texts, pairs)) : this;
+    if (chosen.alone.computesElsewhere()) {
+      chosen.embedMeanwhile(texts, pairs, prompt, encoded, vectors);
     } else {
       encoded = encodeAll(texts, pairs, prompt).toArray(EncodedText[]::new);
       vectors = embedEncoded(Arrays.asList(encoded));
@@ -678,12 +865,7 @@ public final class TextEmbedder implements AutoCloseable {
       EncodedText[] encoded,
       float[][] vectors) {
     int[] estimates = new int[texts.size()];
-    Arrays.setAll(
-        estimates,
-        i ->
-            1
-                + (texts.get(i).length() + pairs.get(i).map(String::length).orElse(0))
-                    / CHARACTERS_PER_TOKEN);
+    Arrays.setAll(estimates, i -> estimatedTokens(texts.get(i), pairs.get(i)));
     List<List<Integer>> batches =
         Batches.longestFirst(
             estimates, Math.min(options.batchTokens(), alone.batchTokens().fewest()));
@@ -708,6 +890,18 @@ public final class TextEmbedder implements AutoCloseable {
         });
   }
 
+  private static int estimatedTokens(String text, Optional<String> pair) {
+    return 1 + (text.length() + pair.map(String::length).orElse(0)) / CHARACTERS_PER_TOKEN;
+  }
+
+  private long estimatedTokens(List<String> texts, List<Optional<String>> pairs) {
+    long tokens = 0;
+    for (int i = 0; i < texts.size(); i++) {
+      tokens += Math.min(maxLength(), estimatedTokens(texts.get(i), pairs.get(i)));
+    }
+    return tokens;
+  }
+
   /** Some texts of a batch, of which so many are still to be tokenized. */
   private record Piece(List<Integer> texts, List<Integer> batch, AtomicInteger left) {}
 
@@ -716,7 +910,7 @@ public final class TextEmbedder implements AutoCloseable {
     int[] lengths = positions.stream().mapToInt(i -> encoded[i].length()).toArray();
     for (List<Integer> batch : Batches.longestFirst(lengths, options.batchTokens())) {
       List<Integer> chosen = batch.stream().map(positions::get).toList();
-      scatter(forward(chosen.stream().map(i -> encoded[i]).toList()), chosen, vectors);
+      scatter(forward(alone, chosen.stream().map(i -> encoded[i]).toList()), chosen, vectors);
     }
   }
 
@@ -737,17 +931,21 @@ public final class TextEmbedder implements AutoCloseable {
 
   /** Returns the vectors of encoded texts, in order, using all of the embedder's threads. */
   public float[][] embedEncoded(List<EncodedText> texts) {
+    return of(texts).embedHere(texts);
+  }
+
+  private float[][] embedHere(List<EncodedText> texts) {
     float[][] vectors = new float[texts.size()][];
     List<List<Integer>> batches = batches(texts);
     if (batches.size() == 1) {
-      scatter(forwardShared(texts), IntStream.range(0, texts.size()).boxed().toList(), vectors);
+      scatter(forward(shared, texts), IntStream.range(0, texts.size()).boxed().toList(), vectors);
       return vectors;
     }
     workers.forEach(
         batches.size(),
         i -> {
           List<Integer> batch = batches.get(i);
-          scatter(forward(batch.stream().map(texts::get).toList()), batch, vectors);
+          scatter(forward(alone, batch.stream().map(texts::get).toList()), batch, vectors);
         });
     return vectors;
   }
@@ -770,6 +968,13 @@ public final class TextEmbedder implements AutoCloseable {
   /** Releases memory and threads; calls that are running finish first. */
   @Override
   public void close() {
+    device.ifPresent(TextEmbedder::closeModel);
+    closeModel();
+    directory.close();
+  }
+
+  /** Releases everything but the directory. */
+  private void closeModel() {
     Lock writing = lock.writeLock();
     writing.lock();
     try {
@@ -781,7 +986,6 @@ public final class TextEmbedder implements AutoCloseable {
       idle.clear();
       failover.ifPresent(DeviceFailover::close);
       memory.close();
-      directory.close();
     } finally {
       writing.unlock();
     }

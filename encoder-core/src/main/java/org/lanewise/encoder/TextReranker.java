@@ -16,7 +16,7 @@ import org.lanewise.encoder.head.PredictionHead;
  */
 public final class TextReranker {
   private final TextEmbedder encoder;
-  private final PredictionHead head;
+  private final PreparedHead<TextEmbedder, PredictionHead> head;
   private final Activation activation;
 
   private TextReranker(TextEmbedder encoder) {
@@ -75,8 +75,9 @@ public final class TextReranker {
     List<Float> scores =
         encoder.answer(
             pairs,
-            (backend, call, hidden, batch) -> {
-              Matrix logits = head.forward(backend, call, hidden, batch);
+            head::on,
+            (layers, backend, call, hidden, batch) -> {
+              Matrix logits = layers.forward(backend, call, hidden, batch);
               List<Float> answers = new ArrayList<>();
               for (int i = 0; i < batch.sequences(); i++) {
                 answers.add(activated(backend.read(logits, i, 1)[0]));

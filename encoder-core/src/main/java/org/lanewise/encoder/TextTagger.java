@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Function;
 import org.lanewise.encoder.WordLabeller.WordLabels;
 import org.lanewise.encoder.backend.Backend;
@@ -159,6 +160,11 @@ public final class TextTagger implements AutoCloseable {
   /** Returns the precision of the network that runs, not of an encoder that it reads. */
   public Precision precision() {
     return labeller.backend().precision();
+  }
+
+  /** Returns what the device that computes could not do; empty where the processor computes. */
+  public Optional<DeviceReport> deviceReport() {
+    return labeller.deviceReport();
   }
 
   /** Returns what multiplies matrices: {@link Backend#kernels()}. */

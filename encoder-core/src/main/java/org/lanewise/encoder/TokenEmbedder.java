@@ -23,7 +23,7 @@ import org.lanewise.encoder.tokenizer.Truncation;
 public final class TokenEmbedder {
   private final TextEmbedder encoder;
   private final LateInteractionPlan plan;
-  private final TokenVectorHead head;
+  private final PreparedHead<TextEmbedder, TokenVectorHead> head;
 
   /** What a text is. */
   public enum Role {
@@ -87,7 +87,7 @@ public final class TokenEmbedder {
 
   /** Returns the length of the vectors. */
   public int dimensions() {
-    return head.dimensions();
+    return head.any().dimensions();
   }
 
   /** Returns the vectors of the tokens of each text, in order. */
@@ -95,7 +95,7 @@ public final class TokenEmbedder {
     Read[] read = new Read[texts.size()];
     encoder.forEach(read.length, i -> read[i] = read(texts.get(i), role));
     List<EncodedText> encoded = Arrays.stream(read).map(Read::text).toList();
-    List<float[][]> vectors = encoder.answer(encoded, this::vectors);
+    List<float[][]> vectors = encoder.answer(encoded, head::on, TokenEmbedder::vectors);
     List<TokenVectors> answers = new ArrayList<>();
     for (int i = 0; i < read.length; i++) {
       Tokens tokens = read[i].tokens();
@@ -106,14 +106,24 @@ public final class TokenEmbedder {
     return answers;
   }
 
-  /** Returns the vectors of all tokens of a batch; {@code hidden} may be changed. */
-  List<float[][]> vectors(Backend backend, Arena call, Matrix hidden, PackedBatch batch) {
+  /**
+   * Returns the vectors of all tokens of a batch; {@code hidden} may be changed.
+   *
+   * @param computed what computed the hidden states: the embedder under this one, or its stand-in
+   */
+  List<float[][]> vectors(
+      TextEmbedder computed, Backend backend, Arena call, Matrix hidden, PackedBatch batch) {
+    return vectors(head.on(computed), backend, call, hidden, batch);
+  }
+
+  private static List<float[][]> vectors(
+      TokenVectorHead head, Backend backend, Arena call, Matrix hidden, PackedBatch batch) {
     Matrix rows = head.forward(backend, call, hidden);
     List<float[][]> answers = new ArrayList<>();
     for (int i = 0; i < batch.sequences(); i++) {
       answers.add(
           IntStream.range(batch.sequenceStarts()[i], batch.sequenceStarts()[i + 1])
-              .mapToObj(token -> backend.read(rows, token, dimensions()))
+              .mapToObj(token -> backend.read(rows, token, head.dimensions()))
               .toArray(float[][]::new));
     }
     return answers;

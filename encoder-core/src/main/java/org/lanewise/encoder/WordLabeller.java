@@ -1,6 +1,7 @@
 package org.lanewise.encoder;
 
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
 import org.lanewise.encoder.backend.Backend;
@@ -30,6 +31,9 @@ interface WordLabeller extends AutoCloseable {
 
   /** Returns what computes on one thread. */
   Backend backend();
+
+  /** Returns what the device that computes could not do; empty where the processor computes. */
+  Optional<DeviceReport> deviceReport();
 
   /** Makes the first texts as fast as later ones. */
   void warmUp(Consumer<List<String>> reader);

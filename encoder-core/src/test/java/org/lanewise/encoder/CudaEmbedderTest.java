@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.lanewise.encoder.backend.Backend;
+import org.lanewise.encoder.backend.Backends;
 import org.lanewise.encoder.backend.DeviceException;
 import org.lanewise.encoder.backend.Precision;
 import org.lanewise.encoder.backend.cuda.HostDevice;
@@ -72,7 +73,9 @@ final class CudaEmbedderTest {
         float[] alone = embedder.embed(List.of(texts.get(i))).getFirst().vector();
         assertArrayEquals(all[i], alone, "text " + i + " alone");
       }
-      assertEquals(Optional.of(new DeviceReport(0, 0, Optional.empty())), embedder.deviceReport());
+      assertEquals(
+          Optional.of(new DeviceReport(0, 0, Optional.empty(), Optional.empty())),
+          embedder.deviceReport());
     }
   }
 
@@ -90,6 +93,18 @@ final class CudaEmbedderTest {
       host.limitMemory(0);
       String longer = "a garden by the river ".repeat(40);
       assertNear(exact(List.of(longer)), vectors(embedder, List.of(longer)));
+    }
+  }
+
+  /** On the host this would take minutes: DeviceTrialTest has a smaller model. */
+  @Test
+  void autoTakesADeviceThatIsThere() {
+    Optional<String> problem = Backends.gpuProblem();
+    assumeTrue(problem.isEmpty(), () -> problem.orElse(""));
+    try (TextEmbedder embedder =
+        TextEmbedder.open(ModelDirectory.open(BUNDLED), OPTIONS.withBackend("auto"))) {
+      DeviceChoice choice = embedder.deviceChoice().orElseThrow();
+      assertTrue(choice.usesDevice(), choice.text());
     }
   }
 

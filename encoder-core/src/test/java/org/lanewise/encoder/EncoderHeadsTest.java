@@ -109,13 +109,14 @@ final class EncoderHeadsTest {
 
     /** The logits of each item: one row, or one for each token. */
     List<float[][]> logits(HeadKind kind, String key) {
-      PredictionHead head =
+      PreparedHead<TextEmbedder, PredictionHead> prepared =
           embedder.prepare(
               (backend, arena) ->
                   new PredictionHead(backend, arena, embedder.directory().heads().require(kind)));
       return embedder.answer(
           encoded(key),
-          (backend, call, hidden, batch) -> {
+          prepared::on,
+          (head, backend, call, hidden, batch) -> {
             Matrix logits = head.forward(backend, call, hidden, batch);
             boolean pooled = logits.rows() == batch.sequences();
             List<float[][]> answers = new ArrayList<>();

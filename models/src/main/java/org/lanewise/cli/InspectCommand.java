@@ -19,9 +19,11 @@ import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.lanewise.encoder.DeviceChoice;
 import org.lanewise.encoder.EmbedderOptions;
 import org.lanewise.encoder.ModelDirectory;
 import org.lanewise.encoder.ModelException;
+import org.lanewise.encoder.TextEmbedder;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Backends;
 import org.lanewise.encoder.backend.PoolingMode;
@@ -79,7 +81,7 @@ final class InspectCommand implements Callable<Integer> {
         describeText(report, directory);
         describeVector(report, directory, notes);
         describeHeads(report, directory);
-        describeRun(report, directory, EmbedderOptions.defaults());
+        describeRun(report, directory, EmbedderOptions.defaults(), path);
         report.set("notes", notes);
         report.set("problems", MAPPER.createArrayNode());
       }
@@ -168,13 +170,16 @@ final class InspectCommand implements Callable<Integer> {
   }
 
   private static void describeRun(
-      ObjectNode report, ModelDirectory directory, EmbedderOptions options) {
+      ObjectNode report, ModelDirectory directory, EmbedderOptions options, Path path) {
+    Optional<String> gpuProblem = Backends.gpuProblem();
+    Optional<DeviceChoice> choice = gpuProblem.isEmpty() ? choice(path, options) : Optional.empty();
     try (Workers alone = new Workers(1)) {
-      Backend backend = Backends.create(options.backend(), options.precision(), alone);
-      Optional<String> gpuProblem = Backends.gpuProblem();
+      boolean gpu = choice.isPresent() && choice.get().bulks();
+      Backend backend =
+          Backends.create(gpu ? "cuda" : options.backend(), options.precision(), alone);
       boolean vectorApi = Backends.vectorApiPresent();
       report.put("backend", backend.name());
-      report.put("backend_reason", backendReason(options, vectorApi));
+      report.put("backend_reason", backendReason(options, vectorApi, choice));
       report.put("precision", backend.precision().label());
       report.put(
           "precision_reason",
@@ -197,7 +202,26 @@ final class InspectCommand implements Callable<Integer> {
     }
   }
 
-  static String backendReason(EmbedderOptions options, boolean vectorApi) {
+  /** Opens the model as {@code auto} does, where there is a device that it may take. */
+  private static Optional<DeviceChoice> choice(Path path, EmbedderOptions options) {
+    if (!options.backend().equals("auto")) {
+      return Optional.empty();
+    }
+    try (TextEmbedder embedder = TextEmbedder.open(ModelDirectory.open(path), options)) {
+      return embedder.deviceChoice();
+    }
+  }
+
+  /**
+   * Returns why it is this backend.
+   *
+   * @param choice what {@code auto} uses a device for, where there is one
+   */
+  static String backendReason(
+      EmbedderOptions options, boolean vectorApi, Optional<DeviceChoice> choice) {
+    if (choice.isPresent()) {
+      return choice.get().text();
+    }
     if (!options.backend().equals("auto")) {
       return "asked for by name";
     }

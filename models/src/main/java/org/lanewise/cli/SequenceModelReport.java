@@ -107,7 +107,8 @@ final class SequenceModelReport {
     report.put("backend", backend);
     report.put(
         "backend_reason",
-        InspectCommand.backendReason(EmbedderOptions.defaults(), Backends.vectorApiPresent()));
+        InspectCommand.backendReason(
+            EmbedderOptions.defaults(), Backends.vectorApiPresent(), Optional.empty()));
     report.put("precision", precision.label());
   }
 }

@@ -3,6 +3,7 @@ package org.lanewise.plugin;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.elasticsearch.common.settings.Setting;
 import org.elasticsearch.common.settings.Setting.Property;
 import org.elasticsearch.common.settings.Settings;
@@ -14,11 +15,12 @@ import org.lanewise.plugin.models.ModelRegistry;
 /**
  * The node settings of the plugin, read and checked once at start.
  *
- * @param backend {@code auto}, {@code vector}, {@code scalar}, {@code cuda}, or {@code cuda:1} and
- *     so on for a GPU other than the first
+ * @param backend {@code auto}, {@code vector}, {@code scalar}, {@code cuda}, or {@code auto:1},
+ *     {@code cuda:1} and so on for a GPU other than the first
  * @param precision number format of the weights; empty lets the backend choose
  * @param threads bulk batches that are computed at once, each on one thread
  * @param batchTokens most tokens of one batch, unless a single text has more
+ * @param batchTokensGiven whether that was said and is no default
  * @param queueCapacity most texts that may wait in each lane
  * @param maxTextLength most UTF-16 units of one text
  * @param maxTexts most texts of one request; a document of a bulk may have as many as can wait
@@ -30,6 +32,7 @@ public record LanewiseSettings(
     Optional<Precision> precision,
     int threads,
     int batchTokens,
+    boolean batchTokensGiven,
     int queueCapacity,
     int maxTextLength,
     int maxTexts,
@@ -98,17 +101,27 @@ public record LanewiseSettings(
     String backend = BACKEND.get(settings);
     int device = GPU_DEVICE.get(settings);
     return new LanewiseSettings(
-        backend.equals("cuda") && device > 0 ? "cuda:" + device : backend,
+        device > 0 && List.of("auto", "cuda").contains(backend) ? backend + ":" + device : backend,
         precision.equals("auto")
             ? Optional.empty()
             : Optional.of(Precision.valueOf(precision.toUpperCase(Locale.ROOT))),
         THREADS.get(settings),
         BATCH_TOKENS.get(settings),
+        BATCH_TOKENS.exists(settings),
         QUEUE_CAPACITY.get(settings),
         MAX_TEXT_LENGTH.get(settings),
         MAX_TEXTS.get(settings),
         QUERY_CACHE_SIZE.get(settings).getBytes(),
         MODEL_COPIES_SIZE.get(settings).getBytes());
+  }
+
+  /**
+   * Returns the most tokens of one batch of a bulk.
+   *
+   * @param suited what suits the model where nothing was said
+   */
+  public int batchTokens(OptionalInt suited) {
+    return batchTokensGiven ? batchTokens : suited.orElse(batchTokens);
   }
 
   /**

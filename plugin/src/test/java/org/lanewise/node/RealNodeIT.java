@@ -1011,6 +1011,8 @@ final class RealNodeIT {
     assertEquals(0, after.path("queue").asInt(-1));
     assertEquals(0, after.path("rejected").asInt(-1));
     assertEquals("vector", after.path("models").path(MINI).path("backend").asText());
+    // The entitlements let the node look for a GPU; where there is none nobody hears of it.
+    assertEquals(Backends.gpuProblem().isEmpty(), after.path("models").path(MINI).has("device"));
     assertEquals("bf16", after.path("models").path(MINI).path("precision").asText());
     // What this JVM would take is what the node takes, in spite of its entitlements.
     try (Workers alone = new Workers(1)) {

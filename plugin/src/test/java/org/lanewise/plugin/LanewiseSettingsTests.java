@@ -5,6 +5,7 @@ import static org.hamcrest.Matchers.startsWith;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.apache.logging.log4j.Level;
 import org.elasticsearch.common.settings.Settings;
 import org.elasticsearch.common.util.concurrent.EsExecutors;
@@ -20,7 +21,7 @@ public class LanewiseSettingsTests extends ESTestCase {
   public void testDefaults() {
     assertEquals(
         new LanewiseSettings(
-            "auto", Optional.empty(), 1, 512, 10_000, 1_000_000, 1000, 10 << 20, 10L << 30),
+            "auto", Optional.empty(), 1, 512, false, 10_000, 1_000_000, 1000, 10 << 20, 10L << 30),
         of("node.processors", 1));
   }
 
@@ -52,9 +53,20 @@ public class LanewiseSettingsTests extends ESTestCase {
                     .put("lanewise.gpu.device", 3)
                     .build())
             .backend());
-    assertEquals("auto", of("lanewise.gpu.device", 3).backend());
+    assertEquals("auto:3", of("lanewise.gpu.device", 3).backend());
+    assertEquals(
+        "vector",
+        LanewiseSettings.of(
+                Settings.builder()
+                    .put("lanewise.backend", "vector")
+                    .put("lanewise.gpu.device", 3)
+                    .build())
+            .backend());
     assertEquals(7, of("lanewise.threads", 7).threads());
     assertEquals(16, of("lanewise.batch_tokens", 16).batchTokens());
+    assertEquals(16, of("lanewise.batch_tokens", 16).batchTokens(OptionalInt.of(8192)));
+    assertEquals(8192, of("lanewise.threads", 7).batchTokens(OptionalInt.of(8192)));
+    assertEquals(512, of("lanewise.threads", 7).batchTokens(OptionalInt.empty()));
     assertEquals(1, of("lanewise.queue_capacity", 1).queueCapacity());
     assertEquals(9, of("lanewise.max_text_length", 9).maxTextLength());
     assertEquals(5, of("lanewise.max_texts", 5).maxTexts());

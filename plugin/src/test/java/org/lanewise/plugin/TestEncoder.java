@@ -20,6 +20,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.lanewise.encoder.Chunk;
 import org.lanewise.encoder.ChunkOptions;
 import org.lanewise.encoder.EncodedText;
@@ -56,14 +57,16 @@ public final class TestEncoder implements Encoder {
   private final int dimensions;
   private final int maxLength;
   private final Prompts prompts;
+  private final OptionalInt bulkTokens;
   private final Set<Output> outputs = EnumSet.complementOf(EnumSet.of(Output.TAGS));
   public volatile boolean closed;
   public volatile Runnable onClose = () -> {};
 
-  private TestEncoder(int dimensions, int maxLength, Prompts prompts) {
+  private TestEncoder(int dimensions, int maxLength, Prompts prompts, OptionalInt bulkTokens) {
     this.dimensions = dimensions;
     this.maxLength = maxLength;
     this.prompts = prompts;
+    this.bulkTokens = bulkTokens;
   }
 
   /** Writes a model directory that {@link #open} can open. */
@@ -98,7 +101,15 @@ public final class TestEncoder implements Encoder {
     return new TestEncoder(
         Integer.parseInt(properties.getProperty("dimensions")),
         Integer.parseInt(properties.getProperty("max_length")),
-        new Prompts(prompts, Optional.empty()));
+        new Prompts(prompts, Optional.empty()),
+        Stream.ofNullable(properties.getProperty("bulk_tokens"))
+            .mapToInt(Integer::parseInt)
+            .findFirst());
+  }
+
+  @Override
+  public OptionalInt bulkTokens() {
+    return bulkTokens;
   }
 
   @Override

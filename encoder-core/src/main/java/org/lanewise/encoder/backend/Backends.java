@@ -18,15 +18,16 @@ public final class Backends {
 
   /**
    * Returns the backend of that name, or an error that says why it cannot start. {@code auto} is
-   * {@code vector} where the Vector API is present and {@code scalar} otherwise: a GPU is taken
-   * where it is named, until its kernels have run on more than their host.
+   * {@code vector} where the Vector API is present and {@code scalar} otherwise: what a {@link
+   * #device} does beside it is for a trial to say.
    *
    * @param name {@code cuda:1} and so on for a GPU other than that of the system property {@code
-   *     lanewise.gpu.device}, which is the first where it is not set
+   *     lanewise.gpu.device}, which is the first where it is not set; {@code auto:1} and so on for
+   *     one that {@link #device} takes
    * @param precision empty for the backend's own choice: bf16 on vector and cuda, fp32 on scalar
    */
   public static Backend create(String name, Optional<Precision> precision, Workers workers) {
-    return switch (name) {
+    return switch (isAuto(name) ? "auto" : name) {
       case "auto" -> create(vectorApiPresent() ? "vector" : "scalar", precision, workers);
       case "scalar" -> new ScalarBackend(precision.orElse(Precision.FP32));
       case "vector" -> {
@@ -71,13 +72,39 @@ public final class Backends {
     return name.equals("cuda") || name.startsWith("cuda:");
   }
 
-  private static Backend cuda(String name, Precision precision) {
-    String number =
-        name.equals("cuda")
-            ? System.getProperty("lanewise.gpu.device", "0")
-            : name.substring("cuda:".length());
+  private static boolean isAuto(String name) {
+    return name.equals("auto") || name.startsWith("auto:");
+  }
+
+  /**
+   * Returns the GPU that may compute beside the processor; empty where there is none, where another
+   * backend was named, or in a precision that it has not got. Without a driver that takes no time.
+   *
+   * @param name of the backend
+   * @throws IllegalArgumentException saying why a GPU that is there cannot be used
+   */
+  public static Optional<Backend> device(String name, Optional<Precision> precision) {
+    Precision wanted = precision.orElse(Precision.BF16);
+    if (!isAuto(name) || wanted == Precision.INT8) {
+      return Optional.empty();
+    }
     try {
-      return CudaBackend.open(device(number), precision, gpuMemory());
+      return Optional.of(open(name, wanted));
+    } catch (NoDeviceException e) {
+      return Optional.empty();
+    }
+  }
+
+  private static Backend open(String name, Precision precision) {
+    int colon = name.indexOf(':');
+    String number =
+        colon < 0 ? System.getProperty("lanewise.gpu.device", "0") : name.substring(colon + 1);
+    return CudaBackend.open(device(number), precision, gpuMemory());
+  }
+
+  private static Backend cuda(String name, Precision precision) {
+    try {
+      return open(name, precision);
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException(
           "backend [" + name + "] cannot start because " + e.getMessage(), e);

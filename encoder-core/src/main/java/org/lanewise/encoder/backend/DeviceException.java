@@ -8,6 +8,8 @@ public final class DeviceException extends RuntimeException {
   public enum Kind {
     /** Its memory is full, or as full as the settings allow: smaller batches may fit. */
     OUT_OF_MEMORY,
+    /** Its memory has no room for something that every batch needs, however small. */
+    NO_ROOM,
     /** It failed; nothing that is on it can be used any more. */
     LOST
   }

@@ -80,8 +80,7 @@ public final class EncodeService implements Closeable {
   }
 
   private <M extends Model<T, R>, T, R> WorkQueues<M, T, R> queues(Class<M> type, String expected) {
-    return new WorkQueues<>(
-        type, expected, registry, bulk, search, settings.batchTokens(), threadContext);
+    return new WorkQueues<>(type, expected, registry, bulk, search, settings, threadContext);
   }
 
   /**

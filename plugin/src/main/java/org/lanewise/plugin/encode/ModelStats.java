@@ -15,7 +15,7 @@ import org.lanewise.encoder.DeviceReport;
  * @param backend the backend that runs
  * @param precision the precision that runs
  * @param kernels what multiplies matrices
- * @param device what the device that computes could not do; empty where the processor computes
+ * @param device what the device that computes could not do; empty where there is none
  * @param bulk work of the bulk lane
  * @param search work of the search lane
  */
@@ -43,7 +43,10 @@ public record ModelStats(
     return in.readBoolean()
         ? Optional.of(
             new DeviceReport(
-                in.readVLong(), in.readVLong(), Optional.ofNullable(in.readOptionalString())))
+                in.readVLong(),
+                in.readVLong(),
+                Optional.ofNullable(in.readOptionalString()),
+                Optional.ofNullable(in.readOptionalString())))
         : Optional.empty();
   }
 
@@ -62,6 +65,7 @@ public record ModelStats(
       out.writeVLong(device.get().halvedBatches());
       out.writeVLong(device.get().processorBatches());
       out.writeOptionalString(device.get().lost().orElse(null));
+      out.writeOptionalString(device.get().choice().orElse(null));
     }
     bulk.writeTo(out);
     search.writeTo(out);
@@ -79,8 +83,11 @@ public record ModelStats(
           .startObject("device")
           .field("halved_batches", device.get().halvedBatches())
           .field("processor_batches", device.get().processorBatches())
-          .field("lost", device.get().lost().orElse(null))
-          .endObject();
+          .field("lost", device.get().lost().orElse(null));
+      if (device.get().choice().isPresent()) {
+        builder.field("choice", device.get().choice().get());
+      }
+      builder.endObject();
     }
     total().toXContent(builder, params);
     builder.startObject("lanes");

@@ -10,6 +10,7 @@ import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.action.support.ContextPreservingActionListener;
 import org.elasticsearch.common.util.concurrent.EsRejectedExecutionException;
 import org.elasticsearch.common.util.concurrent.ThreadContext;
+import org.lanewise.plugin.LanewiseSettings;
 import org.lanewise.plugin.models.Model;
 import org.lanewise.plugin.models.ModelRegistry;
 import org.lanewise.plugin.models.OpenModel;
@@ -27,7 +28,7 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
   private final ModelRegistry registry;
   private final Lane bulk;
   private final Lane search;
-  private final int batchTokens;
+  private final LanewiseSettings settings;
   private final ThreadContext threadContext;
   private final Map<String, Queues<T, R>> queues = new ConcurrentHashMap<>();
 
@@ -47,14 +48,14 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
       ModelRegistry registry,
       Lane bulk,
       Lane search,
-      int batchTokens,
+      LanewiseSettings settings,
       ThreadContext threadContext) {
     this.type = type;
     this.expected = expected;
     this.registry = registry;
     this.bulk = bulk;
     this.search = search;
-    this.batchTokens = batchTokens;
+    this.settings = settings;
     this.threadContext = threadContext;
   }
 
@@ -146,9 +147,19 @@ final class WorkQueues<M extends Model<T, R>, T, R> {
                   new Queues<>(
                       model,
                       new BatchQueue<>(
-                          id, model, bulk, batchTokens, threadContext, counters(known, true)),
+                          id,
+                          model,
+                          bulk,
+                          settings.batchTokens(model.bulkTokens()),
+                          threadContext,
+                          counters(known, true)),
                       new BatchQueue<>(
-                          id, model, search, batchTokens, threadContext, counters(known, false)));
+                          id,
+                          model,
+                          search,
+                          settings.batchTokens(),
+                          threadContext,
+                          counters(known, false)));
               if (known != null) {
                 replaced.removeIf(Queues::isIdle);
                 replaced.add(known);

@@ -5,6 +5,7 @@ import java.util.Optional;
 import org.lanewise.encoder.AnswerFinder;
 import org.lanewise.encoder.AnswerFinder.Answer;
 import org.lanewise.encoder.AnswerFinder.Reading;
+import org.lanewise.encoder.DeviceReport;
 import org.lanewise.encoder.TextEmbedder;
 import org.lanewise.encoder.backend.Precision;
 
@@ -48,6 +49,11 @@ record LibraryAnswerer(TextEmbedder encoder, AnswerFinder finder) implements Ans
   @Override
   public String kernels() {
     return encoder.kernels();
+  }
+
+  @Override
+  public Optional<DeviceReport> device() {
+    return encoder.deviceReport();
   }
 
   @Override

@@ -1,7 +1,9 @@
 package org.lanewise.plugin.models;
 
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
+import org.lanewise.encoder.DeviceReport;
 import org.lanewise.encoder.TextClassifier;
 import org.lanewise.encoder.backend.Precision;
 
@@ -52,6 +54,11 @@ record LibraryClassifier(TextClassifier classifier, Set<String> encoderIds) impl
   @Override
   public String kernels() {
     return classifier.kernels();
+  }
+
+  @Override
+  public Optional<DeviceReport> device() {
+    return classifier.deviceReport();
   }
 
   @Override

@@ -1,6 +1,5 @@
 package org.lanewise.plugin.models;
 
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -10,13 +9,12 @@ import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.lanewise.encoder.Chunk;
 import org.lanewise.encoder.ChunkOptions;
+import org.lanewise.encoder.DeviceChoice;
 import org.lanewise.encoder.DeviceReport;
-import org.lanewise.encoder.EmbedderOptions;
 import org.lanewise.encoder.EncoderOutputs;
 import org.lanewise.encoder.EncoderOutputs.Answer;
 import org.lanewise.encoder.EncoderOutputs.Output;
 import org.lanewise.encoder.EncoderOutputs.Reading;
-import org.lanewise.encoder.ModelDirectory;
 import org.lanewise.encoder.ModelException;
 import org.lanewise.encoder.Prompts;
 import org.lanewise.encoder.TextEmbedder;
@@ -37,12 +35,11 @@ final class LibraryEncoder implements Encoder {
   }
 
   /**
-   * Returns the open model of the directory.
+   * Returns the model over an embedder, which it closes with itself, or at once if it fails.
    *
    * @throws ModelException if nothing can be had of it: better now than at each text
    */
-  static LibraryEncoder open(Path path, EmbedderOptions options) {
-    TextEmbedder embedder = TextEmbedder.open(ModelDirectory.open(path), options);
+  static LibraryEncoder open(TextEmbedder embedder) {
     try {
       LibraryEncoder encoder = new LibraryEncoder(embedder);
       Set<Output> available = encoder.outputs();
@@ -176,6 +173,13 @@ final class LibraryEncoder implements Encoder {
   @Override
   public Optional<DeviceReport> device() {
     return embedder.deviceReport();
+  }
+
+  @Override
+  public OptionalInt bulkTokens() {
+    return embedder.deviceChoice().filter(DeviceChoice::bulks).isPresent()
+        ? OptionalInt.of(embedder.bulkTokens())
+        : OptionalInt.empty();
   }
 
   @Override

@@ -22,6 +22,7 @@ import org.lanewise.plugin.LanewiseSettings;
 /** Opens model directories with {@code encoder-core}, on the node's backend and precision. */
 public final class LibraryOpener implements ModelOpener {
   private final EmbedderOptions options;
+  private final int threads;
 
   /**
    * Creates an opener for a node.
@@ -38,6 +39,7 @@ public final class LibraryOpener implements ModelOpener {
             .withThreads(1)
             .withBatchTokens(settings.batchTokens())
             .withMemory(memory);
+    threads = settings.threads();
   }
 
   @Override
@@ -77,7 +79,7 @@ public final class LibraryOpener implements ModelOpener {
   public Model<?, ?> open(Path directory, Map<String, Encoder> encoders) {
     Function<String, TextEmbedder> shared = id -> ((LibraryEncoder) encoders.get(id)).embedder();
     return switch (outline(directory).kind()) {
-      case ENCODER -> LibraryEncoder.open(directory, options);
+      case ENCODER -> LibraryEncoder.open(encoder(directory));
       case TAGGER -> {
         TextTagger tagger = TextTagger.open(directory, options, shared);
         yield warmed(new LibraryTagger(tagger, encoders.keySet()), tagger::warmUp);
@@ -93,9 +95,13 @@ public final class LibraryOpener implements ModelOpener {
     };
   }
 
+  private TextEmbedder encoder(Path directory) {
+    return TextEmbedder.open(ModelDirectory.open(directory), options, threads);
+  }
+
   /** Returns a model that is a head over an encoder of its own. */
   private Model<?, ?> headed(Path directory, Function<TextEmbedder, Model<?, ?>> head) {
-    TextEmbedder encoder = TextEmbedder.open(ModelDirectory.open(directory), options);
+    TextEmbedder encoder = encoder(directory);
     try {
       encoder.warmUp();
       return head.apply(encoder);

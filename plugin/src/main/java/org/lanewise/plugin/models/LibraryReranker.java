@@ -2,6 +2,8 @@ package org.lanewise.plugin.models;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import org.lanewise.encoder.DeviceReport;
 import org.lanewise.encoder.EncodedText;
 import org.lanewise.encoder.TextEmbedder;
 import org.lanewise.encoder.TextReranker;
@@ -52,6 +54,11 @@ record LibraryReranker(TextEmbedder encoder, TextReranker reranker) implements R
   @Override
   public String kernels() {
     return encoder.kernels();
+  }
+
+  @Override
+  public Optional<DeviceReport> device() {
+    return encoder.deviceReport();
   }
 
   @Override

@@ -1,7 +1,9 @@
 package org.lanewise.plugin.models;
 
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
+import org.lanewise.encoder.DeviceReport;
 import org.lanewise.encoder.TextTagger;
 import org.lanewise.encoder.backend.Precision;
 
@@ -53,6 +55,11 @@ record LibraryTagger(TextTagger tagger, Set<String> encoderIds) implements Tagge
   @Override
   public String kernels() {
     return tagger.kernels();
+  }
+
+  @Override
+  public Optional<DeviceReport> device() {
+    return tagger.deviceReport();
   }
 
   @Override

@@ -2,6 +2,7 @@ package org.lanewise.plugin.models;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.lanewise.encoder.DeviceReport;
 import org.lanewise.encoder.backend.Precision;
 
@@ -49,6 +50,11 @@ public sealed interface Model<T, R> extends AutoCloseable
   /** Returns what the device that computes could not do; empty where the processor computes. */
   default Optional<DeviceReport> device() {
     return Optional.empty();
+  }
+
+  /** Returns how large a batch of a bulk should be; empty where the settings say it. */
+  default OptionalInt bulkTokens() {
+    return OptionalInt.empty();
   }
 
   /** Releases the model's memory; calls still running finish first. */

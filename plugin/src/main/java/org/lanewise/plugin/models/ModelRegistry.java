@@ -33,6 +33,7 @@ import org.elasticsearch.common.util.concurrent.EsRejectedExecutionException;
 import org.elasticsearch.logging.LogManager;
 import org.elasticsearch.logging.Logger;
 import org.elasticsearch.rest.RestStatus;
+import org.lanewise.encoder.DeviceReport;
 import org.lanewise.encoder.ModelException;
 import org.lanewise.encoder.ModelFiles;
 
@@ -299,6 +300,10 @@ public final class ModelRegistry implements Closeable {
           model.precision().label(),
           model.kernels(),
           open.fingerprint());
+      model
+          .device()
+          .flatMap(DeviceReport::choice)
+          .ifPresent(choice -> logger.info("model [{}]: {}", id, choice));
       if (keep(id, opening, open)) {
         opening.result.onResponse(open);
       } else {

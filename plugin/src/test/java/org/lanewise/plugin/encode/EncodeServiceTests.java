@@ -3,7 +3,9 @@ package org.lanewise.plugin.encode;
 import static org.hamcrest.Matchers.containsString;
 import static org.hamcrest.Matchers.equalTo;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -63,6 +65,9 @@ public class EncodeServiceTests extends ESTestCase {
     Path models = createTempDir();
     TestEncoder.create(models, "m", 64, 12, Map.of("query", "asked ", "document", "told "));
     TestEncoder.create(models, "other", 8, 12, Map.of());
+    Path bulky = TestEncoder.create(models, "bulky", 64, 12, Map.of());
+    Files.writeString(
+        bulky.resolve(TestEncoder.FILE), "bulk_tokens=40\n", StandardOpenOption.APPEND);
     TestTagger.create(models, "ner", ModelKind.TAGGER);
     TestTagger.create(models, "length", ModelKind.CLASSIFIER);
     test = new TestService(models, settings);
@@ -180,6 +185,18 @@ public class EncodeServiceTests extends ESTestCase {
     // 10 | 10 + 6 | 6; with overtaking it would be 10 + 6 | 10 + 6
     assertEquals(3, test.stats("other").bulk().batches());
     assertEquals(32, test.stats("other").bulk().tokens());
+  }
+
+  public void testBulksHaveTheSizeThatSuitsTheModelUnlessOneWasGiven() throws Exception {
+    String[] texts = new String[150];
+    Arrays.fill(texts, "text");
+    // 3 tokens each: 33 to a batch of 100, 13 to one of 40, all to one of 512
+    test.embed("bulky", Side.INGEST, texts);
+    assertEquals(5, test.stats("bulky").bulk().batches());
+    test.close();
+    start(Settings.builder().put("lanewise.threads", 1).build());
+    test.embed("bulky", Side.INGEST, texts);
+    assertEquals(12, test.stats("bulky").bulk().batches());
   }
 
   public void testFullQueueRejectsAndAnswersEverybodyOnce() throws Exception {

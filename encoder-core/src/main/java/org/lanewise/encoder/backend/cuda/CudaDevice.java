@@ -11,6 +11,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.lanewise.encoder.backend.DeviceException;
+import org.lanewise.encoder.backend.NoDeviceException;
 
 /**
  * One device: its context, its kernels and its memory. Everything is given back when no backend
@@ -135,14 +136,17 @@ final class CudaDevice {
     try (Arena call = Arena.ofConfined()) {
       int status = (int) driver.initialize().invokeExact(0);
       if (status != SUCCESS) {
-        throw new IllegalArgumentException("cuInit failed: " + errorName(driver, status));
+        throw new NoDeviceException("cuInit failed: " + errorName(driver, status));
       }
       MemorySegment count = call.allocate(ValueLayout.JAVA_INT);
       status = (int) driver.deviceCount().invokeExact(count);
       if (status != SUCCESS) {
-        throw new IllegalArgumentException("cuDeviceGetCount failed: " + errorName(driver, status));
+        throw new NoDeviceException("cuDeviceGetCount failed: " + errorName(driver, status));
       }
       int devices = count.get(ValueLayout.JAVA_INT, 0);
+      if (devices == 0) {
+        throw new NoDeviceException("there is no device");
+      }
       if (ordinal < 0 || ordinal >= devices) {
         throw new IllegalArgumentException(
             "there is no device [" + ordinal + "]; devices: " + devices);

@@ -16,6 +16,7 @@ import java.util.Locale;
 import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.lanewise.encoder.backend.NoDeviceException;
 
 /**
  * The functions of the CUDA driver's library that are used, each with its declaration in {@code
@@ -83,11 +84,11 @@ record CudaDriver(
   /**
    * Loads the driver's library, for the rest of the process.
    *
-   * @throws IllegalArgumentException if it is not there or lacks a function, with the reason
+   * @throws NoDeviceException if it is not there or lacks a function, with the reason
    */
   static CudaDriver load() {
     if (!CudaDriver.class.getModule().isNativeAccessEnabled()) {
-      throw new IllegalArgumentException(
+      throw new NoDeviceException(
           "this JVM denies native calls; add --enable-native-access=ALL-UNNAMED to the JVM"
               + " options");
     }
@@ -99,7 +100,7 @@ record CudaDriver(
         causes.add(e.getMessage());
       }
     }
-    throw new IllegalArgumentException("the CUDA driver is missing: " + causes.getFirst());
+    throw new NoDeviceException("the CUDA driver is missing: " + causes.getFirst());
   }
 
   /** Returns the functions that a library has. */
