@@ -53,7 +53,7 @@ public final class HostDevice {
   private long taken;
   private boolean lost;
   private String skipped;
-  private UnaryOperator<Float> altered = UnaryOperator.identity();
+  private UnaryOperator<Float> altered;
 
   private record Block(Arena arena, long bytes) {}
 
@@ -398,8 +398,10 @@ public final class HostDevice {
         stream,
         () -> {
           to.copyFrom(device(source, bytes));
-          float first = to.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 0);
-          to.set(ValueLayout.JAVA_FLOAT_UNALIGNED, 0, altered.apply(first));
+          if (altered != null) {
+            float first = to.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 0);
+            to.set(ValueLayout.JAVA_FLOAT_UNALIGNED, 0, altered.apply(first));
+          }
         });
   }
 
