@@ -15,6 +15,7 @@ import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.apache.lucene.tests.mockfile.FilterFileSystemProvider;
 import org.apache.lucene.tests.mockfile.FilterOutputStream2;
+import org.apache.lucene.tests.util.LuceneTestCase;
 import org.elasticsearch.ElasticsearchStatusException;
 import org.elasticsearch.rest.RestStatus;
 import org.elasticsearch.test.ESTestCase;
@@ -22,6 +23,7 @@ import org.lanewise.encoder.ModelFiles;
 import org.lanewise.plugin.models.UploadedModel;
 
 /** Copies of models on the disk of a node. */
+@LuceneTestCase.SuppressFileSystems("ExtrasFS") // It adds files of its own; these are counted.
 public class ModelCopiesTests extends ESTestCase {
   private static UploadedModel model(String id, String content) throws IOException {
     Path directory = createTempDir();
