@@ -142,9 +142,10 @@ final class RecurrentClassifier implements ClassReader {
     runner.run(
         texts,
         (computed, positions, starts, states) -> {
-          try (Arena call = Arena.ofConfined()) {
+          Backend backend = computed.alone();
+          try (Arena call = backend.callMemory()) {
             List<ClassScores> scores =
-                head.on(computed).forward(computed.alone(), call, states, PackedBatch.of(starts));
+                head.on(computed).forward(backend, call, states, PackedBatch.of(starts));
             for (int i = 0; i < positions.size(); i++) {
               read[positions.get(i)] = scores.get(i);
             }

@@ -190,8 +190,9 @@ final class RecurrentLabeller implements WordLabeller {
         (computed, positions, starts, states) -> {
           TaggingHead own = head.on(computed);
           TaggingHead.TokenLabels all;
-          try (Arena call = Arena.ofConfined()) {
-            all = own.label(own.emissions(computed.alone(), call, states), starts);
+          Backend backend = computed.alone();
+          try (Arena call = backend.callMemory()) {
+            all = own.label(own.emissions(backend, call, states), starts);
           }
           for (int i = 0; i < positions.size(); i++) {
             read[positions.get(i)] =

@@ -700,7 +700,7 @@ public final class TextEmbedder implements AutoCloseable {
         directory.config().layers(),
         (batch, hidden) -> {
           // A few rows most often: not worth sharing, and their memory belongs to this thread.
-          try (Arena call = Arena.ofConfined()) {
+          try (Arena call = alone.callMemory()) {
             return pass.apply(head, alone, call, hidden, batch);
           }
         });

@@ -90,6 +90,9 @@ final class AttentionKernels {
       MemorySegment output,
       long outputAt,
       long outputStep) {
+    left = NativeMemory.known(left);
+    panel = NativeMemory.known(panel);
+    output = NativeMemory.known(output);
     FloatVector zero = FloatVector.zero(FLOATS);
     FloatVector sum0a = FloatVector.zero(FLOATS);
     FloatVector sum0b = FloatVector.zero(FLOATS);
@@ -150,6 +153,9 @@ final class AttentionKernels {
       MemorySegment output,
       long outputAt,
       long outputStep) {
+    left = NativeMemory.known(left);
+    panel = NativeMemory.known(panel);
+    output = NativeMemory.known(output);
     FloatVector zero = FloatVector.zero(FLOATS);
     FloatVector sum0a = FloatVector.zero(FLOATS);
     FloatVector sum0b = FloatVector.zero(FLOATS);
@@ -189,6 +195,9 @@ final class AttentionKernels {
       MemorySegment output,
       long outputAt,
       long outputStep) {
+    left = NativeMemory.known(left);
+    panel = NativeMemory.known(panel);
+    output = NativeMemory.known(output);
     FloatVector zero = FloatVector.zero(FLOATS);
     FloatVector sum0 = FloatVector.zero(FLOATS);
     FloatVector sum1 = FloatVector.zero(FLOATS);
@@ -230,6 +239,9 @@ final class AttentionKernels {
       MemorySegment output,
       long outputAt,
       long outputStep) {
+    left = NativeMemory.known(left);
+    panel = NativeMemory.known(panel);
+    output = NativeMemory.known(output);
     FloatVector zero = FloatVector.zero(FLOATS);
     FloatVector sum0 = FloatVector.zero(FLOATS);
     FloatVector sum1 = FloatVector.zero(FLOATS);
@@ -259,6 +271,9 @@ final class AttentionKernels {
       MemorySegment output,
       long outputAt,
       long outputStep) {
+    left = NativeMemory.known(left);
+    panel = NativeMemory.known(panel);
+    output = NativeMemory.known(output);
     FloatVector zero = FloatVector.zero(FLOATS);
     FloatVector sum0a = FloatVector.zero(FLOATS);
     FloatVector sum0b = FloatVector.zero(FLOATS);
@@ -319,6 +334,9 @@ final class AttentionKernels {
       MemorySegment output,
       long outputAt,
       long outputStep) {
+    left = NativeMemory.known(left);
+    panel = NativeMemory.known(panel);
+    output = NativeMemory.known(output);
     FloatVector zero = FloatVector.zero(FLOATS);
     FloatVector sum0 = FloatVector.zero(FLOATS);
     FloatVector sum1 = FloatVector.zero(FLOATS);

@@ -30,6 +30,14 @@ public interface Backend {
   /** Returns why it is {@link #kernels()} that multiply, in a few words. */
   String kernelsReason();
 
+  /**
+   * Returns memory for matrices that live as long as a call, for the calling thread to close. What
+   * is read after that may be another call's.
+   */
+  default Arena callMemory() {
+    return Arena.ofConfined();
+  }
+
   /** Returns a zeroed matrix that lives as long as the arena. */
   Matrix allocate(Arena arena, int rows, int columns);
 

@@ -91,6 +91,7 @@ final class LeftPacking {
    */
   static void pack(
       MemorySegment source, long at, long rowBytes, int rows, int depth, MemorySegment packed) {
+    packed = NativeMemory.known(packed);
     long blockAt = 0;
     int block;
     for (int row = 0; row < rows; row += block) {
@@ -119,6 +120,8 @@ final class LeftPacking {
 
   private static void packSix(
       MemorySegment source, long at, long rowBytes, int depth, MemorySegment packed, long to) {
+    source = NativeMemory.known(source);
+    packed = NativeMemory.known(packed);
     for (int k = 0; k < depth; k += LANES) {
       IntVector row0 = IntVector.fromMemorySegment(INTS, source, at, NATIVE);
       IntVector row1 = IntVector.fromMemorySegment(INTS, source, at + rowBytes, NATIVE);
@@ -178,6 +181,8 @@ final class LeftPacking {
    */
   private static void copySix(
       MemorySegment source, long from, long rowBytes, int depth, MemorySegment packed, long to) {
+    source = NativeMemory.known(source);
+    packed = NativeMemory.known(packed);
     int wide = LANES < 8 ? 0 : depth - 1;
     for (int k = 0; k < wide; k++) {
       FloatVector.fromMemorySegment(FloatVector.SPECIES_256, source, from, NATIVE)
@@ -204,6 +209,8 @@ final class LeftPacking {
       int block,
       MemorySegment packed,
       long to) {
+    source = NativeMemory.known(source);
+    packed = NativeMemory.known(packed);
     for (int k = 0; k < depth; k++) {
       for (int i = 0; i < block; i++) {
         packed.set(FLOAT, to + i * 4L, i < present ? source.get(FLOAT, from + i * 4L) : 0f);
@@ -222,6 +229,8 @@ final class LeftPacking {
       MemorySegment target,
       long to,
       long step) {
+    source = NativeMemory.known(source);
+    target = NativeMemory.known(target);
     for (int k = 0; k < count; k++) {
       target.set(FLOAT, to + k * step, source.get(FLOAT, from + k * 4L) * scale);
     }

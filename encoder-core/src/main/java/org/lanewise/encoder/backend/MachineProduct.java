@@ -160,6 +160,7 @@ final class MachineProduct {
 
   private static void packInt8(
       float[][] columns, MemorySegment panels, long at, MemorySegment scales, long scalesAt) {
+    panels = NativeMemory.known(panels);
     float[] scale = WeightPacking.scales(columns, scales, scalesAt);
     int size = columns[0].length;
     for (int k = 0; k < size; k += 4) {
@@ -174,6 +175,7 @@ final class MachineProduct {
   }
 
   private static void packBf16(float[][] columns, MemorySegment panels, long at) {
+    panels = NativeMemory.known(panels);
     int size = columns[0].length;
     for (int k = 0; k < size; k += 2) {
       for (float[] column : columns) {
@@ -329,19 +331,21 @@ final class MachineProduct {
       MemorySegment left,
       MemorySegment scales,
       MemorySegment excesses) {
+    MemorySegment data = NativeMemory.known(input.data());
+    left = NativeMemory.known(left);
     int depth = weight.depthBytes();
     int size = weight.inputSize();
     for (int row = 0; row < rows; row++) {
       long from = input.rowOffset(firstRow + row);
       long to = (long) row * depth;
       if (weight.precision() == Precision.INT8) {
-        float largest = largest(input.data(), from, size);
+        float largest = largest(data, from, size);
         scales.setAtIndex(FLOAT, row, largest / Int8.LARGEST);
         float inverse = largest == 0 ? 0 : Int8.LARGEST / largest;
-        int sum = roundInt8(input.data(), from, size, inverse, left, to);
+        int sum = roundInt8(data, from, size, inverse, left, to);
         excesses.setAtIndex(INT, row, ZERO * sum);
       } else {
-        roundBf16(input.data(), from, size, left, to);
+        roundBf16(data, from, size, left, to);
       }
       int written = Matrix.roundUp(size, LANES) * (weight.precision() == Precision.INT8 ? 1 : 2);
       for (; written < depth; written += 4) {
@@ -355,6 +359,7 @@ final class MachineProduct {
    * in the order of the magnitudes, and integers have a maximum of one instruction.
    */
   private static float largest(MemorySegment data, long at, int size) {
+    data = NativeMemory.known(data);
     IntVector largest0 = IntVector.zero(INTS);
     IntVector largest1 = largest0;
     int i = 0;
@@ -378,6 +383,8 @@ final class MachineProduct {
   /** Writes a row as int8 and returns the sum of what it wrote. */
   private static int roundInt8(
       MemorySegment data, long at, int size, float inverse, MemorySegment left, long to) {
+    data = NativeMemory.known(data);
+    left = NativeMemory.known(left);
     // Whole numbers up to 127 * size, which fp32 holds exactly.
     FloatVector sum0 = FloatVector.zero(FLOATS);
     FloatVector sum1 = sum0;
@@ -414,6 +421,8 @@ final class MachineProduct {
    */
   static void roundBf16(
       MemorySegment data, long at, long rowBytes, int rows, int size, MemorySegment left) {
+    data = NativeMemory.known(data);
+    left = NativeMemory.known(left);
     int whole = FLOATS.loopBound(size);
     for (int row = 0; row < rows; row++) {
       long from = at + row * rowBytes;
@@ -429,6 +438,8 @@ final class MachineProduct {
 
   private static void roundBf16(
       MemorySegment data, long at, int size, MemorySegment left, long to) {
+    data = NativeMemory.known(data);
+    left = NativeMemory.known(left);
     int whole = FLOATS.loopBound(size);
     for (int i = 0; i < whole; i += LANES) {
       storeBf16(load(data, at + 4L * i), left, to + 2L * i);
@@ -473,10 +484,16 @@ final class MachineProduct {
       MemorySegment output,
       long outputAt,
       long outputStride) {
-    FloatVector scale0 = load(weight.scales(), columnAt);
-    FloatVector scale1 = load(weight.scales(), columnAt + 64);
-    FloatVector bias0 = load(weight.bias(), columnAt);
-    FloatVector bias1 = load(weight.bias(), columnAt + 64);
+    sums = NativeMemory.known(sums);
+    scales = NativeMemory.known(scales);
+    excesses = NativeMemory.known(excesses);
+    output = NativeMemory.known(output);
+    MemorySegment columnScales = NativeMemory.known(weight.scales());
+    MemorySegment bias = NativeMemory.known(weight.bias());
+    FloatVector scale0 = load(columnScales, columnAt);
+    FloatVector scale1 = load(columnScales, columnAt + 64);
+    FloatVector bias0 = load(bias, columnAt);
+    FloatVector bias1 = load(bias, columnAt + 64);
     for (int row = 0; row < rows; row++) {
       float scale = scales.getAtIndex(FLOAT, firstRow + row);
       int excess = excesses.getAtIndex(INT, firstRow + row);
@@ -504,8 +521,11 @@ final class MachineProduct {
       MemorySegment output,
       long outputAt,
       long outputStride) {
-    FloatVector bias0 = load(weight.bias(), columnAt);
-    FloatVector bias1 = load(weight.bias(), columnAt + 64);
+    sums = NativeMemory.known(sums);
+    output = NativeMemory.known(output);
+    MemorySegment bias = NativeMemory.known(weight.bias());
+    FloatVector bias0 = load(bias, columnAt);
+    FloatVector bias1 = load(bias, columnAt + 64);
     for (int row = 0; row < rows; row++) {
       load(sums, sumsAt).add(bias0).intoMemorySegment(output, outputAt, NATIVE);
       load(sums, sumsAt + 64).add(bias1).intoMemorySegment(output, outputAt + 64, NATIVE);

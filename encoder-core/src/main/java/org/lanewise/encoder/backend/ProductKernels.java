@@ -195,6 +195,10 @@ final class ProductKernels {
       MemorySegment output,
       long outputAt,
       long outputStride) {
+    left = NativeMemory.known(left);
+    panel = NativeMemory.known(panel);
+    bias = NativeMemory.known(bias);
+    output = NativeMemory.known(output);
     FloatVector bias0 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt, NATIVE);
     FloatVector bias1 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt + BYTES, NATIVE);
     FloatVector zero = FloatVector.zero(FLOATS);
@@ -259,6 +263,10 @@ final class ProductKernels {
       MemorySegment output,
       long outputAt,
       long outputStride) {
+    left = NativeMemory.known(left);
+    panel = NativeMemory.known(panel);
+    bias = NativeMemory.known(bias);
+    output = NativeMemory.known(output);
     FloatVector bias0 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt, NATIVE);
     FloatVector bias1 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt + BYTES, NATIVE);
     FloatVector zero = FloatVector.zero(FLOATS);
@@ -302,6 +310,10 @@ final class ProductKernels {
       MemorySegment output,
       long outputAt,
       long outputStride) {
+    left = NativeMemory.known(left);
+    panel = NativeMemory.known(panel);
+    bias = NativeMemory.known(bias);
+    output = NativeMemory.known(output);
     FloatVector bias0 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt, NATIVE);
     FloatVector bias1 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt + BYTES, NATIVE);
     FloatVector zero = FloatVector.zero(FLOATS);
@@ -367,6 +379,10 @@ final class ProductKernels {
       MemorySegment output,
       long outputAt,
       long outputStride) {
+    left = NativeMemory.known(left);
+    panel = NativeMemory.known(panel);
+    bias = NativeMemory.known(bias);
+    output = NativeMemory.known(output);
     FloatVector bias0 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt, NATIVE);
     FloatVector bias1 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt + BYTES, NATIVE);
     FloatVector zero = FloatVector.zero(FLOATS);
@@ -412,6 +428,11 @@ final class ProductKernels {
       MemorySegment output,
       long outputAt,
       long outputStride) {
+    left = NativeMemory.known(left);
+    panel = NativeMemory.known(panel);
+    scales = NativeMemory.known(scales);
+    bias = NativeMemory.known(bias);
+    output = NativeMemory.known(output);
     FloatVector bias0 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt, NATIVE);
     FloatVector bias1 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt + BYTES, NATIVE);
     FloatVector scale0 = FloatVector.fromMemorySegment(FLOATS, scales, biasAt, NATIVE);
@@ -485,6 +506,11 @@ final class ProductKernels {
       MemorySegment output,
       long outputAt,
       long outputStride) {
+    left = NativeMemory.known(left);
+    panel = NativeMemory.known(panel);
+    scales = NativeMemory.known(scales);
+    bias = NativeMemory.known(bias);
+    output = NativeMemory.known(output);
     FloatVector bias0 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt, NATIVE);
     FloatVector bias1 = FloatVector.fromMemorySegment(FLOATS, bias, biasAt + BYTES, NATIVE);
     FloatVector scale0 = FloatVector.fromMemorySegment(FLOATS, scales, biasAt, NATIVE);

@@ -42,6 +42,7 @@ final class RightPacking {
       int columns,
       MemorySegment panel,
       long panelAt) {
+    panel = NativeMemory.known(panel);
     if (columns >= ProductKernels.PANEL) {
       packWhole(source, at, rowBytes, depth, panel, panelAt);
       return;
@@ -58,6 +59,8 @@ final class RightPacking {
 
   private static void packWhole(
       MemorySegment source, long at, long rowBytes, int depth, MemorySegment panel, long panelAt) {
+    source = NativeMemory.known(source);
+    panel = NativeMemory.known(panel);
     for (int k = 0; k < depth; k++) {
       IntVector left = IntVector.fromMemorySegment(INTS, source, at, NATIVE);
       IntVector right = IntVector.fromMemorySegment(INTS, source, at + BYTES, NATIVE);
@@ -84,6 +87,7 @@ final class RightPacking {
       MemorySegment panel,
       long panelAt,
       MemorySegment scratch) {
+    panel = NativeMemory.known(panel);
     int whole = columns == LANES ? INTS.loopBound(depth) : 0;
     for (int k = 0; k < whole; k += LANES) {
       transpose(source, at + 4L * k, rowBytes, panel, panelAt + k * PANEL_BYTES, scratch);
@@ -124,6 +128,8 @@ final class RightPacking {
 
   private static void zip(
       MemorySegment source, long at, long rowBytes, MemorySegment target, long to, long toBytes) {
+    source = NativeMemory.known(source);
+    target = NativeMemory.known(target);
     long below = LANES / 2 * rowBytes;
     for (int i = 0; i < LANES / 2; i++) {
       IntVector upper = IntVector.fromMemorySegment(INTS, source, at, NATIVE);

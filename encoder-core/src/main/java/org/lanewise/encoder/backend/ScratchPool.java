@@ -7,10 +7,11 @@ import java.util.List;
 import java.util.concurrent.ConcurrentLinkedDeque;
 
 /**
- * Native scratch memory for the tasks of operations: borrowed, used, given back.
+ * Native scratch memory for the tasks of operations and for calls: borrowed, used, given back.
  *
- * <p>A pool holds at most as many pieces as tasks ever ran at once, each as large as the largest
- * task it served. Thread-safe.
+ * <p>It belongs to no thread, unlike an arena for one call: see {@link NativeMemory}. A pool holds
+ * at most as many pieces as tasks ever ran at once, each as large as the largest task it served.
+ * Thread-safe.
  */
 final class ScratchPool {
   private static final long ALIGNMENT = 64;
@@ -27,7 +28,7 @@ final class ScratchPool {
    * The scratch memory of one task: the n-th piece that a task asks for is the memory that the n-th
    * piece of earlier tasks was, so that nothing is allocated once all have been seen.
    */
-  final class Scratch implements AutoCloseable {
+  final class Scratch implements Arena {
     private final List<MemorySegment> pieces = new ArrayList<>();
     private int used;
 
@@ -48,6 +49,19 @@ final class ScratchPool {
       MemorySegment memory = floats(count);
       memory.asSlice(0, count * Float.BYTES).fill((byte) 0);
       return memory;
+    }
+
+    /** Returns zeroed memory. */
+    @Override
+    public MemorySegment allocate(long bytes, long alignment) {
+      assert alignment <= ALIGNMENT;
+      return floats(Math.ceilDiv(bytes, Float.BYTES)).asSlice(0, bytes).fill((byte) 0);
+    }
+
+    /** Returns the scope of memory that nobody closes: what was borrowed stays readable. */
+    @Override
+    public MemorySegment.Scope scope() {
+      return Arena.global().scope();
     }
 
     /** Returns how many pieces the task has asked for. */

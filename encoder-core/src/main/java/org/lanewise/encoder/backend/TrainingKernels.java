@@ -33,6 +33,8 @@ final class TrainingKernels {
 
   /** target += source. */
   static void add(MemorySegment source, long from, MemorySegment target, long at, int size) {
+    source = NativeMemory.known(source);
+    target = NativeMemory.known(target);
     int whole = FLOATS.loopBound(size);
     for (int i = 0; i < whole; i += LANES) {
       load(target, at).add(load(source, from)).intoMemorySegment(target, at, NATIVE);
@@ -57,6 +59,9 @@ final class TrainingKernels {
       MemorySegment target,
       long at,
       int size) {
+    left = NativeMemory.known(left);
+    right = NativeMemory.known(right);
+    target = NativeMemory.known(target);
     for (int i = 0; i < size; i += LANES) {
       load(left, leftAt)
           .fma(load(right, rightAt), load(target, at))
@@ -69,6 +74,8 @@ final class TrainingKernels {
 
   /** target *= source. */
   static void multiply(MemorySegment source, long from, MemorySegment target, long at, int size) {
+    source = NativeMemory.known(source);
+    target = NativeMemory.known(target);
     int whole = FLOATS.loopBound(size);
     for (int i = 0; i < whole; i += LANES) {
       load(target, at).mul(load(source, from)).intoMemorySegment(target, at, NATIVE);
@@ -87,6 +94,8 @@ final class TrainingKernels {
   /** mean += share * (source - mean); what lies beyond the size is written too. */
   static void average(
       MemorySegment source, long from, float share, MemorySegment mean, long at, int size) {
+    source = NativeMemory.known(source);
+    mean = NativeMemory.known(mean);
     for (int i = 0; i < size; i += LANES) {
       FloatVector before = load(mean, at);
       load(source, from)
@@ -100,6 +109,7 @@ final class TrainingKernels {
 
   /** Returns the sum of squares of one row. */
   static double sumOfSquares(MemorySegment data, long at, int size) {
+    data = NativeMemory.known(data);
     int whole = FLOATS.loopBound(size);
     DoubleVector lower = DoubleVector.zero(DOUBLES);
     DoubleVector upper = lower;
@@ -204,6 +214,10 @@ final class TrainingKernels {
         MemorySegment secondMoment,
         long secondAt,
         int size) {
+      parameter = NativeMemory.known(parameter);
+      gradient = NativeMemory.known(gradient);
+      firstMoment = NativeMemory.known(firstMoment);
+      secondMoment = NativeMemory.known(secondMoment);
       for (int i = 0; i < size; i += LANES) {
         FloatVector slope = load(gradient, gradientAt).mul(scale);
         FloatVector first = load(firstMoment, firstAt).mul(beta1).add(slope.mul(rest1));

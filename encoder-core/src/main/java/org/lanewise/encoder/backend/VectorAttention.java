@@ -206,6 +206,8 @@ final class VectorAttention {
       boolean wide,
       MemorySegment target,
       long to) {
+    source = NativeMemory.known(source);
+    target = NativeMemory.known(target);
     for (int row = 0; row < rows; row++) {
       load(source, from).intoMemorySegment(target, to, NATIVE);
       if (wide) {
@@ -233,6 +235,8 @@ final class VectorAttention {
       boolean wide,
       MemorySegment target,
       long to) {
+    source = NativeMemory.known(source);
+    target = NativeMemory.known(target);
     for (int row = 0; row < rows - 1; row += 2) {
       pair(load(source, from), load(source, from + rowBytes)).intoMemorySegment(target, to, NATIVE);
       if (wide) {
@@ -402,6 +406,8 @@ final class VectorAttention {
   /** Copies six numbers at every step, and two more that the next block overwrites. */
   private static void spreadSix(
       MemorySegment packed, long from, int depth, float scale, MemorySegment panel, long to) {
+    packed = NativeMemory.known(packed);
+    panel = NativeMemory.known(panel);
     FloatVector factor = FloatVector.broadcast(FloatVector.SPECIES_256, scale);
     for (int k = 0; k < depth; k++) {
       FloatVector.fromMemorySegment(FloatVector.SPECIES_256, packed, from, NATIVE)
@@ -421,6 +427,8 @@ final class VectorAttention {
       long to,
       int block,
       int present) {
+    packed = NativeMemory.known(packed);
+    panel = NativeMemory.known(panel);
     for (int k = 0; k < depth; k++) {
       for (int i = 0; i < present; i++) {
         panel.set(FLOAT, to + i * 4L, packed.get(FLOAT, from + i * 4L) * scale);
@@ -467,7 +475,8 @@ final class VectorAttention {
 
   private void addBias(
       PositionBias.ByDistance bias, int head, int first, int from, int end, boolean wide) {
-    MemorySegment table = bias.table().data();
+    MemorySegment table = NativeMemory.known(bias.table().data());
+    MemorySegment scores = NativeMemory.known(this.scores);
     long tableAt = bias.table().rowOffset(head) + 4L * (bias.reach() + first - from);
     long at = 0;
     for (int key = from; key < end; key++) {
@@ -495,18 +504,19 @@ final class VectorAttention {
   }
 
   private void maskRows(int first, int from, int firstKey, int endKey, boolean wide) {
+    MemorySegment scores = NativeMemory.known(this.scores);
     for (int key = firstKey; key < endKey; key++) {
       float lowest = key - first - pattern.ahead();
       float highest = key - first + (float) pattern.behind();
       long at = (key - from) * PANEL_BYTES;
-      maskVector(at, lowest, highest);
+      maskVector(scores, at, lowest, highest);
       if (wide) {
-        maskVector(at + BYTES, lowest - LANES, highest - LANES);
+        maskVector(scores, at + BYTES, lowest - LANES, highest - LANES);
       }
     }
   }
 
-  private void maskVector(long at, float lowest, float highest) {
+  private static void maskVector(MemorySegment scores, long at, float lowest, float highest) {
     VectorMask<Float> outside =
         LANE.compare(VectorOperators.LT, lowest).or(LANE.compare(VectorOperators.GT, highest));
     load(scores, at).blend(MASKED, outside).intoMemorySegment(scores, at, NATIVE);
@@ -514,6 +524,8 @@ final class VectorAttention {
 
   /** Replaces both columns of vectors by 2^(score - largest) and writes 1 / their sums. */
   private static void softmaxWide(MemorySegment scores, int rows, MemorySegment inverses) {
+    scores = NativeMemory.known(scores);
+    inverses = NativeMemory.known(inverses);
     FloatVector largest0 = load(scores, 0);
     FloatVector largest1 = load(scores, BYTES);
     long at = 0;
@@ -542,6 +554,8 @@ final class VectorAttention {
   }
 
   private static void softmaxNarrow(MemorySegment scores, int rows, MemorySegment inverses) {
+    scores = NativeMemory.known(scores);
+    inverses = NativeMemory.known(inverses);
     FloatVector largest = load(scores, 0);
     long at = 0;
     for (int row = 0; row < rows; row++) {
@@ -580,6 +594,8 @@ final class VectorAttention {
   }
 
   private static void largest(MemorySegment scores, long column, int pairs, MemorySegment answer) {
+    scores = NativeMemory.known(scores);
+    answer = NativeMemory.known(answer);
     FloatVector largest0 = load(scores, column);
     FloatVector largest1 = largest0;
     long at = column;
@@ -598,6 +614,9 @@ final class VectorAttention {
   /** Replaces the first scores of all pairs by their powers and writes the sums of these. */
   private static void powersOfFirst(
       MemorySegment scores, long column, int pairs, MemorySegment inverses, MemorySegment sums) {
+    scores = NativeMemory.known(scores);
+    inverses = NativeMemory.known(inverses);
+    sums = NativeMemory.known(sums);
     FloatVector largest = load(inverses, column);
     FloatVector sum = FloatVector.zero(FLOATS);
     long at = column;
@@ -612,6 +631,9 @@ final class VectorAttention {
 
   private static void powersInPairs(
       MemorySegment scores, long column, int pairs, MemorySegment inverses, MemorySegment sums) {
+    scores = NativeMemory.known(scores);
+    inverses = NativeMemory.known(inverses);
+    sums = NativeMemory.known(sums);
     FloatVector largest = load(inverses, column);
     FloatVector sum = load(sums, column);
     long at = column;
@@ -656,6 +678,8 @@ final class VectorAttention {
 
   /** Here and not in the kernel, where so many more loads are too much code for the JIT. */
   private void addSums(int count) {
+    MemorySegment sums = NativeMemory.known(this.sums);
+    MemorySegment chunkSums = NativeMemory.known(this.chunkSums);
     for (long at = 0; at < count * sumStep; at += BYTES) {
       load(sums, at).add(load(chunkSums, at)).intoMemorySegment(sums, at, NATIVE);
     }
@@ -663,14 +687,16 @@ final class VectorAttention {
 
   /** Writes a row of the sums, divided by the sum of its powers. */
   private void writeRow(int query, long to) {
-    float inverse = inverses.get(FLOAT, query * 4L);
+    MemorySegment sums = NativeMemory.known(this.sums);
+    MemorySegment output = NativeMemory.known(context.data());
+    float inverse = NativeMemory.known(inverses).get(FLOAT, query * 4L);
     long at = query * sumStep;
     int i = 0;
     for (; i + LANES <= headSize; i += LANES) {
-      load(sums, at + i * 4L).mul(inverse).intoMemorySegment(context.data(), to + i * 4L, NATIVE);
+      load(sums, at + i * 4L).mul(inverse).intoMemorySegment(output, to + i * 4L, NATIVE);
     }
     for (; i < headSize; i++) {
-      context.data().set(FLOAT, to + i * 4L, sums.get(FLOAT, at + i * 4L) * inverse);
+      output.set(FLOAT, to + i * 4L, sums.get(FLOAT, at + i * 4L) * inverse);
     }
   }
 
@@ -747,6 +773,9 @@ final class VectorAttention {
     }
 
     void add(int first, int count, int from, int end) {
+      MemorySegment scores = NativeMemory.known(attention.scores);
+      MemorySegment ofQueries = NativeMemory.known(this.ofQueries);
+      MemorySegment ofKeys = NativeMemory.known(this.ofKeys);
       if (bias.hasKeys()) {
         multiplyRows(
             distanceKeys,
@@ -764,14 +793,14 @@ final class VectorAttention {
         for (int query = 0; query < count; query++) {
           int row = bias.row(first + query - key) - lowest;
           long at = (key - from) * PANEL_BYTES + query * 4L;
-          float score = attention.scores.get(FLOAT, at);
+          float score = scores.get(FLOAT, at);
           if (bias.hasKeys()) {
             score += ofQueries.get(FLOAT, row * PANEL_BYTES + query * 4L);
           }
           if (bias.hasQueries()) {
             score += ofKeys.get(FLOAT, key * keyStep + row * 4L);
           }
-          attention.scores.set(FLOAT, at, score);
+          scores.set(FLOAT, at, score);
         }
       }
     }

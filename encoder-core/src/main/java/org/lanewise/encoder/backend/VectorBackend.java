@@ -54,6 +54,7 @@ public final class VectorBackend implements TrainingBackend {
   private final Optional<MemorySegment> bf16Function;
   private final ScalarBackend scalar = new ScalarBackend(Precision.FP32);
   private final ScratchPool scratches = new ScratchPool();
+  private final ScratchPool calls = new ScratchPool();
 
   /**
    * Creates a backend that keeps weights in the precision and shares its loops among the workers.
@@ -140,6 +141,11 @@ public final class VectorBackend implements TrainingBackend {
   /** Returns the bits of the vectors that run. */
   public static int vectorBits() {
     return FLOATS.vectorBitSize();
+  }
+
+  @Override
+  public Arena callMemory() {
+    return calls.borrow();
   }
 
   @Override
@@ -295,6 +301,7 @@ public final class VectorBackend implements TrainingBackend {
   /** Applies the activation to a block that was just written, while it is in the first cache. */
   static void activate(
       Activation activation, MemorySegment data, long at, long rowBytes, int rows) {
+    data = NativeMemory.known(data);
     switch (activation) {
       case IDENTITY -> {}
       case GELU -> {
@@ -340,31 +347,34 @@ public final class VectorBackend implements TrainingBackend {
 
   private static void copyRow(
       Tensor table, int row, float scale, int size, MemorySegment target, long at) {
+    MemorySegment data = NativeMemory.known(table.data());
+    target = NativeMemory.known(target);
     for (int i = 0; i < size; i += FLOATS.length()) {
       VectorMask<Float> mask = FLOATS.indexInRange(i, size);
-      tableVector(table, (long) row * size + i, size - i)
+      tableVector(table, data, (long) row * size + i, size - i)
           .mul(scale)
           .intoMemorySegment(target, at + i * 4L, NATIVE, mask);
     }
   }
 
   private static void addRow(Tensor table, int row, int size, MemorySegment target, long at) {
+    MemorySegment data = NativeMemory.known(table.data());
+    target = NativeMemory.known(target);
     for (int i = 0; i < size; i += FLOATS.length()) {
       VectorMask<Float> mask = FLOATS.indexInRange(i, size);
       load(target, at + i * 4L)
-          .add(tableVector(table, (long) row * size + i, size - i))
+          .add(tableVector(table, data, (long) row * size + i, size - i))
           .intoMemorySegment(target, at + i * 4L, NATIVE, mask);
     }
   }
 
   /** The next numbers of a table, widened; lanes from {@code left} on are anything. */
-  private static FloatVector tableVector(Tensor table, long index, int left) {
+  private static FloatVector tableVector(Tensor table, MemorySegment data, long index, int left) {
     if (left >= FLOATS.length() && table.type() == DataType.F32) {
-      return FloatVector.fromMemorySegment(
-          FLOATS, table.data(), index * 4, ByteOrder.LITTLE_ENDIAN);
+      return FloatVector.fromMemorySegment(FLOATS, data, index * 4, ByteOrder.LITTLE_ENDIAN);
     }
     if (left >= FLOATS.length() && table.type() == DataType.BF16) {
-      return ShortVector.fromMemorySegment(SHORTS, table.data(), index * 2, ByteOrder.LITTLE_ENDIAN)
+      return ShortVector.fromMemorySegment(SHORTS, data, index * 2, ByteOrder.LITTLE_ENDIAN)
           .convertShape(VectorOperators.S2I, ProductKernels.INTS, 0)
           .reinterpretAsInts()
           .lanewise(VectorOperators.LSHL, 16)
@@ -382,17 +392,20 @@ public final class VectorBackend implements TrainingBackend {
     forEachRows(
         input.rows(),
         (first, end) -> {
+          MemorySegment left = NativeMemory.known(input.data());
+          MemorySegment right = NativeMemory.known(residual.data());
+          MemorySegment sum = NativeMemory.known(output.data());
           for (int row = first; row < end; row++) {
-            long inputAt = input.rowOffset(row);
-            long residualAt = residual.rowOffset(row);
-            long outputAt = output.rowOffset(row);
+            long leftAt = input.rowOffset(row);
+            long rightAt = residual.rowOffset(row);
+            long at = output.rowOffset(row);
             for (int i = 0; i < norm.size(); i += FLOATS.length()) {
               // Rows are padded to whole vectors, so only the sums below need to know the tail.
-              load(input.data(), inputAt + i * 4L)
-                  .add(load(residual.data(), residualAt + i * 4L))
-                  .intoMemorySegment(output.data(), outputAt + i * 4L, NATIVE);
+              load(left, leftAt + i * 4L)
+                  .add(load(right, rightAt + i * 4L))
+                  .intoMemorySegment(sum, at + i * 4L, NATIVE);
             }
-            normalizeRow(output.data(), outputAt, norm, output.data(), outputAt);
+            normalizeRow(sum, at, norm, sum, at);
           }
         });
   }
@@ -455,6 +468,8 @@ public final class VectorBackend implements TrainingBackend {
 
   private static void gateRow(
       Activation activation, MemorySegment input, long at, int half, MemorySegment out, long to) {
+    input = NativeMemory.known(input);
+    out = NativeMemory.known(out);
     int whole = FLOATS.loopBound(half);
     for (int i = 0; i < whole; i += FLOATS.length()) {
       VectorMath.apply(activation, load(input, at + i * 4L))
@@ -489,8 +504,9 @@ public final class VectorBackend implements TrainingBackend {
 
   /** Turns one head in place; cosines and sines lie alike. */
   private static void rotateHead(MemorySegment data, long at, RotaryTable table, long tableAt) {
-    MemorySegment cosines = table.cosines().data();
-    MemorySegment sines = table.sines().data();
+    data = NativeMemory.known(data);
+    MemorySegment cosines = NativeMemory.known(table.cosines().data());
+    MemorySegment sines = NativeMemory.known(table.sines().data());
     int pairs = table.pairs();
     long other = at + 4L * pairs;
     int whole = FLOATS.loopBound(pairs);
@@ -517,20 +533,36 @@ public final class VectorBackend implements TrainingBackend {
     scalar.neighbours(input, batch, width, output);
   }
 
-  /** Reads and writes nothing outside the row: others may be at work beside it. */
+  /**
+   * Reads and writes nothing outside the row: others may be at work beside it. Each loop has a
+   * method of its own: in a method of several, the JIT forgets which of its guesses failed before.
+   */
   private static void normalizeRow(
       MemorySegment data, long at, NormWeight norm, MemorySegment out, long to) {
     int size = norm.size();
+    float mean = norm.centered() ? sum(data, at, size) / size : 0;
+    float variance = sumOfSquares(data, at, size, mean) / size;
+    float scale = (float) (1 / Math.sqrt(variance + norm.epsilon()));
+    writeNormal(data, at, mean, scale, norm, out, to);
+  }
+
+  private static float sum(MemorySegment data, long at, int size) {
+    data = NativeMemory.known(data);
     int whole = FLOATS.loopBound(size);
-    VectorMask<Float> tail = FLOATS.indexInRange(whole, size);
     FloatVector sums = FloatVector.zero(FLOATS);
     for (int i = 0; i < whole; i += FLOATS.length()) {
       sums = sums.add(load(data, at + i * 4L));
     }
     if (whole < size) {
-      sums = sums.add(load(data, at + whole * 4L), tail);
+      sums = sums.add(load(data, at + whole * 4L), FLOATS.indexInRange(whole, size));
     }
-    float mean = norm.centered() ? VectorMath.sum(sums) / size : 0;
+    return VectorMath.sum(sums);
+  }
+
+  /** Returns the sum of the squares of the distances from the mean. */
+  private static float sumOfSquares(MemorySegment data, long at, int size, float mean) {
+    data = NativeMemory.known(data);
+    int whole = FLOATS.loopBound(size);
     FloatVector squares = FloatVector.zero(FLOATS);
     for (int i = 0; i < whole; i += FLOATS.length()) {
       FloatVector difference = load(data, at + i * 4L).sub(mean);
@@ -538,23 +570,36 @@ public final class VectorBackend implements TrainingBackend {
     }
     if (whole < size) {
       FloatVector difference = load(data, at + whole * 4L).sub(mean);
+      VectorMask<Float> tail = FLOATS.indexInRange(whole, size);
       squares = squares.add(difference.mul(difference), tail);
     }
-    float variance = VectorMath.sum(squares) / size;
-    float scale = (float) (1 / Math.sqrt(variance + norm.epsilon()));
+    return VectorMath.sum(squares);
+  }
+
+  private static void writeNormal(
+      MemorySegment data,
+      long at,
+      float mean,
+      float scale,
+      NormWeight norm,
+      MemorySegment out,
+      long to) {
+    data = NativeMemory.known(data);
+    out = NativeMemory.known(out);
+    MemorySegment weight = NativeMemory.known(norm.weight());
+    MemorySegment bias = NativeMemory.known(norm.bias());
+    int size = norm.size();
+    int whole = FLOATS.loopBound(size);
     for (int i = 0; i < whole; i += FLOATS.length()) {
       load(data, at + i * 4L)
           .sub(mean)
           .mul(scale)
-          .fma(load(norm.weight(), i * 4L), load(norm.bias(), i * 4L))
+          .fma(load(weight, i * 4L), load(bias, i * 4L))
           .intoMemorySegment(out, to + i * 4L, NATIVE);
     }
     for (int i = whole; i < size; i++) {
       float value = (data.get(FLOAT, at + i * 4L) - mean) * scale;
-      out.set(
-          FLOAT,
-          to + i * 4L,
-          value * norm.weight().getAtIndex(FLOAT, i) + norm.bias().getAtIndex(FLOAT, i));
+      out.set(FLOAT, to + i * 4L, value * weight.getAtIndex(FLOAT, i) + bias.getAtIndex(FLOAT, i));
     }
   }
 
@@ -812,12 +857,11 @@ public final class VectorBackend implements TrainingBackend {
    */
   @Override
   public void warmUp() {
-    loadSegmentClasses();
     int size = 2 * PANEL;
     // Whole blocks, the rest of a block and the tails of vectors; half panels of queries and whole.
     PackedBatch batch = PackedBatch.of(new int[] {0, 4, 4 + FLOATS.length() + 3});
     int tokens = batch.tokens();
-    try (Arena arena = Arena.ofConfined()) {
+    try (Arena arena = Arena.ofShared()) {
       Tensor weight = zeros(arena, 3L * size, size);
       LinearWeight linear = prepareLinear(arena, List.of(weight), List.of());
       Tensor row = zeros(arena, size);
@@ -838,27 +882,6 @@ public final class VectorBackend implements TrainingBackend {
         alone.add(output.firstColumns(size), hidden);
         alone.norm(hidden, norm, hidden);
       }
-    }
-  }
-
-  /**
-   * Code that the JIT compiled while one kind of memory segment was known is thrown away when
-   * another kind is loaded: a second of slow kernels, whoever causes it. So all are loaded first.
-   */
-  private static void loadSegmentClasses() {
-    List<MemorySegment> kinds =
-        List.of(
-            MemorySegment.ofArray(new byte[1]),
-            MemorySegment.ofArray(new char[1]),
-            MemorySegment.ofArray(new short[1]),
-            MemorySegment.ofArray(new int[1]),
-            MemorySegment.ofArray(new long[1]),
-            MemorySegment.ofArray(new float[1]),
-            MemorySegment.ofArray(new double[1]),
-            Arena.ofAuto().allocate(1),
-            Arena.global().allocate(1));
-    for (MemorySegment kind : kinds) {
-      kind.fill((byte) 0);
     }
   }
 

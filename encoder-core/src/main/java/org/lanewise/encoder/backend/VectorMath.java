@@ -130,6 +130,7 @@ final class VectorMath {
    * and then was left with a call, which costs a boxed vector and thrice the time.
    */
   static void geluPanel(MemorySegment data, long at, long rowBytes, int rows) {
+    data = NativeMemory.known(data);
     for (int row = 0; row < rows; row++) {
       FloatVector x0 = FloatVector.fromMemorySegment(FLOATS, data, at, NATIVE);
       FloatVector x1 = FloatVector.fromMemorySegment(FLOATS, data, at + BYTES, NATIVE);

@@ -245,6 +245,8 @@ final class VectorProduct {
 
   private static void addRows(
       MemorySegment sums, int rows, MemorySegment output, long at, long rowBytes) {
+    sums = NativeMemory.known(sums);
+    output = NativeMemory.known(output);
     long from = 0;
     for (int row = 0; row < rows; row++) {
       load(output, at).add(load(sums, from)).intoMemorySegment(output, at, NATIVE);

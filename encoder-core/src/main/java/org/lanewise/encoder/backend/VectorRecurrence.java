@@ -453,6 +453,8 @@ final class VectorRecurrence {
   /** gate = sigmoid(input + gate). */
   private static void addSigmoid(
       MemorySegment input, long inputAt, MemorySegment gate, long at, int size) {
+    input = NativeMemory.known(input);
+    gate = NativeMemory.known(gate);
     for (int i = 0; i < size; i += LANES) {
       FloatVector sum = load(input, inputAt).add(load(gate, at));
       VectorMath.sigmoid(sum).intoMemorySegment(gate, at, NATIVE);
@@ -464,6 +466,8 @@ final class VectorRecurrence {
   /** gate = tanh(input + gate). */
   private static void addTanh(
       MemorySegment input, long inputAt, MemorySegment gate, long at, int size) {
+    input = NativeMemory.known(input);
+    gate = NativeMemory.known(gate);
     for (int i = 0; i < size; i += LANES) {
       FloatVector sum = load(input, inputAt).add(load(gate, at));
       VectorMath.tanh(sum).intoMemorySegment(gate, at, NATIVE);
@@ -481,6 +485,9 @@ final class VectorRecurrence {
       MemorySegment hidden,
       long at,
       int size) {
+    input = NativeMemory.known(input);
+    sum = NativeMemory.known(sum);
+    hidden = NativeMemory.known(hidden);
     for (int i = 0; i < size; i += LANES) {
       load(input, inputAt).add(load(sum, sumAt)).max(0f).intoMemorySegment(hidden, at, NATIVE);
       inputAt += BYTES;
@@ -498,6 +505,9 @@ final class VectorRecurrence {
       MemorySegment gate,
       long at,
       int size) {
+    peephole = NativeMemory.known(peephole);
+    memory = NativeMemory.known(memory);
+    gate = NativeMemory.known(gate);
     for (int i = 0; i < size; i += LANES) {
       load(peephole, peepholeAt)
           .fma(load(memory, memoryAt), load(gate, at))
@@ -511,6 +521,8 @@ final class VectorRecurrence {
   /** memory = f * memory + i * g, the gates i, f and g {@code step} bytes apart. */
   private static void remember(
       MemorySegment gates, long gatesAt, long step, MemorySegment memory, long at, int size) {
+    gates = NativeMemory.known(gates);
+    memory = NativeMemory.known(memory);
     for (int i = 0; i < size; i += LANES) {
       FloatVector gain = load(gates, gatesAt).mul(load(gates, gatesAt + 2 * step));
       load(gates, gatesAt + step).fma(load(memory, at), gain).intoMemorySegment(memory, at, NATIVE);
@@ -522,6 +534,9 @@ final class VectorRecurrence {
   /** hidden = o * tanh(memory); both begin at the same offset. */
   private static void tell(
       MemorySegment memory, long at, MemorySegment o, long gateAt, MemorySegment hidden, int size) {
+    memory = NativeMemory.known(memory);
+    o = NativeMemory.known(o);
+    hidden = NativeMemory.known(hidden);
     for (int i = 0; i < size; i += LANES) {
       VectorMath.tanh(load(memory, at)).mul(load(o, gateAt)).intoMemorySegment(hidden, at, NATIVE);
       gateAt += BYTES;
@@ -531,6 +546,8 @@ final class VectorRecurrence {
 
   /** n = r * n. */
   private static void reset(MemorySegment r, long resetAt, MemorySegment n, long at, int size) {
+    r = NativeMemory.known(r);
+    n = NativeMemory.known(n);
     for (int i = 0; i < size; i += LANES) {
       load(r, resetAt).mul(load(n, at)).intoMemorySegment(n, at, NATIVE);
       resetAt += BYTES;
@@ -547,6 +564,9 @@ final class VectorRecurrence {
       MemorySegment hidden,
       long at,
       int size) {
+    z = NativeMemory.known(z);
+    n = NativeMemory.known(n);
+    hidden = NativeMemory.known(hidden);
     for (int i = 0; i < size; i += LANES) {
       FloatVector next = load(n, newAt);
       load(z, updateAt).fma(load(hidden, at).sub(next), next).intoMemorySegment(hidden, at, NATIVE);

@@ -503,6 +503,9 @@ final class VectorRecurrenceGradient {
       MemorySegment owed,
       long at,
       int size) {
+    hidden = NativeMemory.known(hidden);
+    output = NativeMemory.known(output);
+    owed = NativeMemory.known(owed);
     for (int i = 0; i < size; i += LANES) {
       FloatVector gradient = load(hidden, hiddenAt);
       FloatVector value = load(output, outputAt);
@@ -522,6 +525,9 @@ final class VectorRecurrenceGradient {
       MemorySegment owed,
       long at,
       int size) {
+    hidden = NativeMemory.known(hidden);
+    output = NativeMemory.known(output);
+    owed = NativeMemory.known(owed);
     for (int i = 0; i < size; i += LANES) {
       FloatVector value = load(output, outputAt);
       FloatVector.zero(FLOATS)
@@ -548,6 +554,10 @@ final class VectorRecurrenceGradient {
       MemorySegment carried,
       long carriedAt,
       int size) {
+    hidden = NativeMemory.known(hidden);
+    trace = NativeMemory.known(trace);
+    owed = NativeMemory.known(owed);
+    carried = NativeMemory.known(carried);
     for (int i = 0; i < size; i += LANES) {
       FloatVector squashed = VectorMath.tanh(load(trace, traceAt + step));
       FloatVector out = load(trace, traceAt);
@@ -580,6 +590,10 @@ final class VectorRecurrenceGradient {
       MemorySegment carried,
       long carriedAt,
       int size) {
+    trace = NativeMemory.known(trace);
+    memory = NativeMemory.known(memory);
+    owed = NativeMemory.known(owed);
+    carried = NativeMemory.known(carried);
     for (int i = 0; i < size; i += LANES) {
       FloatVector gradient = load(carried, carriedAt);
       FloatVector in = load(trace, traceAt);
@@ -614,6 +628,11 @@ final class VectorRecurrenceGradient {
       MemorySegment carried,
       long carriedAt,
       int size) {
+    hidden = NativeMemory.known(hidden);
+    trace = NativeMemory.known(trace);
+    earlier = NativeMemory.known(earlier);
+    owed = NativeMemory.known(owed);
+    carried = NativeMemory.known(carried);
     for (int i = 0; i < size; i += LANES) {
       FloatVector update = load(trace, traceAt + step);
       FloatVector difference = load(earlier, earlierAt).sub(load(trace, traceAt + 2 * step));
@@ -642,6 +661,9 @@ final class VectorRecurrenceGradient {
       MemorySegment owed,
       long at,
       int size) {
+    hidden = NativeMemory.known(hidden);
+    trace = NativeMemory.known(trace);
+    owed = NativeMemory.known(owed);
     for (int i = 0; i < size; i += LANES) {
       FloatVector gradient = load(hidden, hiddenAt);
       FloatVector next = load(trace, traceAt + 2 * step);

@@ -67,6 +67,7 @@ final class WeightPacking {
   }
 
   static void packFp32(float[][] columns, MemorySegment panel, long at) {
+    panel = NativeMemory.known(panel);
     for (int k = 0; k < columns[0].length; k++) {
       for (float[] column : columns) {
         panel.set(FLOAT, at, column[k]);
@@ -76,6 +77,7 @@ final class WeightPacking {
   }
 
   private static void packBf16(float[][] columns, MemorySegment panel, long at) {
+    panel = NativeMemory.known(panel);
     int lanes = columns.length / 2;
     for (int k = 0; k < columns[0].length; k++) {
       for (int i = 0; i < lanes; i++) {
@@ -88,6 +90,7 @@ final class WeightPacking {
 
   private static void packInt8(
       float[][] columns, MemorySegment panel, long at, MemorySegment scales, long scalesAt) {
+    panel = NativeMemory.known(panel);
     float[] scale = scales(columns, scales, scalesAt);
     for (int k = 0; k < columns[0].length; k++) {
       for (int i = 0; i < columns.length; i++) {

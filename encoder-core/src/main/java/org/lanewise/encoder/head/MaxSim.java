@@ -26,7 +26,7 @@ public final class MaxSim implements AutoCloseable {
   private static final int MOST_ROWS = 256;
 
   private final Backend backend;
-  private final Arena arena = Arena.ofConfined();
+  private final Arena arena;
   private final int tokens;
   private final LinearWeight query;
   private final Matrix rows;
@@ -42,6 +42,7 @@ public final class MaxSim implements AutoCloseable {
    */
   public MaxSim(Backend backend, float[][] vectors) {
     this.backend = backend;
+    arena = backend.callMemory();
     tokens = vectors.length;
     row = new float[vectors[0].length];
     float[] numbers = new float[tokens * row.length];
