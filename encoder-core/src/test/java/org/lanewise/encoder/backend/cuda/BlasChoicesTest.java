@@ -86,7 +86,8 @@ final class BlasChoicesTest {
 
   @Test
   void aShapeThatFailedStaysWithOurOwnKernel() {
-    BlasChoices choices = new BlasChoices(
+    BlasChoices choices =
+        new BlasChoices(
             BlasChoicesTest::missing, (shape, stopwatch) -> List.of(stopwatch.time(1000)));
     assertTrue(choices.byLibrary(SMALL, 1, this::time));
     choices.failed(SMALL, "cublasLtMatmul failed: X");
