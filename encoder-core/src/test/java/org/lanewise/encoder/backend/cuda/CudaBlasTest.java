@@ -1,5 +1,6 @@
 package org.lanewise.encoder.backend.cuda;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -30,6 +31,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.lanewise.encoder.backend.Activation;
+import org.lanewise.encoder.backend.Backends;
 import org.lanewise.encoder.backend.LinearWeight;
 import org.lanewise.encoder.backend.Matrix;
 import org.lanewise.encoder.backend.Precision;
@@ -146,6 +148,19 @@ final class CudaBlasTest {
               "preference", "workspace=33554432 reductions=2 alignments=16,16,16,16"),
           described.said);
     }
+  }
+
+  @Test
+  void theRealLibrarySaysWhyItCannotStart() {
+    assumeTrue(HostDevice.problem().isEmpty(), () -> HostDevice.problem().orElse(""));
+    CudaBlas real = realLibrary();
+    assumeTrue(Backends.gpuProblem().isPresent(), "this machine has a device");
+    CudaDevice device = device(HostDevice.create());
+    BlasChoices choices = HostDevice.always(() -> real);
+    assertEquals(Optional.empty(), choices.open(device));
+    assertEquals(
+        "products: our own kernels: cublasLtCreate failed: CUBLAS_STATUS_NOT_INITIALIZED",
+        choices.text());
   }
 
   private static CudaBlas realLibrary() {
@@ -349,34 +364,41 @@ final class CudaBlasTest {
     return HostDevice.create();
   }
 
-  /** Multiplies ones by a weight of row numbers. */
   private static void assertMultiplies(CudaBackend backend) {
+    assertMultiplies(backend, INPUT, OUTPUT);
+  }
+
+  /** Multiplies ones by a weight, twice, into the first columns of matrices of so many. */
+  private static void assertMultiplies(CudaBackend backend, int inputColumns, int outputColumns) {
     try (Arena arena = Arena.ofConfined()) {
       float[] numbers = new float[OUTPUT * INPUT];
       float[] biases = new float[OUTPUT];
       for (int row = 0; row < OUTPUT; row++) {
         biases[row] = row % 2;
-        for (int i = 0; i < INPUT; i++) {
-          numbers[row * INPUT + i] = row % 3;
-        }
+        Arrays.fill(numbers, row * INPUT, (row + 1) * INPUT, row % 3);
       }
       LinearWeight weight =
           backend.prepareLinear(
               arena,
               List.of(tensor(arena, numbers, OUTPUT, INPUT)),
               List.of(tensor(arena, biases, OUTPUT)));
-      Matrix input = backend.allocateState(arena, ROWS, INPUT);
-      Matrix output = backend.allocateState(arena, ROWS, OUTPUT);
-      float[] ones = new float[INPUT];
+      Matrix input = backend.allocateState(arena, ROWS, inputColumns);
+      Matrix output = backend.allocateState(arena, ROWS, outputColumns);
+      float[] ones = new float[inputColumns];
       Arrays.fill(ones, 1);
       for (int row = 0; row < ROWS; row++) {
         backend.write(ones, input, row, 0);
       }
-      backend.linear(input, weight, Activation.RELU, output);
-      for (float[] row : backend.read(output, OUTPUT)) {
-        for (int i = 0; i < OUTPUT; i++) {
-          assertEquals(INPUT * (i % 3) + i % 2, row[i]);
-        }
+      for (int i = 0; i < 2; i++) {
+        backend.linear(
+            input.firstColumns(INPUT), weight, Activation.RELU, output.firstColumns(OUTPUT));
+      }
+      float[] expected = new float[outputColumns];
+      for (int i = 0; i < OUTPUT; i++) {
+        expected[i] = INPUT * (i % 3) + i % 2;
+      }
+      for (float[] row : backend.read(output, outputColumns)) {
+        assertArrayEquals(expected, row);
       }
     }
   }
@@ -384,6 +406,17 @@ final class CudaBlasTest {
   private static Tensor tensor(Arena arena, float[] numbers, long... shape) {
     return new Tensor(
         "test", DataType.F32, shape, arena.allocateFrom(ValueLayout.JAVA_FLOAT, numbers));
+  }
+
+  @Test
+  void rowsMayLieFurtherApartTheNextTime() {
+    HostDevice host = host();
+    CudaBackend backend = backend(host, HostDevice.always(host::blas));
+    assertMultiplies(backend);
+    assertMultiplies(backend, INPUT + 64, OUTPUT);
+    assertMultiplies(backend, INPUT, OUTPUT + 64);
+    List<String> launches = host.launches();
+    assertEquals(6, launches.stream().filter("cublasLtMatmul"::equals).count());
   }
 
   @Test
