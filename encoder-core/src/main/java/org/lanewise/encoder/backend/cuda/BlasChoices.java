@@ -1,6 +1,7 @@
 package org.lanewise.encoder.backend.cuda;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -136,16 +137,13 @@ final class BlasChoices {
    * at the fewest, decides, and our own kernel where nothing was.
    */
   static boolean faster(List<Figure> figures, int rows) {
-    Optional<Figure> nearest = Optional.empty();
-    for (Figure each : figures) {
-      boolean nearer =
-          nearest.isEmpty()
-              || (each.rows() <= rows
-                  ? nearest.get().rows() > rows || each.rows() > nearest.get().rows()
-                  : each.rows() < nearest.get().rows());
-      nearest = nearer ? Optional.of(each) : nearest;
-    }
-    return nearest.isPresent() && faster(nearest.get());
+    Comparator<Figure> byRows = Comparator.comparingInt(Figure::rows);
+    return figures.stream()
+        .filter(each -> each.rows() <= rows)
+        .max(byRows)
+        .or(() -> figures.stream().min(byRows))
+        .filter(BlasChoices::faster)
+        .isPresent();
   }
 
   private static boolean faster(Figure figure) {

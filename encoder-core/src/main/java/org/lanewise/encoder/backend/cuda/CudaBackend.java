@@ -525,6 +525,11 @@ public final class CudaBackend implements Backend {
     }
   }
 
+  /** Returns cuBLASLt on the device; empty where it cannot be used. */
+  Optional<BlasProducts> blas() {
+    return blas;
+  }
+
   /** As {@link #linear}, by cuBLASLt, which has to be there. */
   void byBlas(Matrix input, LinearWeight weight, Activation activation, Matrix output) {
     Lane lane = lane();

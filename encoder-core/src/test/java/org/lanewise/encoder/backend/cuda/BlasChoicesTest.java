@@ -42,6 +42,7 @@ final class BlasChoicesTest {
     assertTrue(BlasChoices.faster(figures, 4096));
     assertTrue(BlasChoices.faster(figures, Integer.MAX_VALUE));
     assertTrue(BlasChoices.faster(List.of(new Figure(64, 2, 1), new Figure(512, 1, 2)), 3));
+    assertTrue(BlasChoices.faster(List.of(new Figure(64, 1, 2), new Figure(512, 2, 1)), 512));
     assertFalse(BlasChoices.faster(List.of(), 3));
   }
 
