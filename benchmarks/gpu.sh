@@ -49,7 +49,7 @@ run() {
   echo
   nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2> /dev/null
   cat "$bundle/java.txt"
-  echo "cuBLASLt: ${blas:-not with torch}"
+  echo "cuBLASLt: $([ -n "$blas" ] && echo "that of torch" || echo none)"
   echo
   echo "| step | result | time |"
   echo "|---|---|---|"
@@ -82,8 +82,10 @@ if has limits; then
 fi
 if has speed; then
   run tiles 300 "$java" $flags -cp "$tests" org.lanewise.encoder.backend.cuda.TileSpeed
-  run speed 300 "$java" $flags -jar "$bundle/benchmarks.jar" device-speed \
-    --matrix-rate "${rate:-0}" --bandwidth "${bandwidth:-0}"
+  for library in true false; do
+    run "speed-cublas-$library" 200 "$java" $flags -Dlanewise.cublas=$library -jar "$bundle/benchmarks.jar" device-speed \
+      --matrix-rate "${rate:-0}" --bandwidth "${bandwidth:-0}"
+  done
 fi
 race() {
   local name=$1 limit=$2
@@ -99,8 +101,8 @@ if has race; then
 fi
 {
   echo
-  for log in check models limits tiles speed; do
-    [ -f "$out/$log.log" ] && { echo "## $log"; echo; grep -E '^(\||[a-z_]+ [0-9.]+$)' "$out/$log.log"; echo; }
+  for log in check models limits tiles speed-cublas-true speed-cublas-false; do
+    [ -f "$out/$log.log" ] && { echo "## $log"; echo; grep -E '^(\||the device is|[a-z_]+ [0-9.]+$)' "$out/$log.log"; echo; }
   done
   [ -f "$out/races.md" ] && cat "$out/races.md"
 } >> "$table"

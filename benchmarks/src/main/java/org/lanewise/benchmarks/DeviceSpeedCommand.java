@@ -40,9 +40,6 @@ final class DeviceSpeedCommand implements Callable<Integer> {
   private static final double TERA = 1e12;
   private static final double GIGA = 1e9;
 
-  /** Without it our own kernels multiply, as they do for comparison. */
-  private static final String LIBRARY = "lanewise.cublas";
-
   @Option(names = "--backend", paramLabel = "NAME", description = "The backend; cuda unless given.")
   private String name = "cuda";
 
@@ -71,35 +68,29 @@ final class DeviceSpeedCommand implements Callable<Integer> {
   public Integer call() {
     try (Arena arena = Arena.ofShared();
         Workers workers = new Workers(1)) {
-      System.setProperty(LIBRARY, "false");
-      Backend own = Backends.create(name, Optional.of(Precision.BF16), workers);
-      System.clearProperty(LIBRARY);
       Backend backend = Backends.create(name, Optional.of(Precision.BF16), workers);
       out.println(backend.kernelsReason());
       out.println();
       out.println("| operation | us | TFLOP/s | GB/s | share of the nearer limit |");
       out.println("|---|---|---|---|---|");
-      layer(backend, own, arena, "minilm", 384, 12, 1536);
-      layer(backend, own, arena, "base", 768, 12, 3072);
+      layer(backend, arena, "minilm", 384, 12, 1536);
+      layer(backend, arena, "base", 768, 12, 3072);
       out.println();
       out.println(backend.kernelsReason());
     }
     return 0;
   }
 
-  private void layer(
-      Backend backend, Backend own, Arena arena, String shape, int size, int heads, int between) {
+  private void layer(Backend backend, Arena arena, String shape, int size, int heads, int between) {
     Matrix hidden = filled(backend, arena, size);
     Matrix other = filled(backend, arena, size);
     Matrix queryKeyValue = filled(backend, arena, 3 * size);
     Matrix intermediate = filled(backend, arena, between);
-    for (Backend each : List.of(backend, own)) {
-      String whose = each == own ? shape + ", our kernel:" : shape;
-      linear(each, arena, whose + " query, key, value", hidden, queryKeyValue, Activation.IDENTITY);
-      linear(each, arena, whose + " output", hidden, other, Activation.IDENTITY);
-      linear(each, arena, whose + " feed-forward in", hidden, intermediate, Activation.GELU);
-      linear(each, arena, whose + " feed-forward out", intermediate, other, Activation.IDENTITY);
-    }
+    linear(
+        backend, arena, shape + " query, key, value", hidden, queryKeyValue, Activation.IDENTITY);
+    linear(backend, arena, shape + " output", hidden, other, Activation.IDENTITY);
+    linear(backend, arena, shape + " feed-forward in", hidden, intermediate, Activation.GELU);
+    linear(backend, arena, shape + " feed-forward out", intermediate, other, Activation.IDENTITY);
     AttentionPattern pattern = AttentionPattern.full(heads, size / heads);
     for (int length : new int[] {32, 128, 512}) {
       int[] starts = IntStream.rangeClosed(0, tokens / length).map(i -> i * length).toArray();

@@ -28,6 +28,11 @@ final class BlasProducts {
   private static final int ALGORITHM_LONGS = 8;
   private static final long RESULT_STATUS = 72;
 
+  /** Versions whose declarations are those of {@link CudaBlas}. */
+  private static final long OLDEST = 12_00_00;
+
+  private static final long AFTER_NEWEST = 14_00_00;
+
   /** What rows and strides of ours are multiples of. */
   private static final int ALIGNMENT = 16;
 
@@ -81,6 +86,13 @@ final class BlasProducts {
    */
   BlasProducts(CudaBlas library, CudaDevice device) {
     this.library = library;
+    long version = version(library);
+    name =
+        String.format(
+            Locale.ROOT, "cuBLASLt %d.%d.%d", version / 10_000, version / 100 % 100, version % 100);
+    if (version < OLDEST || version >= AFTER_NEWEST) {
+      throw new Failure("the library is " + name + ", expected version 12 or 13");
+    }
     CudaDriver driver = device.driver();
     MemorySegment context = device.context();
     // The cleanup refers to the context, which therefore outlives the handle, and not to this.
@@ -93,19 +105,15 @@ final class BlasProducts {
               CudaDevice.quietly(() -> (int) driver.setContext().invokeExact(context));
               CudaDevice.quietly(() -> (int) library.destroy().invokeExact(each));
             });
+    workspaceBytes = device.computeCapability() >= HOPPER ? HOPPER_WORKSPACE : WORKSPACE;
+  }
+
+  private static long version(CudaBlas library) {
     try {
-      long version = (long) library.version().invokeExact();
-      name =
-          String.format(
-              Locale.ROOT,
-              "cuBLASLt %d.%d.%d",
-              version / 10_000,
-              version / 100 % 100,
-              version % 100);
+      return (long) library.version().invokeExact();
     } catch (Throwable e) {
       throw new IllegalStateException(e);
     }
-    workspaceBytes = device.computeCapability() >= HOPPER ? HOPPER_WORKSPACE : WORKSPACE;
   }
 
   /** Returns what the library is called, with its version. */

@@ -24,6 +24,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -171,40 +172,45 @@ final class CudaBlasTest {
     }
   }
 
+  /** Returns a library's function of that declaration. */
+  private static MethodHandle handle(CudaBlas library, String signature) {
+    int index = Declarations.signatures(CudaBlas.class).indexOf(signature);
+    try {
+      return (MethodHandle)
+          CudaBlas.class.getRecordComponents()[index].getAccessor().invoke(library);
+    } catch (ReflectiveOperationException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
   /** Stands for what of the library needs a device, and asks it for what it was told. */
   @SuppressWarnings("unused") // Functions of the library, called by their names.
   private static final class Described {
+    private static final Set<String> OF_DEVICES =
+        Set.of(
+            "cublasLtCreate",
+            "cublasLtDestroy",
+            "cublasLtMatmulAlgoGetHeuristic",
+            "cublasLtMatmul");
+
     private final Map<String, String> said = new TreeMap<>();
-    private CudaBlas real;
 
     CudaBlas around(CudaBlas library) {
-      real = library;
-      List<MethodHandle> handles =
-          new ArrayList<>(
-              List.of(library.version(), library.statusName(), bound("cublasLtCreate")));
-      handles.addAll(List.of(bound("cublasLtDestroy"), library.createOperation()));
-      handles.addAll(List.of(library.destroyOperation(), library.setOperation()));
-      handles.addAll(List.of(library.createLayout(), library.destroyLayout()));
-      handles.addAll(List.of(library.createPreference(), library.destroyPreference()));
-      handles.add(library.setPreference());
-      handles.add(bound("cublasLtMatmulAlgoGetHeuristic"));
-      handles.add(bound("cublasLtMatmul"));
-      List<String> names =
-          Declarations.signatures(CudaBlas.class).stream().map(Declarations::functionName).toList();
       return Declarations.of(
           CudaBlas.class,
-          signature -> handles.get(names.indexOf(Declarations.functionName(signature))));
+          signature ->
+              OF_DEVICES.contains(Declarations.functionName(signature))
+                  ? bound(signature)
+                  : handle(library, signature));
     }
 
-    private MethodHandle bound(String name) {
-      String signature =
-          Declarations.signatures(CudaBlas.class).stream()
-              .filter(each -> Declarations.functionName(each).equals(name))
-              .findFirst()
-              .orElseThrow();
+    private MethodHandle bound(String signature) {
       try {
         return MethodHandles.lookup()
-            .bind(this, name, Declarations.descriptor(signature).toMethodType());
+            .bind(
+                this,
+                Declarations.functionName(signature),
+                Declarations.descriptor(signature).toMethodType());
       } catch (ReflectiveOperationException e) {
         throw new IllegalStateException(e);
       }
@@ -508,6 +514,22 @@ final class CudaBlasTest {
             + " missing: no such file",
         backend.kernelsReason());
     assertMultiplies(backend);
+  }
+
+  @Test
+  void aVersionThatIsNotKnownIsRefused() {
+    HostDevice host = host();
+    CudaBlas known = host.blas();
+    for (long version : new long[] {110_903, 140_000}) {
+      MethodHandle other = MethodHandles.constant(long.class, version);
+      CudaBlas unknown =
+          Declarations.of(
+              CudaBlas.class,
+              signature -> signature.contains("GetVersion") ? other : handle(known, signature));
+      BlasChoices choices = HostDevice.always(() -> unknown);
+      assertEquals(Optional.empty(), choices.open(device(host)));
+      assertTrue(choices.text().endsWith(", expected version 12 or 13"), choices.text());
+    }
   }
 
   @Test
