@@ -10,6 +10,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import org.lanewise.encoder.backend.Matrix;
 import org.lanewise.encoder.backend.Precision;
+import org.lanewise.encoder.backend.cuda.CudaBlas.Constant;
 
 /**
  * Products by cuBLASLt on one device: output = input * weight^T + bias, with bf16 input and weight
@@ -143,33 +144,26 @@ final class BlasProducts {
       Matrix output,
       long workspace) {
     try (Arena call = Arena.ofConfined()) {
+      int sums = Constant.CUBLAS_COMPUTE_32F.number();
+      int scale = Constant.CUDA_R_32F.number();
       MemorySegment operation =
           created(
               call,
               "cublasLtMatmulDescCreate",
-              answer ->
-                  (int)
-                      library
-                          .createOperation()
-                          .invokeExact(
-                              answer,
-                              CudaBlas.Constant.CUBLAS_COMPUTE_32F.number(),
-                              CudaBlas.Constant.CUDA_R_32F.number()),
+              answer -> (int) library.createOperation().invokeExact(answer, sums, scale),
               destroyer(library.destroyOperation()));
       Setting setting =
           (attribute, value, bytes) ->
               (int) library.setOperation().invokeExact(operation, attribute, value, bytes);
       set(
-          call,
           setting,
-          CudaBlas.Constant.CUBLASLT_MATMUL_DESC_TRANSA,
-          CudaBlas.Constant.CUBLAS_OP_T);
+          Constant.CUBLASLT_MATMUL_DESC_TRANSA,
+          integer(call, Constant.CUBLAS_OP_T.number()));
       set(
-          call,
           setting,
-          CudaBlas.Constant.CUBLASLT_MATMUL_DESC_EPILOGUE,
-          CudaBlas.Constant.CUBLASLT_EPILOGUE_BIAS);
-      set(setting, CudaBlas.Constant.CUBLASLT_MATMUL_DESC_BIAS_POINTER, longs(call, bias));
+          Constant.CUBLASLT_MATMUL_DESC_EPILOGUE,
+          integer(call, Constant.CUBLASLT_EPILOGUE_BIAS.number()));
+      set(setting, Constant.CUBLASLT_MATMUL_DESC_BIAS_POINTER, longs(call, bias));
       int inputSize = input.columns();
       int rows = output.rows();
       int columns = output.columns();
@@ -238,25 +232,21 @@ final class BlasProducts {
     Setting setting =
         (attribute, value, bytes) ->
             (int) library.setPreference().invokeExact(preference, attribute, value, bytes);
-    set(
-        setting,
-        CudaBlas.Constant.CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
-        longs(call, workspaceBytes));
+    set(setting, Constant.CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, longs(call, workspaceBytes));
     // Beside sums in one sequence, only parts that are kept in fp32 and added in a step of their
     // own: the same bits each time, and nothing is rounded in between.
     set(
-        call,
         setting,
-        CudaBlas.Constant.CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
-        CudaBlas.Constant.CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE);
-    for (CudaBlas.Constant each :
-        new CudaBlas.Constant[] {
-          CudaBlas.Constant.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES,
-          CudaBlas.Constant.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
-          CudaBlas.Constant.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,
-          CudaBlas.Constant.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES
+        Constant.CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+        integer(call, Constant.CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE.number()));
+    for (Constant each :
+        new Constant[] {
+          Constant.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES,
+          Constant.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+          Constant.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,
+          Constant.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES
         }) {
-      set(setting, each, call.allocateFrom(ValueLayout.JAVA_INT, ALIGNMENT));
+      set(setting, each, integer(call, ALIGNMENT));
     }
     MemorySegment result = call.allocate(RESULT_BYTES, Long.BYTES);
     MemorySegment count = call.allocate(ValueLayout.JAVA_INT);
@@ -286,14 +276,16 @@ final class BlasProducts {
 
   /** Describes numbers of which {@code rows} follow each other, {@code columns} times. */
   private MemorySegment layout(Arena call, Precision format, long rows, long columns, long stride) {
-    CudaBlas.Constant type =
-        format == Precision.BF16 ? CudaBlas.Constant.CUDA_R_16BF : CudaBlas.Constant.CUDA_R_32F;
+    int type = (format == Precision.BF16 ? Constant.CUDA_R_16BF : Constant.CUDA_R_32F).number();
     return created(
         call,
         "cublasLtMatrixLayoutCreate",
-        answer ->
-            (int) library.createLayout().invokeExact(answer, type.number(), rows, columns, stride),
+        answer -> (int) library.createLayout().invokeExact(answer, type, rows, columns, stride),
         destroyer(library.destroyLayout()));
+  }
+
+  private static MemorySegment integer(Arena call, int number) {
+    return call.allocateFrom(ValueLayout.JAVA_INT, number);
   }
 
   private static MemorySegment longs(Arena call, long... numbers) {
@@ -314,12 +306,7 @@ final class BlasProducts {
     }
   }
 
-  private void set(
-      Arena call, Setting setting, CudaBlas.Constant attribute, CudaBlas.Constant value) {
-    set(setting, attribute, call.allocateFrom(ValueLayout.JAVA_INT, value.number()));
-  }
-
-  private void set(Setting setting, CudaBlas.Constant attribute, MemorySegment value) {
+  private void set(Setting setting, Constant attribute, MemorySegment value) {
     check(attribute.name(), () -> setting.to(attribute.number(), value, value.byteSize()));
   }
 
