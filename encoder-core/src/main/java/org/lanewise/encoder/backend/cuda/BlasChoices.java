@@ -17,7 +17,7 @@ import org.lanewise.encoder.backend.Precision;
  * same texts have the same vectors, unless the library fails. Thread-safe.
  */
 final class BlasChoices {
-  /** From a single text to a large batch; the largest first, while the JVM is cold. */
+  /** From a single text to a large batch; the largest first, where calls count least. */
   private static final int[] MEASURED_ROWS = {16384, 4096, 512, 64};
 
   /** What a product may read and write to be measured: a device has other uses for its memory. */
