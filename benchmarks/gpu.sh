@@ -17,6 +17,19 @@ java="$place/runtime/bin/java"
 flags="--add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED -Xmx4g"
 tests="$bundle/tests.jar:$root/encoder-core/src/test/resources:$bundle/benchmarks.jar:$bundle/lib/*"
 table="$out/gpu.md"
+# cuBLASLt as it came with torch, for the dynamic loader, which the backend asks for it by name.
+blas=$("$python" - << 'PYTHON'
+import glob, importlib.util, os, torch
+found = []
+for name in ("nvidia", "torch"):
+    spec = importlib.util.find_spec(name)
+    for place in spec.submodule_search_locations if spec else []:
+        library = "libcublasLt.so." + str(torch.version.cuda).split(".")[0]
+        found += glob.glob(os.path.join(place, "**", library), recursive=True)
+print(os.path.dirname(found[0]) if found else "")
+PYTHON
+)
+[ -n "$blas" ] && export LD_LIBRARY_PATH="$blas${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 
 has() { [[ ",$steps," == *",$1,"* ]]; }
 
@@ -36,6 +49,7 @@ run() {
   echo
   nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2> /dev/null
   cat "$bundle/java.txt"
+  echo "cuBLASLt: $([ -n "$blas" ] && echo "that of torch" || echo none)"
   echo
   echo "| step | result | time |"
   echo "|---|---|---|"
@@ -52,7 +66,7 @@ if has sanitize; then
   if command -v compute-sanitizer > /dev/null; then
     for tool in memcheck racecheck initcheck; do
       run "sanitize-$tool" 420 compute-sanitizer --tool $tool --target-processes all --print-limit 20 --error-exitcode 9 \
-        "$java" $flags -cp "$tests" org.lanewise.encoder.GpuCheck few
+        "$java" $flags -Dlanewise.cublas=false -cp "$tests" org.lanewise.encoder.GpuCheck few
     done
   else
     echo "| sanitize | no compute-sanitizer | |" >> "$table"
@@ -67,9 +81,11 @@ if has limits; then
   bandwidth=$(awk '/copy_gbs/ {print $2}' "$out/limits.log")
 fi
 if has speed; then
-  run tiles 200 "$java" $flags -cp "$tests" org.lanewise.encoder.backend.cuda.TileSpeed
-  run speed 200 "$java" $flags -jar "$bundle/benchmarks.jar" device-speed \
-    --matrix-rate "${rate:-0}" --bandwidth "${bandwidth:-0}"
+  run tiles 300 "$java" $flags -cp "$tests" org.lanewise.encoder.backend.cuda.TileSpeed
+  for library in true false; do
+    run "speed-cublas-$library" 200 "$java" $flags -Dlanewise.cublas=$library -jar "$bundle/benchmarks.jar" device-speed \
+      --matrix-rate "${rate:-0}" --bandwidth "${bandwidth:-0}"
+  done
 fi
 race() {
   local name=$1 limit=$2
@@ -85,8 +101,8 @@ if has race; then
 fi
 {
   echo
-  for log in check models limits tiles speed; do
-    [ -f "$out/$log.log" ] && { echo "## $log"; echo; grep -E '^(\||[a-z_]+ [0-9.]+$)' "$out/$log.log"; echo; }
+  for log in check models limits tiles speed-cublas-true speed-cublas-false; do
+    [ -f "$out/$log.log" ] && { echo "## $log"; echo; grep -E '^(\||the device is|[a-z_]+ [0-9.]+$)' "$out/$log.log"; echo; }
   done
   [ -f "$out/races.md" ] && cat "$out/races.md"
 } >> "$table"

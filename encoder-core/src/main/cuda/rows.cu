@@ -345,6 +345,36 @@ extern "C" __global__ void gate_wide_bf16(const bf16* input, int inputStride, in
   }
 }
 
+/** matrix = activation(matrix), for products that end with the bias. */
+template <class T>
+__device__ __forceinline__ void activate_row(T* matrix, int stride, int activation, int columns) {
+  int row;
+  int column;
+  if (element(columns, 1, &row, &column)) {
+    T* at = matrix + static_cast<long long>(row) * stride + column;
+    store(at, activate(activation, load(at)));
+  }
+}
+
+extern "C" __global__ void activate_fp32(float* matrix, int stride, int activation, int columns) {
+  activate_row<float>(matrix, stride, activation, columns);
+}
+
+extern "C" __global__ void activate_bf16(bf16* matrix, int stride, int activation, int columns) {
+  activate_row<bf16>(matrix, stride, activation, columns);
+}
+
+extern "C" __global__ void activate_wide_bf16(bf16* matrix, int stride, int activation, int columns) {
+  int row;
+  int column;
+  if (element(columns, 8, &row, &column)) {
+    bf16* at = matrix + static_cast<long long>(row) * stride + column;
+    Eight eight = load8(at);
+    activate8(activation, eight);
+    store8(at, eight);
+  }
+}
+
 /** Turns number i of a head together with number i + pairs, by the angles of the token's position. */
 template <class T>
 __device__ __forceinline__ void rotate(T* matrix, int stride, const int* positions, int heads, int headSize,

@@ -75,6 +75,8 @@ final class DeviceSpeedCommand implements Callable<Integer> {
       out.println("|---|---|---|---|---|");
       layer(backend, arena, "minilm", 384, 12, 1536);
       layer(backend, arena, "base", 768, 12, 3072);
+      out.println();
+      out.println(backend.kernelsReason());
     }
     return 0;
   }

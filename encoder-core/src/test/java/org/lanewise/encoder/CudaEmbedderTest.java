@@ -64,6 +64,17 @@ final class CudaEmbedderTest {
   }
 
   @Test
+  void vectorsByTheLibraryAreThoseOfTheProcessor() {
+    assumeTrue(HostDevice.problem().isEmpty(), () -> HostDevice.problem().orElse(""));
+    List<String> texts = texts(6);
+    try (TextEmbedder embedder = open(HostDevice.create().blasBackend())) {
+      float[][] all = vectors(embedder, texts);
+      assertNear(exact(texts), all);
+      assertArrayEquals(all, vectors(embedder, texts));
+    }
+  }
+
+  @Test
   void vectorsAreThoseOfTheProcessor() {
     List<String> texts = texts(12);
     try (TextEmbedder embedder = open(TestDevice.backend(Precision.BF16))) {

@@ -114,6 +114,25 @@ final class DeviceTrialTest {
   }
 
   @Test
+  void aLibraryWhoseProductsAreRightIsTaken() {
+    try (TextEmbedder embedder = open(OPTIONS)) {
+      embedder.tryDevice(() -> Optional.of(host.blasBackend()), DeviceTrialTest::run);
+      String choice = embedder.deviceChoice().orElseThrow().text();
+      assertTrue(choice.startsWith("bulks: "), choice);
+      assertTrue(host.launches().contains("cublasLtMatmul"));
+    }
+  }
+
+  @Test
+  void aLibraryWhoseProductsAreWrongIsFound() {
+    host.skip("cublasLtMatmul");
+    try (TextEmbedder embedder = open(OPTIONS)) {
+      embedder.tryDevice(() -> Optional.of(host.blasBackend()), DeviceTrialTest::run);
+      assertRefused(embedder, "tokens among others gets a vector with a cosine of [");
+    }
+  }
+
+  @Test
   void aVectorOfZerosIsFound() {
     host.skip("pool");
     try (TextEmbedder embedder = tried()) {

@@ -55,6 +55,10 @@ public final class GpuCheck implements TestExecutionListener {
       request.selectors(
           DiscoverySelectors.selectClass("org.lanewise.encoder.backend.cuda.CudaBackendTest"));
     }
+    if (which.equals("contract")) {
+      request.selectors(
+          DiscoverySelectors.selectClass("org.lanewise.encoder.backend.cuda.CudaBlasBackendTest"));
+    }
     if (which.equals("few")) {
       request.filters(
           (PostDiscoveryFilter)

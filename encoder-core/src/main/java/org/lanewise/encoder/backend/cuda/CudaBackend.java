@@ -6,6 +6,8 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.lanewise.encoder.backend.Activation;
 import org.lanewise.encoder.backend.AttentionPattern;
 import org.lanewise.encoder.backend.BFloat16;
@@ -57,13 +59,36 @@ public final class CudaBackend implements Backend {
 
   private static final int VECTOR_BYTES = 16;
 
+  /** A model has some four shapes, each measured at up to four numbers of rows. */
+  private static final int TRIAL_ROUNDS = 2;
+
+  private static final int TRIAL_REPEATS = 4;
+  private static final long TRIAL_NANOS = 10_000_000;
+
+  /** A process's first calls of the library take 200 times as long as when the JIT is done. */
+  private static final long FIRST_TRIAL_NANOS = 300_000_000;
+
+  private static final AtomicBoolean TRIED = new AtomicBoolean();
+
   private final CudaDevice device;
   private final Precision precision;
   private final ThreadLocal<Lane> lanes;
+  private final Optional<BlasChoices> choices;
+  private final Optional<BlasProducts> blas;
 
-  /** Rows of the output, padded with zeros to whole tiles. */
+  /**
+   * Rows of the output, padded with zeros to whole tiles.
+   *
+   * @param bias fp32
+   * @param roundedBias bf16
+   */
   private record Weight(
-      MemorySegment rows, int stride, MemorySegment bias, int inputSize, int outputSize)
+      MemorySegment rows,
+      int stride,
+      MemorySegment bias,
+      MemorySegment roundedBias,
+      int inputSize,
+      int outputSize)
       implements LinearWeight {}
 
   /**
@@ -82,7 +107,17 @@ public final class CudaBackend implements Backend {
       MemorySegment peepholes)
       implements RecurrentWeight {}
 
+  /** Creates a backend that multiplies by our own kernels alone. */
   CudaBackend(CudaDevice device, Precision precision) {
+    this(device, precision, Optional.empty());
+  }
+
+  /**
+   * Creates a backend.
+   *
+   * @param choices of the products that cuBLASLt computes
+   */
+  CudaBackend(CudaDevice device, Precision precision, Optional<BlasChoices> choices) {
     if (precision == Precision.INT8) {
       throw new IllegalArgumentException(
           "backend [cuda] has no precision [int8]; available: bf16, fp32");
@@ -92,6 +127,8 @@ public final class CudaBackend implements Backend {
     lanes = ThreadLocal.withInitial(() -> new Lane(device));
     device.enter();
     FILES.forEach(device::load);
+    this.choices = precision == Precision.BF16 ? choices : Optional.empty();
+    blas = this.choices.flatMap(each -> each.open(device));
   }
 
   /**
@@ -101,12 +138,18 @@ public final class CudaBackend implements Backend {
    * @throws IllegalArgumentException if it cannot start, with the reason
    */
   public static CudaBackend open(int device, Precision precision, long memoryLimit) {
-    return open(CudaDriver.load(), device, precision, memoryLimit);
+    return open(
+        CudaDriver.load(), device, precision, memoryLimit, Optional.of(BlasChoices.of(device)));
   }
 
-  static CudaBackend open(CudaDriver driver, int device, Precision precision, long memoryLimit) {
+  static CudaBackend open(
+      CudaDriver driver,
+      int device,
+      Precision precision,
+      long memoryLimit,
+      Optional<BlasChoices> choices) {
     try {
-      return new CudaBackend(CudaDevice.open(driver, device, memoryLimit), precision);
+      return new CudaBackend(CudaDevice.open(driver, device, memoryLimit), precision, choices);
     } catch (DeviceException e) {
       throw new IllegalArgumentException(e.getMessage(), e);
     }
@@ -130,11 +173,12 @@ public final class CudaBackend implements Backend {
   @Override
   public String kernelsReason() {
     return String.format(
-        Locale.ROOT,
-        "the device is %s (%s, %d multiprocessors)",
-        device.name(),
-        device.architecture(),
-        device.multiprocessors());
+            Locale.ROOT,
+            "the device is %s (%s, %d multiprocessors)",
+            device.name(),
+            device.architecture(),
+            device.multiprocessors())
+        + choices.map(each -> "; " + each.text()).orElse("");
   }
 
   @Override
@@ -228,8 +272,9 @@ public final class CudaBackend implements Backend {
       }
     }
     MemorySegment biasOnDevice = onDevice(lane, arena, bias);
+    MemorySegment roundedBias = onDevice(lane, arena, segment(bias, Precision.BF16));
     lane.synchronize();
-    return new Weight(rows, stride, biasOnDevice, inputSize, outputSize);
+    return new Weight(rows, stride, biasOnDevice, roundedBias, inputSize, outputSize);
   }
 
   /** Returns the numbers in the format, in host memory. */
@@ -426,6 +471,111 @@ public final class CudaBackend implements Backend {
               2 * PLAIN_TILE * PLAIN_DEPTH * Float.BYTES);
       return;
     }
+    if (!byBlas(lane, input, rows, activation, output)) {
+      tiled(lane, input, rows, activation, output);
+    }
+  }
+
+  /** Launches a product by cuBLASLt where it is there and was chosen; else returns false. */
+  private boolean byBlas(
+      Lane lane, Matrix input, Weight weight, Activation activation, Matrix output) {
+    if (blas.isEmpty() || input.rows() == 0 || !aligned(output)) {
+      return false;
+    }
+    OptionalLong workspace = lane.workspace(blas.get().workspaceBytes());
+    BlasChoices.Shape shape =
+        new BlasChoices.Shape(weight.inputSize(), weight.outputSize(), activation, output.format());
+    if (workspace.isEmpty()
+        || !choices
+            .orElseThrow()
+            .byLibrary(shape, input.rows(), count -> time(weight, shape, count))) {
+      return false;
+    }
+    try {
+      byBlas(lane, input, weight, activation, output, workspace.getAsLong());
+      return true;
+    } catch (BlasProducts.Failure e) {
+      choices.orElseThrow().failed(shape, String.valueOf(e.getMessage()));
+      return false;
+    }
+  }
+
+  /** Launches a product by cuBLASLt, which knows no GELU by the error function. */
+  private void byBlas(
+      Lane lane,
+      Matrix input,
+      Weight weight,
+      Activation activation,
+      Matrix output,
+      long workspace) {
+    MemorySegment bias = output.format() == Precision.BF16 ? weight.roundedBias() : weight.bias();
+    blas.orElseThrow()
+        .multiply(
+            lane,
+            halved(lane, input),
+            weight.rows().address(),
+            weight.stride(),
+            bias.address(),
+            output,
+            workspace);
+    if (activation != Activation.IDENTITY) {
+      int columns = output.columns();
+      boolean wide = readsEight(columns, output);
+      elements(
+          lane.kernel("rows", (wide ? "activate_wide_" : "activate_") + suffix(output))
+              .matrix(output)
+              .integer(code(activation))
+              .integer(columns),
+          output.rows(),
+          wide ? columns / EIGHT : columns);
+    }
+  }
+
+  /** Returns cuBLASLt on the device; empty where it cannot be used. */
+  Optional<BlasProducts> blas() {
+    return blas;
+  }
+
+  /** As {@link #linear}, by cuBLASLt, which has to be there. */
+  void byBlas(Matrix input, LinearWeight weight, Activation activation, Matrix output) {
+    Lane lane = lane();
+    long workspace = lane.workspace(blas.orElseThrow().workspaceBytes()).orElseThrow();
+    byBlas(lane, input, (Weight) weight, activation, output, workspace);
+  }
+
+  /** Times both products on matrices of their own, in turns, the fastest of each. */
+  private BlasChoices.Figure time(Weight weight, BlasChoices.Shape shape, int rows) {
+    Lane lane = lane();
+    try (Arena arena = Arena.ofConfined()) {
+      Matrix input = allocateState(arena, rows, weight.inputSize());
+      Matrix output = allocate(arena, rows, weight.outputSize(), shape.format());
+      double own = Double.POSITIVE_INFINITY;
+      double library = Double.POSITIVE_INFINITY;
+      long nanos = TRIED.getAndSet(true) ? TRIAL_NANOS : FIRST_TRIAL_NANOS;
+      long began = System.nanoTime();
+      for (int round = 0; round < TRIAL_ROUNDS || System.nanoTime() - began < nanos; round++) {
+        own =
+            Math.min(
+                own, seconds(lane, () -> tiled(lane, input, weight, shape.activation(), output)));
+        library =
+            Math.min(
+                library, seconds(lane, () -> byBlas(input, weight, shape.activation(), output)));
+      }
+      return new BlasChoices.Figure(rows, own, library);
+    }
+  }
+
+  private static double seconds(Lane lane, Runnable product) {
+    long began = System.nanoTime();
+    for (int i = 0; i < TRIAL_REPEATS; i++) {
+      product.run();
+    }
+    lane.synchronize();
+    return (System.nanoTime() - began) / 1e9 / TRIAL_REPEATS;
+  }
+
+  /** The product on tensor cores, in the tiles that should be fastest. */
+  private void tiled(Lane lane, Matrix input, Weight weight, Activation activation, Matrix output) {
     ProductTile tile =
         ProductTile.choose(
             input.rows(),
@@ -433,7 +583,7 @@ public final class CudaBackend implements Backend {
             output.columns(),
             device.multiprocessors(),
             device.sharedMemory());
-    linear(lane, input, rows, activation, output, tile);
+    linear(lane, input, weight, activation, output, tile);
   }
 
   /** The product on tensor cores, in tiles of a kind. */
@@ -449,10 +599,8 @@ public final class CudaBackend implements Backend {
       Activation activation,
       Matrix output,
       ProductTile tile) {
-    boolean ready = input.format() == Precision.BF16 && aligned(input);
     String name = "product_bf16_" + tile.name().toLowerCase(Locale.ROOT) + "_to_" + suffix(output);
-    Matrix left = ready ? input : halved(lane, input);
-    product(lane.kernel("product", name), left, weight, activation, output)
+    product(lane.kernel("product", name), halved(lane, input), weight, activation, output)
         .run(
             tile.rowTiles(input.rows()),
             tile.columnTiles(output.columns()),
@@ -474,9 +622,15 @@ public final class CudaBackend implements Backend {
         .integer(output.columns());
   }
 
-  /** Returns a copy for the tensor cores, in memory that the lane's next copy takes again. */
+  /**
+   * Returns what tensor cores can read: the matrix, or a copy in memory that the lane's next copy
+   * takes again.
+   */
   @SuppressWarnings("restricted") // A device address.
   private static Matrix halved(Lane lane, Matrix input) {
+    if (input.format() == Precision.BF16 && aligned(input)) {
+      return input;
+    }
     int stride = roundUp(input.columns(), EIGHT);
     long bytes = (long) input.rows() * stride * Short.BYTES;
     MemorySegment data = MemorySegment.ofAddress(lane.scratch(bytes)).reinterpret(bytes);

@@ -226,6 +226,16 @@ final class CudaDevice {
     return "sm_" + major + minor;
   }
 
+  /** Returns the compute capability as a number, 90 and the like. */
+  int computeCapability() {
+    return 10 * major + minor;
+  }
+
+  /** Returns what is released with the device, and not before. */
+  MemorySegment context() {
+    return context;
+  }
+
   int multiprocessors() {
     return multiprocessors;
   }

@@ -3,6 +3,8 @@ package org.lanewise.encoder.backend.cuda;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.OptionalLong;
+import org.lanewise.encoder.backend.DeviceException;
 import org.lanewise.encoder.backend.Matrix;
 
 /**
@@ -32,6 +34,8 @@ final class Lane {
   private final Room scratch = new Room();
   private final Room batchIntegers = new Room();
   private final Room integers = new Room();
+  private final Room workspace = new Room();
+  private boolean workspaceRefused;
   private final BatchOnDevice batch = new BatchOnDevice(this);
 
   /** Creates a lane; the calling thread has entered the device. */
@@ -126,6 +130,25 @@ final class Lane {
   /** Returns the address of that much memory for what two kernels hand over. */
   long scratch(long bytes) {
     return scratch.address(bytes);
+  }
+
+  /**
+   * Returns the address of that much memory for what a library computes; empty once there was no
+   * room for it.
+   */
+  OptionalLong workspace(long bytes) {
+    if (workspaceRefused) {
+      return OptionalLong.empty();
+    }
+    try {
+      return OptionalLong.of(workspace.address(bytes));
+    } catch (DeviceException e) {
+      if (e.kind() == DeviceException.Kind.LOST) {
+        throw e;
+      }
+      workspaceRefused = true;
+      return OptionalLong.empty();
+    }
   }
 
   /** Returns the address of integers on the device; the next call writes over them. */

@@ -9,6 +9,6 @@ import java.lang.annotation.Target;
 @Retention(RetentionPolicy.RUNTIME)
 @Target(ElementType.RECORD_COMPONENT)
 @interface Signature {
-  /** Returns the declaration; what {@link CudaDriver} calls the function follows from it. */
+  /** Returns the declaration; what calls the function follows from it: see {@link Declarations}. */
   String value();
 }

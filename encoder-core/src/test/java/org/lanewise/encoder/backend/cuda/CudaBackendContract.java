@@ -45,9 +45,14 @@ abstract class CudaBackendContract extends BackendContract {
   /** Returns the device under test. */
   abstract CudaDevice device();
 
+  /** Returns the choices of what cuBLASLt multiplies; none here. */
+  Optional<BlasChoices> choices() {
+    return Optional.empty();
+  }
+
   @Override
   protected Backend backend(Precision precision) {
-    return backends.computeIfAbsent(precision, each -> new CudaBackend(device(), each));
+    return backends.computeIfAbsent(precision, each -> new CudaBackend(device(), each, choices()));
   }
 
   @Override

@@ -54,9 +54,9 @@ final class CudaDriverTest {
     Optional<Path> header = header();
     assumeTrue(header.isPresent(), "no cuda.h under $CUDA_HOME or /usr/local");
     String text = Files.readString(header.get()).replaceAll("\\s+", " ");
-    assertEquals(24, CudaDriver.signatures().size());
-    for (String signature : CudaDriver.signatures()) {
-      String name = CudaDriver.functionName(signature);
+    assertEquals(24, Declarations.signatures(CudaDriver.class).size());
+    for (String signature : Declarations.signatures(CudaDriver.class)) {
+      String name = Declarations.functionName(signature);
       // The header declares the name of the first version, and a macro makes it the newest.
       String declared = name.replaceAll("_v\\d$", "");
       if (!declared.equals(name)) {
@@ -71,24 +71,26 @@ final class CudaDriverTest {
 
   @Test
   void signaturesSayHowFunctionsAreCalled() {
-    for (String signature : CudaDriver.signatures()) {
-      assertTrue(CudaDriver.descriptor(signature).returnLayout().isPresent(), signature);
+    for (String signature : Declarations.signatures(CudaDriver.class)) {
+      assertTrue(Declarations.descriptor(signature).returnLayout().isPresent(), signature);
     }
     assertEquals(
         "(MemorySegment,long)int",
-        CudaDriver.descriptor("CUresult cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)")
+        Declarations.descriptor("CUresult cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)")
             .toMethodType()
             .toString());
     assertThrows(
-        IllegalStateException.class, () -> CudaDriver.descriptor("CUresult cuNew(CUnewtype new)"));
+        IllegalStateException.class,
+        () -> Declarations.descriptor("CUresult cuNew(CUnewtype new)"));
   }
 
   @Test
   void anAbsentFunctionIsNamed() {
     IllegalArgumentException refused =
         assertThrows(
-            IllegalArgumentException.class, () -> CudaDriver.bind(name -> Optional.empty()));
-    assertEquals("the CUDA driver's library has no [cuInit]: it is too old", refused.getMessage());
+            IllegalArgumentException.class,
+            () -> Declarations.bind(CudaDriver.class, "the CUDA driver", name -> Optional.empty()));
+    assertEquals("the CUDA driver has no [cuInit]: it is too old", refused.getMessage());
   }
 
   /** Through the linker, as on a real device: a library with the driver's names and types. */
@@ -96,8 +98,13 @@ final class CudaDriverTest {
   void callsArriveInTheLibrary() {
     Object library = HostDevice.compile("driver.cpp", "cuda-driver.so");
     assumeTrue(library instanceof Path, library::toString);
-    CudaDriver driver = CudaDriver.bind(SymbolLookup.libraryLookup((Path) library, Arena.global()));
-    CudaBackend backend = CudaBackend.open(driver, 0, Precision.BF16, Long.MAX_VALUE);
+    CudaDriver driver =
+        Declarations.bind(
+            CudaDriver.class,
+            "the CUDA driver",
+            SymbolLookup.libraryLookup((Path) library, Arena.global()));
+    CudaBackend backend =
+        CudaBackend.open(driver, 0, Precision.BF16, Long.MAX_VALUE, Optional.empty());
     assertEquals("the device is host (sm_90, 132 multiprocessors)", backend.kernelsReason());
     try (Arena arena = Arena.ofConfined()) {
       Matrix input = backend.allocateState(arena, 3, 40);

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
@@ -19,6 +20,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import org.lanewise.encoder.backend.Precision;
 
@@ -28,7 +30,7 @@ import org.lanewise.encoder.backend.Precision;
  *
  * <p>What is launched or copied happens when its stream is waited for, as late as a device may do
  * it, so that memory which is used again too early shows. The functions have the names that C gives
- * them; those of them that a backend calls are found by {@link CudaDriver#of}.
+ * them; those of them that a backend calls are found by {@link Declarations#of}.
  */
 @SuppressWarnings({"restricted", "unused"}) // A driver's functions, called by their names.
 public final class HostDevice {
@@ -145,23 +147,148 @@ public final class HostDevice {
 
   /** Returns a backend on it. */
   public CudaBackend backend(Precision precision) {
-    return CudaBackend.open(driver(), 0, precision, Long.MAX_VALUE);
+    return CudaBackend.open(driver(), 0, precision, Long.MAX_VALUE, Optional.empty());
+  }
+
+  /** Returns a backend on it that multiplies by cuBLASLt whatever it can. */
+  public CudaBackend blasBackend() {
+    return CudaBackend.open(
+        driver(), 0, Precision.BF16, Long.MAX_VALUE, Optional.of(always(this::blas)));
+  }
+
+  /** Returns choices of the library for all products. */
+  static BlasChoices always(Supplier<CudaBlas> library) {
+    return new BlasChoices(library, (shape, stopwatch) -> List.of(new BlasChoices.Figure(1, 2, 1)));
   }
 
   /** Returns the functions of its driver. */
   CudaDriver driver() {
     MethodHandles.Lookup lookup = MethodHandles.lookup();
-    return CudaDriver.of(
+    return Declarations.of(
+        CudaDriver.class,
         signature -> {
           try {
             return lookup.bind(
                 this,
-                CudaDriver.functionName(signature),
-                CudaDriver.descriptor(signature).toMethodType());
+                Declarations.functionName(signature),
+                Declarations.descriptor(signature).toMethodType());
           } catch (ReflectiveOperationException e) {
             throw new IllegalStateException(e);
           }
         });
+  }
+
+  /**
+   * Returns cuBLASLt on it (src/test/cuda/blas.cpp), whose products happen as late as kernels do
+   * and touch no memory but the device's.
+   */
+  CudaBlas blas() {
+    SymbolLookup library = blasLibrary();
+    MethodHandles.Lookup lookup = MethodHandles.lookup();
+    Linker linker = Linker.nativeLinker();
+    return Declarations.of(
+        CudaBlas.class,
+        signature -> {
+          String name = Declarations.functionName(signature);
+          FunctionDescriptor descriptor = Declarations.descriptor(signature);
+          if (!name.equals("cublasLtMatmul")) {
+            return linker.downcallHandle(library.find(name).orElseThrow(), descriptor);
+          }
+          try {
+            return lookup.bind(this, name, descriptor.toMethodType());
+          } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException(e);
+          }
+        });
+  }
+
+  /** Returns what g++ made of blas.cpp. */
+  static SymbolLookup blasLibrary() {
+    return SymbolLookup.libraryLookup((Path) BlasLibrary.COMPILED, Arena.global());
+  }
+
+  private static final class BlasLibrary {
+    static final Object COMPILED = compile("blas.cpp", "cublas-host.so");
+  }
+
+  /** Lets so many products by cuBLASLt fail, of all devices; -1 for all from now on. */
+  static void failProducts(int count) {
+    call("lanewise_fail", FunctionDescriptor.ofVoid(ValueLayout.JAVA_INT), count);
+  }
+
+  private static Object call(String function, FunctionDescriptor type, Object... arguments) {
+    try {
+      return Linker.nativeLinker()
+          .downcallHandle(blasLibrary().find(function).orElseThrow(), type)
+          .invokeWithArguments(arguments);
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private synchronized int cublasLtMatmul(
+      MemorySegment handle,
+      MemorySegment operation,
+      MemorySegment alpha,
+      MemorySegment a,
+      MemorySegment aLayout,
+      MemorySegment b,
+      MemorySegment bLayout,
+      MemorySegment beta,
+      MemorySegment c,
+      MemorySegment cLayout,
+      MemorySegment d,
+      MemorySegment dLayout,
+      MemorySegment algorithm,
+      MemorySegment workspace,
+      long workspaceBytes,
+      MemorySegment stream) {
+    ValueLayout pointer = ValueLayout.ADDRESS;
+    try (Arena own = Arena.ofConfined()) {
+      MemorySegment answer = own.allocate(ValueLayout.ADDRESS);
+      List<Object> arguments =
+          new ArrayList<>(
+              List.of(handle, operation, alpha, a, aLayout, b, bLayout, beta, c, cLayout));
+      arguments.addAll(List.of(d, dLayout, algorithm, workspace, workspaceBytes, answer));
+      MemoryLayout[] types =
+          arguments.stream()
+              .map(each -> each instanceof Long ? ValueLayout.JAVA_LONG : pointer)
+              .toArray(MemoryLayout[]::new);
+      int status =
+          (int)
+              call(
+                  "lanewise_begin",
+                  FunctionDescriptor.of(ValueLayout.JAVA_INT, types),
+                  arguments.toArray());
+      if (status != SUCCESS) {
+        return status;
+      }
+      launches.add("cublasLtMatmul");
+      MemorySegment product = answer.get(ValueLayout.ADDRESS, 0);
+      if (skipped != null && "cublasLtMatmul".startsWith(skipped)) {
+        return SUCCESS;
+      }
+      return later(stream, () -> finish(product));
+    }
+  }
+
+  private void finish(MemorySegment product) {
+    try (Arena own = Arena.ofConfined()) {
+      MemorySegment bytes = own.allocate(ValueLayout.JAVA_LONG);
+      for (int operand = 0; operand < 5; operand++) {
+        FunctionDescriptor type =
+            FunctionDescriptor.of(
+                ValueLayout.JAVA_LONG,
+                ValueLayout.ADDRESS,
+                ValueLayout.JAVA_INT,
+                ValueLayout.ADDRESS);
+        long address = (long) call("lanewise_operand", type, product, operand, bytes);
+        device(address, bytes.get(ValueLayout.JAVA_LONG, 0));
+      }
+    }
+    call("lanewise_finish", FunctionDescriptor.ofVoid(ValueLayout.ADDRESS), product);
   }
 
   /** Refuses memory beyond so many bytes. */

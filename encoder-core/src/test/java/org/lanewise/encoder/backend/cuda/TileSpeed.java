@@ -6,6 +6,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.Random;
 import org.lanewise.encoder.backend.Activation;
 import org.lanewise.encoder.backend.LinearWeight;
@@ -15,7 +16,7 @@ import org.lanewise.encoder.weights.DataType;
 import org.lanewise.encoder.weights.Tensor;
 
 /**
- * Times every tile on the products of encoders, on this machine's device: what {@link
+ * Times every tile and cuBLASLt on the products of encoders, on this machine's device: what {@link
  * ProductTile}'s estimates are to be replaced by. benchmarks/gpu.sh starts it.
  */
 public final class TileSpeed {
@@ -36,14 +37,17 @@ public final class TileSpeed {
 
   private TileSpeed() {}
 
-  /** Prints a table: TFLOP/s of each tile, the chosen one marked. */
+  /** Prints a table: TFLOP/s of each tile, the chosen one marked, and of cuBLASLt. */
   public static void main(String[] arguments) {
     PrintStream out = System.out;
     CudaDevice device = CudaDevice.open(CudaDriver.load(), 0, Long.MAX_VALUE);
-    CudaBackend backend = new CudaBackend(device, Precision.BF16);
+    CudaBackend backend = new CudaBackend(device, Precision.BF16, Optional.of(BlasChoices.of(0)));
+    out.println(backend.kernelsReason());
     out.println(
-        "| rows | depth | columns | " + Arrays.toString(ProductTile.values()) + " TFLOP/s |");
-    out.println("|---|---|---|---|");
+        "| rows | depth | columns | "
+            + Arrays.toString(ProductTile.values())
+            + " TFLOP/s | cuBLASLt | cuBLASLt and GELU | ours and GELU |");
+    out.println("|---|---|---|---|---|---|---|");
     for (int rows : new int[] {12, 128, 512, 2048, 8192, 32768}) {
       for (int[] weight : WEIGHTS) {
         try (Arena arena = Arena.ofConfined()) {
@@ -52,11 +56,21 @@ public final class TileSpeed {
               ProductTile.choose(
                   rows, weight[0], weight[1], device.multiprocessors(), device.sharedMemory());
           Product product = new Product(backend, arena, rows, weight[0], weight[1]);
+          double work = 2e-12 * rows * weight[0] * weight[1];
           for (ProductTile tile : ProductTile.values()) {
-            double rate = 2.0 * rows * weight[0] * weight[1] / product.seconds(tile) / 1e12;
+            double rate = work / product.seconds(Activation.IDENTITY, tile);
             line.append(String.format(Locale.ROOT, tile == chosen ? " **%.1f**" : " %.1f", rate));
           }
-          out.printf(Locale.ROOT, "| %d | %d | %d |%s |%n", rows, weight[0], weight[1], line);
+          out.printf(
+              Locale.ROOT,
+              "| %d | %d | %d |%s | %s | %s | %.1f |%n",
+              rows,
+              weight[0],
+              weight[1],
+              line,
+              product.library(Activation.IDENTITY, work),
+              product.library(Activation.GELU, work),
+              work / product.seconds(Activation.GELU, chosen));
         }
       }
     }
@@ -91,12 +105,29 @@ public final class TileSpeed {
       }
     }
 
-    double seconds(ProductTile tile) {
+    double seconds(Activation activation, ProductTile tile) {
+      return seconds(() -> backend.linear(input, weight, activation, output, tile));
+    }
+
+    /** Returns the library's TFLOP/s for so many TFLOP, or why there are none. */
+    String library(Activation activation, double work) {
+      if (backend.blas().isEmpty()) {
+        return "absent";
+      }
+      try {
+        double seconds = seconds(() -> backend.byBlas(input, weight, activation, output));
+        return String.format(Locale.ROOT, "%.1f", work / seconds);
+      } catch (BlasProducts.Failure e) {
+        return e.getMessage();
+      }
+    }
+
+    private double seconds(Runnable operation) {
       double[] rounds = new double[ROUNDS];
       for (int round = 0; round < ROUNDS; round++) {
         long began = System.nanoTime();
         for (int i = 0; i < REPEATS; i++) {
-          backend.linear(input, weight, Activation.IDENTITY, output, tile);
+          operation.run();
         }
         backend.read(output, 0, 1);
         rounds[round] = (System.nanoTime() - began) / 1e9 / REPEATS;
