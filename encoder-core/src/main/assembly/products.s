@@ -281,6 +281,88 @@
     LEAVE
     .endm
 
+# ---- Softmax: columns of 32 scores in each row of 128 bytes, 16 or all 32 of them -----------------
+# void f(long *p): every score of a column becomes 2^(score - largest of the column).
+#   p[0]  the first row
+#   p[1]  rows; for softmax_bf16 an even number
+#   p[2]  bytes of a row that are scores: 64 or 128
+#   p[3]  16 or 32 numbers, which become 1 / the sums of the columns' powers
+# softmax_bf16 leaves half as many rows, of two rows' powers as bf16, the first in the lower halves.
+# rsi, r8 the 16 columns at work, rdx rows, rcx bytes to do, rax row, r9 rows to do, r10 row to write;
+# zmm0 largest, zmm1 and zmm16 sums, zmm20 to zmm28 constants.
+
+    .macro SOFTMAX_BEGIN
+    mov rsi, [rdi]
+    mov rdx, [rdi+8]
+    mov rcx, [rdi+16]
+    mov r8, [rdi+24]
+    vbroadcastss zmm20, [rip+softmax_constants]
+    vbroadcastss zmm21, [rip+softmax_constants+4]
+    vbroadcastss zmm22, [rip+softmax_constants+8]
+    vbroadcastss zmm23, [rip+softmax_constants+12]
+    vbroadcastss zmm24, [rip+softmax_constants+16]
+    vbroadcastss zmm25, [rip+softmax_constants+20]
+    vbroadcastss zmm26, [rip+softmax_constants+24]
+    vbroadcastss zmm27, [rip+softmax_constants+28]
+    .endm
+
+# zmm0 = the largest of each column.
+    .macro LARGEST
+    mov rax, rsi
+    mov r9, rdx
+    vmovups zmm0, [rsi]
+    vmovaps zmm1, zmm0
+    vmovaps zmm2, zmm0
+    vmovaps zmm3, zmm0
+    sub r9, 4
+    jl 3f
+2:  vmaxps zmm0, zmm0, [rax]
+    vmaxps zmm1, zmm1, [rax+128]
+    vmaxps zmm2, zmm2, [rax+256]
+    vmaxps zmm3, zmm3, [rax+384]
+    add rax, 512
+    sub r9, 4
+    jge 2b
+3:  add r9, 4
+    jz 5f
+4:  vmaxps zmm0, zmm0, [rax]
+    add rax, 128
+    dec r9
+    jnz 4b
+5:  vmaxps zmm0, zmm0, zmm1
+    vmaxps zmm2, zmm2, zmm3
+    vmaxps zmm0, zmm0, zmm2
+    .endm
+
+# x = 2^(x - zmm0), by the whole number nearest to the exponent and a polynomial of the rest. Of two
+# numbers of which one is none, vmaxps takes the second.
+    .macro POWER x, whole, power
+    vsubps \x, \x, zmm0
+    vmaxps \x, zmm27, \x
+    vrndscaleps \whole, \x, 8
+    vsubps \x, \x, \whole
+    vmovaps \power, zmm20
+    vfmadd213ps \power, \x, zmm21
+    vfmadd213ps \power, \x, zmm22
+    vfmadd213ps \power, \x, zmm23
+    vfmadd213ps \power, \x, zmm24
+    vfmadd213ps \power, \x, zmm25
+    vfmadd213ps \power, \x, zmm26
+    vscalefps \x, \power, \whole
+    .endm
+
+# Writes 1 / sums and goes on with the next 16 columns.
+    .macro SOFTMAX_END
+    vdivps zmm1, zmm26, zmm1
+    vmovups [r8], zmm1
+    add rsi, 64
+    add r8, 64
+    sub rcx, 64
+    jnz 1b
+    vzeroupper
+    ret
+    .endm
+
     .text
 
 # void cpuid(int *p): leaf p[0], subleaf p[1]; eax, ebx, ecx, edx to p[0] to p[3]
@@ -322,6 +404,57 @@ tile_permission:
     PRODUCT dot_bf16, vdpbf16ps
     .balign 64, 0xcc
     PRODUCT dot_fp32, vfmadd231ps
+# Degree 6 to 0 of 2^x for x from -1/2 to 1/2 (VectorMath.exp2); the least exponent; bf16's rounding.
+    .balign 64, 0xcc
+softmax_constants:
+    .float 1.5353362e-4, 1.3398875e-3, 9.618437e-3, 0.055503324, 0.24022648, 0.6931472, 1, -126
+    .long 0x8000
+    .balign 64, 0xcc
+softmax_fp32:
+    SOFTMAX_BEGIN
+1:  LARGEST
+    vpxord zmm1, zmm1, zmm1
+    mov rax, rsi
+    mov r9, rdx
+6:  vmovups zmm2, [rax]
+    POWER zmm2, zmm3, zmm4
+    vmovups [rax], zmm2
+    vaddps zmm1, zmm1, zmm2
+    add rax, 128
+    dec r9
+    jnz 6b
+    SOFTMAX_END
+
+    .balign 64, 0xcc
+softmax_bf16:
+    SOFTMAX_BEGIN
+    vpbroadcastd zmm28, [rip+softmax_constants+32]
+    mov eax, 0x55555555
+    kmovd k1, eax
+1:  LARGEST
+    vpxord zmm1, zmm1, zmm1
+    vpxord zmm16, zmm16, zmm16
+    mov rax, rsi
+    mov r10, rsi
+    mov r9, rdx
+6:  vmovups zmm2, [rax]
+    vmovups zmm5, [rax+128]
+    POWER zmm2, zmm3, zmm4
+    POWER zmm5, zmm6, zmm7
+    vaddps zmm1, zmm1, zmm2
+    vaddps zmm16, zmm16, zmm5
+    vpaddd zmm2, zmm2, zmm28
+    vpaddd zmm5, zmm5, zmm28
+    vpsrld zmm2, zmm2, 16
+    vpblendmw zmm2 {k1}, zmm5, zmm2
+    vmovups [r10], zmm2
+    add rax, 256
+    add r10, 128
+    sub r9, 2
+    jnz 6b
+    vaddps zmm1, zmm1, zmm16
+    SOFTMAX_END
+
     .balign 64, 0xcc
     TILE_PRODUCT tile_int8, tdpbsud
     .balign 64, 0xcc

@@ -230,6 +230,15 @@ final class OwnFigures {
 
   private List<LongText> longTexts(Path directory, int threads) {
     List<LongText> found = new ArrayList<>();
+    for (int i = 0; i < LONG.length; i++) {
+      log.printf(Locale.ROOT, "one text of %d tokens%n", LONG[i]);
+      found.add(longText(directory, threads, LONG[i], LONG_REPEATS[i]));
+    }
+    return found;
+  }
+
+  /** Opens a model for one length: it keeps the memory of texts that it has read. */
+  private static LongText longText(Path directory, int threads, int length, int repeats) {
     try (TextEmbedder embedder =
         TextEmbedder.open(ModelDirectory.open(directory), options(Precision.BF16, threads))) {
       embedder.warmUp();
@@ -237,28 +246,22 @@ final class OwnFigures {
       RaceTexts book = new RaceTexts(embedder.directory().tokenizer());
       embedder.embedEncoded(book.cut("first", false, LONG[0]).encoded());
       long before = nativeMemory();
-      for (int i = 0; i < LONG.length; i++) {
-        int length = LONG[i];
-        log.printf(Locale.ROOT, "one text of %d tokens%n", length);
-        Workload text = book.cut(length + " tokens", false, length);
-        double[] seconds = new double[LONG_REPEATS[i]];
-        long warm = System.nanoTime() + LONG_WARM_UP_NANOS;
-        do {
-          embedder.embedEncoded(text.encoded());
-        } while (System.nanoTime() < warm);
-        for (int run = 0; run < seconds.length; run++) {
-          long began = System.nanoTime();
-          embedder.embedEncoded(text.encoded());
-          seconds[run] = (System.nanoTime() - began) / NANOS;
-        }
-        double operations =
-            2.0 * length * layerWeights(sizes)
-                + 4.0 * sizes.layers() * sizes.hiddenSize() * length * length;
-        found.add(
-            new LongText(length, Timing.median(seconds), operations, nativeMemory() - before));
+      Workload text = book.cut(length + " tokens", false, length);
+      double[] seconds = new double[repeats];
+      long warm = System.nanoTime() + LONG_WARM_UP_NANOS;
+      do {
+        embedder.embedEncoded(text.encoded());
+      } while (System.nanoTime() < warm);
+      for (int run = 0; run < repeats; run++) {
+        long began = System.nanoTime();
+        embedder.embedEncoded(text.encoded());
+        seconds[run] = (System.nanoTime() - began) / NANOS;
       }
+      double operations =
+          2.0 * length * layerWeights(sizes)
+              + 4.0 * sizes.layers() * sizes.hiddenSize() * length * length;
+      return new LongText(length, Timing.median(seconds), operations, nativeMemory() - before);
     }
-    return found;
   }
 
   /** Both tokenizers on one thread, after checking that they find the same tokens. */

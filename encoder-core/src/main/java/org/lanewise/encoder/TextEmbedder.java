@@ -20,7 +20,6 @@ import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.lanewise.encoder.backend.Backend;
 import org.lanewise.encoder.backend.Backends;
-import org.lanewise.encoder.backend.BatchTokens;
 import org.lanewise.encoder.backend.DeviceException;
 import org.lanewise.encoder.backend.Matrix;
 import org.lanewise.encoder.backend.PoolingMode;
@@ -240,8 +239,7 @@ public final class TextEmbedder implements AutoCloseable {
   private static TextEmbedder onProcessor(
       ModelDirectory directory, EmbedderOptions options, Precision precision) {
     Backend backend = Backends.create("auto", Optional.of(precision), new Workers(1));
-    int most = Math.min(options.batchTokens(), backend.batchTokens().most());
-    return open(directory, options.withBatchTokens(most), backend);
+    return open(directory, options, backend);
   }
 
   /** The directory's modules with the caller's pooling and normalisation in place of its own. */
@@ -340,9 +338,9 @@ public final class TextEmbedder implements AutoCloseable {
     return workers.threads();
   }
 
-  /** Returns the most tokens of one packed batch. */
+  /** Returns the most tokens of one packed batch: what was asked for, and no more than pays. */
   int batchTokens() {
-    return options.batchTokens();
+    return Math.min(options.batchTokens(), alone.batchTokens().most());
   }
 
   /** Returns the most tokens of one packed batch of a bulk of vectors. */
@@ -908,7 +906,7 @@ public final class TextEmbedder implements AutoCloseable {
   /** Computes texts, which may have more tokens than was thought. */
   private void forwardAll(List<Integer> positions, EncodedText[] encoded, float[][] vectors) {
     int[] lengths = positions.stream().mapToInt(i -> encoded[i].length()).toArray();
-    for (List<Integer> batch : Batches.longestFirst(lengths, options.batchTokens())) {
+    for (List<Integer> batch : Batches.longestFirst(lengths, batchTokens())) {
       List<Integer> chosen = batch.stream().map(positions::get).toList();
       scatter(forward(alone, chosen.stream().map(i -> encoded[i]).toList()), chosen, vectors);
     }
@@ -959,9 +957,7 @@ public final class TextEmbedder implements AutoCloseable {
   private List<List<Integer>> batches(List<EncodedText> texts) {
     int[] lengths = texts.stream().mapToInt(EncodedText::length).toArray();
     long perThread = Math.ceilDiv(IntStream.of(lengths).asLongStream().sum(), workers.threads());
-    BatchTokens tokens = alone.batchTokens();
-    long most = Math.min(options.batchTokens(), tokens.most());
-    long budget = Math.min(most, Math.max(perThread, tokens.fewest()));
+    long budget = Math.min(batchTokens(), Math.max(perThread, alone.batchTokens().fewest()));
     return Batches.longestFirst(lengths, budget);
   }
 

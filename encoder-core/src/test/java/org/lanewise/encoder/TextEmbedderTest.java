@@ -179,6 +179,18 @@ final class TextEmbedderTest {
     }
   }
 
+  @Test
+  void aBatchHasAsManyTokensAsAskedForAndAsPay() {
+    ModelDirectory model = ModelDirectory.open(Goldens.path("encoders/bert_gelu"));
+    try (TextEmbedder few = TextEmbedder.open(model, FP32.withBatchTokens(100))) {
+      assertEquals(100, few.batchTokens());
+    }
+    model = ModelDirectory.open(Goldens.path("encoders/bert_gelu"));
+    try (TextEmbedder many = TextEmbedder.open(model, FP32.withBatchTokens(16_384))) {
+      assertEquals(512, many.batchTokens());
+    }
+  }
+
   /** A JVM that only interprets stands for one that has just started; this one compiles. */
   @ParameterizedTest
   @EnumSource(Precision.class)

@@ -12,8 +12,8 @@ import java.util.Locale;
 
 /**
  * Instructions that the Vector API does not reach, as machine code in executable memory: products
- * of int8 and bf16 matrices with AVX-512 and with AMX tiles, and the questions that tell whether
- * the processor has these.
+ * of int8 and bf16 matrices with AVX-512 and with AMX tiles, the softmax between two of them, and
+ * the questions that tell whether the processor has these.
  *
  * <p>The code is the assembled {@code src/main/assembly/products.s}, which documents what each
  * function takes; a test assembles it again. It is mapped writable, filled, and then made
@@ -29,6 +29,10 @@ final class MachineCode {
     DOT_INT8(MachineCode.DOT_INT8),
     DOT_BF16(MachineCode.DOT_BF16),
     DOT_FP32(MachineCode.DOT_FP32),
+    /** Not a function: what the two after it load. */
+    SOFTMAX_CONSTANTS(MachineCode.SOFTMAX_CONSTANTS),
+    SOFTMAX_FP32(MachineCode.SOFTMAX_FP32),
+    SOFTMAX_BF16(MachineCode.SOFTMAX_BF16),
     TILE_INT8(MachineCode.TILE_INT8),
     TILE_BF16(MachineCode.TILE_BF16),
     /** Not a function: what the two before it load. */
@@ -367,7 +371,47 @@ final class MachineCode {
       cccccccccccccccccccccccccccccccccccccccccccccccc
       """;
 
-  /** tile_int8, at 0x18c0. */
+  /** softmax_constants, at 0x18c0. */
+  private static final String SOFTMAX_CONSTANTS =
+      """
+      defd20392a9faf3aa6961d3c7457633deefd753e1872313f0000803f0000fcc200800000cccccccccccccccc
+      cccccccccccccccccccccccccccccccccccccccc
+      """;
+
+  /** softmax_fp32, at 0x1900. */
+  private static final String SOFTMAX_FP32 =
+      """
+      488b37488b5708488b4f104c8b471862e27d481825a7ffffff62e27d48182da1ffffff62e27d4818359bffff
+      ff62e27d48183d95ffffff62627d4818058fffffff62627d48180d89ffffff62627d48181583ffffff62627d
+      48181d7dffffff4889f04989d162f17c48100662f17c4828c862f17c4828d062f17c4828d84983e9047c2762
+      f17c485f0062f174485f480262f16c485f500462f164485f58064805000200004983e9047dd94983c1047411
+      62f17c485f0048058000000049ffc975ef62f17c485fc162f16c485fd362f17c485fc262f17548efc94889f0
+      4989d162f17c48101062f16c485cd062f124405fd262f37d4808da0862f16c485cd362b17c4828e462b26d48
+      a8e562b26d48a8e662b26d48a8e762926d48a8e062926d48a8e162926d48a8e262f25d482cd362f17c481110
+      62f1744858ca48058000000049ffc9759a62f12c405ec962d17c4811084883c6404983c0404883e9400f85fc
+      feffffc5f877c3cccccccccccccccccccccccccccccccccccccccccccccccccc
+      """;
+
+  /** softmax_bf16, at 0x1a80. */
+  private static final String SOFTMAX_BF16 =
+      """
+      488b37488b5708488b4f104c8b471862e27d48182527feffff62e27d48182d21feffff62e27d4818351bfeff
+      ff62e27d48183d15feffff62627d4818050ffeffff62627d48180d09feffff62627d48181503feffff62627d
+      48181dfdfdffff62627d485825f7fdffffb855555555c5fb92c84889f04989d162f17c48100662f17c4828c8
+      62f17c4828d062f17c4828d84983e9047c2762f17c485f0062f174485f480262f16c485f500462f164485f58
+      064805000200004983e9047dd94983c104741162f17c485f0048058000000049ffc975ef62f17c485fc162f1
+      6c485fd362f17c485fc262f17548efc962a17d40efc04889f04989f24989d162f17c48101062f17c48106802
+      62f16c485cd062f124405fd262f37d4808da0862f16c485cd362b17c4828e462b26d48a8e562b26d48a8e662
+      b26d48a8e762926d48a8e062926d48a8e162926d48a8e262f25d482cd362f154485ce862f124405fed62f37d
+      4808f50862f154485cee62b17c4828fc62b25548a8fd62b25548a8fe62b25548a8ff62925548a8f862925548
+      a8f962925548a8fa62f245482cee62f1744858ca62e17c4058c562916d48fed462915548feec62f16d4872d2
+      1062f2d54966d262d17c4811124805000100004981c2800000004983e9020f851fffffff62b1744858c862f1
+      2c405ec962d17c4811084883c6404983c0404883e9400f8572feffffc5f877c3cccccccccccccccccccccccc
+      cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc
+      cccccccc
+      """;
+
+  /** tile_int8, at 0x1cc0. */
   private static final String TILE_INT8 =
       """
       53554154415541564157ff7728c4e27849056a030000488b7708488b5710488b4f204c8b5730488b5f40b880
@@ -383,7 +427,7 @@ final class MachineCode {
       cccccccccccccccc
       """;
 
-  /** tile_bf16, at 0x1a80. */
+  /** tile_bf16, at 0x1e80. */
   private static final String TILE_BF16 =
       """
       53554154415541564157ff7728c4e2784905aa010000488b7708488b5710488b4f204c8b5730488b5f40b880
@@ -399,7 +443,7 @@ final class MachineCode {
       cccccccccccccccc
       """;
 
-  /** tile_shapes, at 0x1c40. */
+  /** tile_shapes, at 0x2040. */
   private static final String TILE_SHAPES =
       """
       0100000000000000000000000000000040004000400040004000400040004000000000000000000000000000

@@ -32,6 +32,7 @@ final class VectorAttention {
   private static final int LANES = FLOATS.length();
   private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+  private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
 
   /** Keys whose scores and values are multiplied while they are in the first cache. */
   private static final int CHUNK = 192;
@@ -43,6 +44,9 @@ final class VectorAttention {
   private static final float MASKED = -3e38f;
 
   private static final FloatVector LANE = FloatVector.zero(FLOATS).addIndex(1);
+
+  /** Numbers that a softmax by machine code is told. */
+  private static final int SOFTMAX_NUMBERS = 4;
 
   private final ScratchPool.Scratch scratch;
   private final AttentionPattern pattern;
@@ -56,6 +60,12 @@ final class VectorAttention {
 
   /** The products of bf16 by machine code, or null where fp32 is multiplied. */
   private final ProductCall bf16Call;
+
+  /** The functions that {@link #softmaxByMachineCode} calls, and what they are told. */
+  private final MemorySegment fp32Softmax;
+
+  private final MemorySegment bf16Softmax;
+  private final MemorySegment softmaxNumbers;
 
   /** The factor of the queries on a diagonal, zeros beside it; for machine code alone. */
   private final MemorySegment diagonal;
@@ -80,10 +90,18 @@ final class VectorAttention {
 
   private boolean bf16;
 
+  /** Addresses of machine code: a product, and the softmax that goes before it. */
+  record Functions(MemorySegment product, MemorySegment softmax) {
+    static Functions of(MachineCode.Function product, MachineCode.Function softmax) {
+      MachineCode code = MatrixUnit.code();
+      return new Functions(code.address(product), code.address(softmax));
+    }
+  }
+
   private VectorAttention(
       ScratchPool.Scratch scratch,
-      Optional<MemorySegment> function,
-      Optional<MemorySegment> bf16Function,
+      Optional<Functions> functions,
+      Optional<Functions> bf16Functions,
       Matrix queryKeyValue,
       AttentionPattern pattern,
       Matrix context) {
@@ -94,12 +112,13 @@ final class VectorAttention {
     this.context = context;
     sumStep = 4L * Matrix.roundUp(headSize, PANEL);
     // Disentangled scores are products with the packed keys too.
-    if (function.isPresent() && !(pattern.bias() instanceof PositionBias.Disentangled)) {
-      call = new ProductCall(function.get(), scratch);
-      bf16Call =
-          bf16Function.isPresent() && headSize % 2 == 0
-              ? new ProductCall(bf16Function.get(), scratch)
-              : null;
+    if (functions.isPresent() && !(pattern.bias() instanceof PositionBias.Disentangled)) {
+      Functions rounding = headSize % 2 == 0 ? bf16Functions.orElse(null) : null;
+      call = new ProductCall(functions.get().product(), scratch);
+      bf16Call = rounding == null ? null : new ProductCall(rounding.product(), scratch);
+      fp32Softmax = functions.get().softmax();
+      bf16Softmax = rounding == null ? null : rounding.softmax();
+      softmaxNumbers = scratch.floats(SOFTMAX_NUMBERS * 2);
       diagonal = scratch.zeros((long) PANEL * PANEL);
       for (int i = 0; i < PANEL; i++) {
         diagonal.setAtIndex(FLOAT, (long) i * PANEL + i, factor());
@@ -107,6 +126,9 @@ final class VectorAttention {
     } else {
       call = null;
       bf16Call = null;
+      fp32Softmax = null;
+      bf16Softmax = null;
+      softmaxNumbers = null;
       diagonal = null;
     }
     beforeSequences = scratch.mark();
@@ -115,15 +137,15 @@ final class VectorAttention {
   /**
    * Writes the heads of some key and value heads to the context.
    *
-   * @param function the address of fp32 products by machine code, where there are some
-   * @param bf16Function that of bf16 products, where numbers may be rounded to it
+   * @param functions the machine code for fp32, where there is some
+   * @param bf16Functions that for bf16, where numbers may be rounded to it
    * @param first number of the first key and value head, counted over all sequences
    * @param end number of the one after the last
    */
   static void attend(
       ScratchPool scratches,
-      Optional<MemorySegment> function,
-      Optional<MemorySegment> bf16Function,
+      Optional<Functions> functions,
+      Optional<Functions> bf16Functions,
       Matrix queryKeyValue,
       PackedBatch batch,
       int first,
@@ -132,7 +154,7 @@ final class VectorAttention {
       Matrix context) {
     try (ScratchPool.Scratch scratch = scratches.borrow()) {
       VectorAttention attention =
-          new VectorAttention(scratch, function, bf16Function, queryKeyValue, pattern, context);
+          new VectorAttention(scratch, functions, bf16Functions, queryKeyValue, pattern, context);
       int shared = pattern.heads() / pattern.keyValueHeads();
       for (int i = first; i < end; i++) {
         int sequence = i / pattern.keyValueHeads();
@@ -302,8 +324,8 @@ final class VectorAttention {
         addBias(bias, head, first, from, end, wide);
       }
       maskKeys(first, count, from, end, wide);
-      if (bf16) {
-        softmaxInPairs(end - from, wide);
+      if (machine) {
+        softmaxByMachineCode(end - from, wide);
       } else if (wide) {
         softmaxWide(scores, end - from, inverses);
       } else {
@@ -575,79 +597,26 @@ final class VectorAttention {
   }
 
   /**
-   * As {@link #softmaxWide}, and two rows of powers become one of pairs of bf16. In three methods,
-   * because all of it is more code than the JIT takes in one; what one leaves to the next is kept
-   * where the inverses and the sums of values will be.
+   * The same by machine code; with bf16, two rows of powers become one of pairs, and after an odd
+   * number of rows there is a masked one.
    */
-  private void softmaxInPairs(int rows, boolean wide) {
-    if (rows % 2 != 0) {
-      FloatVector masked = FloatVector.broadcast(FLOATS, MASKED);
-      masked.intoMemorySegment(scores, rows * PANEL_BYTES, NATIVE);
-      masked.intoMemorySegment(scores, rows * PANEL_BYTES + BYTES, NATIVE);
+  private void softmaxByMachineCode(int rows, boolean wide) {
+    MemorySegment softmax = fp32Softmax;
+    if (bf16) {
+      softmax = bf16Softmax;
+      if (rows % 2 != 0) {
+        MemorySegment scores = NativeMemory.known(this.scores);
+        FloatVector masked = FloatVector.broadcast(FLOATS, MASKED);
+        masked.intoMemorySegment(scores, rows * PANEL_BYTES, NATIVE);
+        masked.intoMemorySegment(scores, rows * PANEL_BYTES + BYTES, NATIVE);
+        rows++;
+      }
     }
-    int pairs = Math.ceilDiv(rows, 2);
-    for (long column = 0; column < (wide ? PANEL_BYTES : BYTES); column += BYTES) {
-      largest(scores, column, pairs, inverses);
-      powersOfFirst(scores, column, pairs, inverses, sums);
-      powersInPairs(scores, column, pairs, inverses, sums);
-    }
-  }
-
-  private static void largest(MemorySegment scores, long column, int pairs, MemorySegment answer) {
-    scores = NativeMemory.known(scores);
-    answer = NativeMemory.known(answer);
-    FloatVector largest0 = load(scores, column);
-    FloatVector largest1 = largest0;
-    long at = column;
-    for (int pair = 0; pair < pairs; pair++) {
-      FloatVector score0 = load(scores, at);
-      FloatVector score1 = load(scores, at + PANEL_BYTES);
-      largest0 = largest0.blend(score0, score0.compare(VectorOperators.GT, largest0));
-      largest1 = largest1.blend(score1, score1.compare(VectorOperators.GT, largest1));
-      at += 2 * PANEL_BYTES;
-    }
-    largest0
-        .blend(largest1, largest1.compare(VectorOperators.GT, largest0))
-        .intoMemorySegment(answer, column, NATIVE);
-  }
-
-  /** Replaces the first scores of all pairs by their powers and writes the sums of these. */
-  private static void powersOfFirst(
-      MemorySegment scores, long column, int pairs, MemorySegment inverses, MemorySegment sums) {
-    scores = NativeMemory.known(scores);
-    inverses = NativeMemory.known(inverses);
-    sums = NativeMemory.known(sums);
-    FloatVector largest = load(inverses, column);
-    FloatVector sum = FloatVector.zero(FLOATS);
-    long at = column;
-    for (int pair = 0; pair < pairs; pair++) {
-      FloatVector power = VectorMath.exp2(load(scores, at).sub(largest));
-      power.intoMemorySegment(scores, at, NATIVE);
-      sum = sum.add(power);
-      at += 2 * PANEL_BYTES;
-    }
-    sum.intoMemorySegment(sums, column, NATIVE);
-  }
-
-  private static void powersInPairs(
-      MemorySegment scores, long column, int pairs, MemorySegment inverses, MemorySegment sums) {
-    scores = NativeMemory.known(scores);
-    inverses = NativeMemory.known(inverses);
-    sums = NativeMemory.known(sums);
-    FloatVector largest = load(inverses, column);
-    FloatVector sum = load(sums, column);
-    long at = column;
-    long to = column;
-    for (int pair = 0; pair < pairs; pair++) {
-      FloatVector power = VectorMath.exp2(load(scores, at + PANEL_BYTES).sub(largest));
-      IntVector low = load(scores, at).reinterpretAsInts().add(0x8000);
-      IntVector high = power.reinterpretAsInts().add(0x8000).and(0xFFFF0000);
-      high.or(low.lanewise(VectorOperators.LSHR, 16)).intoMemorySegment(scores, to, NATIVE);
-      sum = sum.add(power);
-      at += 2 * PANEL_BYTES;
-      to += PANEL_BYTES;
-    }
-    FloatVector.broadcast(FLOATS, 1f).div(sum).intoMemorySegment(inverses, column, NATIVE);
+    softmaxNumbers.setAtIndex(LONG, 0, scores.address());
+    softmaxNumbers.setAtIndex(LONG, 1, rows);
+    softmaxNumbers.setAtIndex(LONG, 2, wide ? PANEL_BYTES : BYTES);
+    softmaxNumbers.setAtIndex(LONG, 3, inverses.address());
+    MachineCode.call(softmax, softmaxNumbers);
   }
 
   /** sums (queries, values): sums over the keys, a chunk of them at a time. */

@@ -50,8 +50,8 @@ public final class VectorBackend implements TrainingBackend {
   private final Precision precision;
   private final Workers workers;
   private final MatrixUnit.Choice products;
-  private final Optional<MemorySegment> fp32Function;
-  private final Optional<MemorySegment> bf16Function;
+  private final Optional<VectorAttention.Functions> fp32Functions;
+  private final Optional<VectorAttention.Functions> bf16Functions;
   private final ScalarBackend scalar = new ScalarBackend(Precision.FP32);
   private final ScratchPool scratches = new ScratchPool();
   private final ScratchPool calls = new ScratchPool();
@@ -69,16 +69,20 @@ public final class VectorBackend implements TrainingBackend {
     this.workers = workers;
     this.products = products;
     // Whatever machine code multiplies weights, the processor has AVX-512.
-    fp32Function =
+    fp32Functions =
         products.unit() == MatrixUnit.VECTOR_API
             ? Optional.empty()
-            : Optional.of(MatrixUnit.code().address(MachineCode.Function.DOT_FP32));
+            : Optional.of(
+                VectorAttention.Functions.of(
+                    MachineCode.Function.DOT_FP32, MachineCode.Function.SOFTMAX_FP32));
     // Where there are tiles, vectors multiply bf16 no faster than fp32.
-    bf16Function =
+    bf16Functions =
         products.unit() == MatrixUnit.AVX512
                 && precision != Precision.FP32
                 && MatrixUnit.facts().avx512Bf16()
-            ? Optional.of(MatrixUnit.code().address(MachineCode.Function.DOT_BF16))
+            ? Optional.of(
+                VectorAttention.Functions.of(
+                    MachineCode.Function.DOT_BF16, MachineCode.Function.SOFTMAX_BF16))
             : Optional.empty();
   }
 
@@ -392,20 +396,18 @@ public final class VectorBackend implements TrainingBackend {
     forEachRows(
         input.rows(),
         (first, end) -> {
-          MemorySegment left = NativeMemory.known(input.data());
-          MemorySegment right = NativeMemory.known(residual.data());
-          MemorySegment sum = NativeMemory.known(output.data());
           for (int row = first; row < end; row++) {
-            long leftAt = input.rowOffset(row);
-            long rightAt = residual.rowOffset(row);
             long at = output.rowOffset(row);
-            for (int i = 0; i < norm.size(); i += FLOATS.length()) {
-              // Rows are padded to whole vectors, so only the sums below need to know the tail.
-              load(left, leftAt + i * 4L)
-                  .add(load(right, rightAt + i * 4L))
-                  .intoMemorySegment(sum, at + i * 4L, NATIVE);
-            }
-            normalizeRow(sum, at, norm, sum, at);
+            float sum =
+                addRows(
+                    input.data(),
+                    input.rowOffset(row),
+                    residual.data(),
+                    residual.rowOffset(row),
+                    output.data(),
+                    at,
+                    norm.size());
+            normalizeRow(output.data(), at, sum, norm, output.data(), at);
           }
         });
   }
@@ -533,17 +535,51 @@ public final class VectorBackend implements TrainingBackend {
     scalar.neighbours(input, batch, width, output);
   }
 
-  /**
-   * Reads and writes nothing outside the row: others may be at work beside it. Each loop has a
-   * method of its own: in a method of several, the JIT forgets which of its guesses failed before.
-   */
+  /** Reads and writes nothing outside the row: others may be at work beside it. */
   private static void normalizeRow(
       MemorySegment data, long at, NormWeight norm, MemorySegment out, long to) {
+    float sum = norm.centered() ? sum(data, at, norm.size()) : 0;
+    normalizeRow(data, at, sum, norm, out, to);
+  }
+
+  /**
+   * The same for a row whose sum is known. Each loop has a method of its own: C2 compiled a method
+   * of several over and over where guesses about memory failed.
+   */
+  private static void normalizeRow(
+      MemorySegment data, long at, float sum, NormWeight norm, MemorySegment out, long to) {
     int size = norm.size();
-    float mean = norm.centered() ? sum(data, at, size) / size : 0;
+    float mean = norm.centered() ? sum / size : 0;
     float variance = sumOfSquares(data, at, size, mean) / size;
     float scale = (float) (1 / Math.sqrt(variance + norm.epsilon()));
     writeNormal(data, at, mean, scale, norm, out, to);
+  }
+
+  /** Adds two rows, which are padded to whole vectors, and returns the sum of the numbers. */
+  private static float addRows(
+      MemorySegment left,
+      long leftAt,
+      MemorySegment right,
+      long rightAt,
+      MemorySegment out,
+      long to,
+      int size) {
+    left = NativeMemory.known(left);
+    right = NativeMemory.known(right);
+    out = NativeMemory.known(out);
+    int whole = FLOATS.loopBound(size);
+    FloatVector sums = FloatVector.zero(FLOATS);
+    for (int i = 0; i < whole; i += FLOATS.length()) {
+      FloatVector added = load(left, leftAt + i * 4L).add(load(right, rightAt + i * 4L));
+      added.intoMemorySegment(out, to + i * 4L, NATIVE);
+      sums = sums.add(added);
+    }
+    if (whole < size) {
+      FloatVector added = load(left, leftAt + whole * 4L).add(load(right, rightAt + whole * 4L));
+      added.intoMemorySegment(out, to + whole * 4L, NATIVE);
+      sums = sums.add(added, FLOATS.indexInRange(whole, size));
+    }
+    return VectorMath.sum(sums);
   }
 
   private static float sum(MemorySegment data, long at, int size) {
@@ -559,21 +595,29 @@ public final class VectorBackend implements TrainingBackend {
     return VectorMath.sum(sums);
   }
 
-  /** Returns the sum of the squares of the distances from the mean. */
+  /** Returns the sum of the squares of the distances from the mean, in two sums side by side. */
   private static float sumOfSquares(MemorySegment data, long at, int size, float mean) {
     data = NativeMemory.known(data);
     int whole = FLOATS.loopBound(size);
-    FloatVector squares = FloatVector.zero(FLOATS);
-    for (int i = 0; i < whole; i += FLOATS.length()) {
-      FloatVector difference = load(data, at + i * 4L).sub(mean);
-      squares = difference.fma(difference, squares);
+    FloatVector squares0 = FloatVector.zero(FLOATS);
+    FloatVector squares1 = squares0;
+    int i = 0;
+    for (; i <= whole - 2 * FLOATS.length(); i += 2 * FLOATS.length()) {
+      FloatVector distance0 = load(data, at + i * 4L).sub(mean);
+      FloatVector distance1 = load(data, at + i * 4L + BYTES).sub(mean);
+      squares0 = distance0.fma(distance0, squares0);
+      squares1 = distance1.fma(distance1, squares1);
+    }
+    if (i < whole) {
+      FloatVector distance = load(data, at + i * 4L).sub(mean);
+      squares0 = distance.fma(distance, squares0);
     }
     if (whole < size) {
-      FloatVector difference = load(data, at + whole * 4L).sub(mean);
+      FloatVector distance = load(data, at + whole * 4L).sub(mean);
       VectorMask<Float> tail = FLOATS.indexInRange(whole, size);
-      squares = squares.add(difference.mul(difference), tail);
+      squares1 = squares1.add(distance.mul(distance), tail);
     }
-    return VectorMath.sum(squares);
+    return VectorMath.sum(squares0.add(squares1));
   }
 
   private static void writeNormal(
@@ -627,8 +671,8 @@ public final class VectorBackend implements TrainingBackend {
         task ->
             VectorAttention.attend(
                 scratches,
-                fp32Function,
-                pattern.contextSize() < products.leastDepth() ? Optional.empty() : bf16Function,
+                fp32Functions,
+                pattern.contextSize() < products.leastDepth() ? Optional.empty() : bf16Functions,
                 queryKeyValue,
                 batch,
                 task * each,
