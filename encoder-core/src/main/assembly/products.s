@@ -286,24 +286,19 @@
 #   p[0]  the first row
 #   p[1]  rows; for softmax_bf16 an even number
 #   p[2]  bytes of a row that are scores: 64 or 128
-#   p[3]  16 or 32 numbers, which become 1 / the sums of the columns' powers
+#   p[3]  32 numbers for the sums of the columns' powers, and 32 for the largest scores
 # softmax_bf16 leaves half as many rows, of two rows' powers as bf16, the first in the lower halves.
 # rsi, r8 the 16 columns at work, rdx rows, rcx bytes to do, rax row, r9 rows to do, r10 row to write;
-# zmm0 largest, zmm1 and zmm16 sums, zmm20 to zmm28 constants.
+# zmm0 largest, zmm1 and zmm16 sums, zmm20 to zmm28 constants: the polynomials of softmax_bf16 need
+# not be exact to the last bit.
 
     .macro SOFTMAX_BEGIN
     mov rsi, [rdi]
     mov rdx, [rdi+8]
     mov rcx, [rdi+16]
     mov r8, [rdi+24]
-    vbroadcastss zmm20, [rip+softmax_constants]
-    vbroadcastss zmm21, [rip+softmax_constants+4]
-    vbroadcastss zmm22, [rip+softmax_constants+8]
-    vbroadcastss zmm23, [rip+softmax_constants+12]
-    vbroadcastss zmm24, [rip+softmax_constants+16]
-    vbroadcastss zmm25, [rip+softmax_constants+20]
-    vbroadcastss zmm26, [rip+softmax_constants+24]
-    vbroadcastss zmm27, [rip+softmax_constants+28]
+    vbroadcastss zmm26, [rip+softmax_constants]
+    vbroadcastss zmm27, [rip+softmax_constants+4]
     .endm
 
 # zmm0 = the largest of each column.
@@ -336,14 +331,16 @@
 
 # x = 2^(x - zmm0), by the whole number nearest to the exponent and a polynomial of the rest. Of two
 # numbers of which one is none, vmaxps takes the second.
-    .macro POWER x, whole, power
+    .macro POWER x, whole, power, exact
     vsubps \x, \x, zmm0
     vmaxps \x, zmm27, \x
     vrndscaleps \whole, \x, 8
     vsubps \x, \x, \whole
     vmovaps \power, zmm20
+    .if \exact
     vfmadd213ps \power, \x, zmm21
     vfmadd213ps \power, \x, zmm22
+    .endif
     vfmadd213ps \power, \x, zmm23
     vfmadd213ps \power, \x, zmm24
     vfmadd213ps \power, \x, zmm25
@@ -351,10 +348,10 @@
     vscalefps \x, \power, \whole
     .endm
 
-# Writes 1 / sums and goes on with the next 16 columns.
+# Writes sums and largest scores and goes on with the next 16 columns.
     .macro SOFTMAX_END
-    vdivps zmm1, zmm26, zmm1
     vmovups [r8], zmm1
+    vmovups [r8+128], zmm0
     add rsi, 64
     add r8, 64
     sub rcx, 64
@@ -404,20 +401,29 @@ tile_permission:
     PRODUCT dot_bf16, vdpbf16ps
     .balign 64, 0xcc
     PRODUCT dot_fp32, vfmadd231ps
-# Degree 6 to 0 of 2^x for x from -1/2 to 1/2 (VectorMath.exp2); the least exponent; bf16's rounding.
+# 1 and the least exponent; bf16's rounding; degrees 6 to 1 of 2^x for x from -1/2 to 1/2
+# (VectorMath.exp2); degrees 4 to 0, relative error 3e-6.
     .balign 64, 0xcc
 softmax_constants:
-    .float 1.5353362e-4, 1.3398875e-3, 9.618437e-3, 0.055503324, 0.24022648, 0.6931472, 1, -126
+    .float 1, -126
     .long 0x8000
+    .float 1.5353362e-4, 1.3398875e-3, 9.618437e-3, 0.055503324, 0.24022648, 0.6931472
+    .float 9.570101e-3, 0.05591786, 0.24024744, 0.6931218, 0.9999993
     .balign 64, 0xcc
 softmax_fp32:
     SOFTMAX_BEGIN
+    vbroadcastss zmm20, [rip+softmax_constants+12]
+    vbroadcastss zmm21, [rip+softmax_constants+16]
+    vbroadcastss zmm22, [rip+softmax_constants+20]
+    vbroadcastss zmm23, [rip+softmax_constants+24]
+    vbroadcastss zmm24, [rip+softmax_constants+28]
+    vbroadcastss zmm25, [rip+softmax_constants+32]
 1:  LARGEST
     vpxord zmm1, zmm1, zmm1
     mov rax, rsi
     mov r9, rdx
 6:  vmovups zmm2, [rax]
-    POWER zmm2, zmm3, zmm4
+    POWER zmm2, zmm3, zmm4, 1
     vmovups [rax], zmm2
     vaddps zmm1, zmm1, zmm2
     add rax, 128
@@ -428,7 +434,12 @@ softmax_fp32:
     .balign 64, 0xcc
 softmax_bf16:
     SOFTMAX_BEGIN
-    vpbroadcastd zmm28, [rip+softmax_constants+32]
+    vpbroadcastd zmm28, [rip+softmax_constants+8]
+    vbroadcastss zmm20, [rip+softmax_constants+36]
+    vbroadcastss zmm23, [rip+softmax_constants+40]
+    vbroadcastss zmm24, [rip+softmax_constants+44]
+    vbroadcastss zmm25, [rip+softmax_constants+48]
+    vbroadcastss zmm26, [rip+softmax_constants+52]
     mov eax, 0x55555555
     kmovd k1, eax
 1:  LARGEST
@@ -439,8 +450,8 @@ softmax_bf16:
     mov r9, rdx
 6:  vmovups zmm2, [rax]
     vmovups zmm5, [rax+128]
-    POWER zmm2, zmm3, zmm4
-    POWER zmm5, zmm6, zmm7
+    POWER zmm2, zmm3, zmm4, 0
+    POWER zmm5, zmm6, zmm7, 0
     vaddps zmm1, zmm1, zmm2
     vaddps zmm16, zmm16, zmm5
     vpaddd zmm2, zmm2, zmm28

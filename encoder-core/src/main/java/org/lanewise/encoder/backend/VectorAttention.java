@@ -45,6 +45,9 @@ final class VectorAttention {
 
   private static final FloatVector LANE = FloatVector.zero(FLOATS).addIndex(1);
 
+  /** Keys whose scores are kept at once by machine code: whole chunks, 144 kB of scores. */
+  private static final int MACHINE_KEYS = 6 * CHUNK;
+
   /** Numbers that a softmax by machine code is told. */
   private static final int SOFTMAX_NUMBERS = 4;
 
@@ -84,6 +87,12 @@ final class VectorAttention {
   private MemorySegment inverses;
   private MemorySegment sums;
   private MemorySegment chunkSums;
+
+  /** Sums of the powers and largest scores of all queries, for all keys so far and for some. */
+  private MemorySegment state;
+
+  private MemorySegment chunkState;
+  private MemorySegment factors;
 
   /** Whether machine code multiplies for this sequence, and whether it multiplies bf16. */
   private boolean machine;
@@ -181,12 +190,18 @@ final class VectorAttention {
     values = scratch.floats((long) length * paddedSize);
     packed = scratch.floats((long) Matrix.roundUp(PANEL, Matrix.ROW_BLOCK) * headSize + LANES);
     queries = scratch.floats((long) Matrix.roundUp(headSize, MachineProduct.DOT_ROWS) * PANEL);
-    scores = scratch.floats((long) Matrix.roundUp(length, Matrix.PADDED_ROWS) * PANEL + PANEL);
+    machine = call != null && length > LANES;
+    bf16 = machine && bf16Call != null && length > LONGEST_FP32;
+    int scored = machine ? Math.min(length, MACHINE_KEYS) : length;
+    scores = scratch.floats((long) Matrix.roundUp(scored, Matrix.PADDED_ROWS) * PANEL + PANEL);
     inverses = scratch.floats(PANEL);
     sums = scratch.floats((long) Matrix.roundUp(PANEL, Matrix.ROW_BLOCK) * paddedSize);
     chunkSums = scratch.floats((long) Matrix.roundUp(PANEL, Matrix.ROW_BLOCK) * paddedSize);
-    machine = call != null && length > LANES;
-    bf16 = machine && bf16Call != null && length > LONGEST_FP32;
+    if (machine) {
+      state = scratch.floats(2L * PANEL);
+      chunkState = scratch.floats(2L * PANEL);
+      factors = scratch.floats(2L * PANEL);
+    }
     beforeHeads = scratch.mark();
   }
 
@@ -294,51 +309,136 @@ final class VectorAttention {
     DistanceScores distances = DistanceScores.of(this, head);
     for (int first = 0; first < length; first += PANEL) {
       int count = Math.min(PANEL, length - first);
-      boolean wide = count > LANES;
       // The first key is one with which a packed block begins.
       int from = Math.max(0, first - pattern.behind()) / Matrix.ROW_BLOCK * Matrix.ROW_BLOCK;
       int end = Math.min(length, first + count + pattern.ahead());
       long queryAt = queryKeyValue.rowOffset(start + first) + 4L * head * headSize;
-      if (!machine) {
-        long rowBytes = queryKeyValue.stride() * 4L;
-        takePanel(queryKeyValue.data(), queryAt, rowBytes, count, factor(), queries, wide);
-        multiplyRows(
-            keys,
-            from,
-            length,
-            end,
-            queries,
-            wide,
-            headSize,
-            scores,
-            -from * PANEL_BYTES,
-            PANEL_BYTES);
-      } else {
-        turnQueries(queryAt, count);
-        multiplyKeys(head, from, end);
-      }
-      if (distances != null) {
-        distances.add(first, count, from, end);
-      }
-      if (pattern.bias() instanceof PositionBias.ByDistance bias) {
-        addBias(bias, head, first, from, end, wide);
-      }
-      maskKeys(first, count, from, end, wide);
       if (machine) {
-        softmaxByMachineCode(end - from, wide);
-      } else if (wide) {
-        softmaxWide(scores, end - from, inverses);
+        attendByMachineCode(head, first, count, from, end, queryAt);
       } else {
-        softmaxNarrow(scores, end - from, inverses);
-      }
-      if (!machine) {
-        gatherValues(count, from, end);
-      } else {
-        multiplyValues(count, from, end);
+        attendByVectors(distances, head, first, count, from, end, queryAt);
       }
       for (int query = 0; query < count; query++) {
         writeRow(query, context.rowOffset(start + first + query) + 4L * head * headSize);
       }
+    }
+  }
+
+  /** sums (queries, values) and inverses of some queries, all keys at once. */
+  private void attendByVectors(
+      DistanceScores distances, int head, int first, int count, int from, int end, long queryAt) {
+    boolean wide = count > LANES;
+    long rowBytes = queryKeyValue.stride() * 4L;
+    takePanel(queryKeyValue.data(), queryAt, rowBytes, count, factor(), queries, wide);
+    multiplyRows(
+        keys, from, length, end, queries, wide, headSize, scores, -from * PANEL_BYTES, PANEL_BYTES);
+    if (distances != null) {
+      distances.add(first, count, from, end);
+    }
+    addBiasAndMask(head, first, count, from, end, wide);
+    if (wide) {
+      softmaxWide(scores, end - from, inverses);
+    } else {
+      softmaxNarrow(scores, end - from, inverses);
+    }
+    gatherValues(count, from, end);
+  }
+
+  /**
+   * The same by machine code, as many keys at a time as leave their scores in the second cache:
+   * what was summed up before is scaled to what is largest now (Milakov and Gimelshein, "Online
+   * normalizer calculation for softmax", 2018).
+   */
+  private void attendByMachineCode(
+      int head, int first, int count, int from, int end, long queryAt) {
+    boolean wide = count > LANES;
+    turnQueries(queryAt, count);
+    for (int key = from; key < end; key += MACHINE_KEYS) {
+      int keysEnd = Math.min(end, key + MACHINE_KEYS);
+      boolean begins = key == from;
+      multiplyKeys(head, key, keysEnd);
+      addBiasAndMask(head, first, count, key, keysEnd, wide);
+      softmaxByMachineCode(keysEnd - key, wide, begins ? state : chunkState);
+      multiplyValues(count, key, keysEnd, begins ? sums : chunkSums);
+      if (!begins) {
+        addChunk(count);
+      }
+    }
+    invert(state, inverses);
+  }
+
+  private void addBiasAndMask(int head, int first, int count, int from, int end, boolean wide) {
+    if (pattern.bias() instanceof PositionBias.ByDistance bias) {
+      addBias(bias, head, first, from, end, wide);
+    }
+    maskKeys(first, count, from, end, wide);
+  }
+
+  /** Adds what a chunk of keys gave, both scaled to the larger of the largest scores. */
+  private void addChunk(int count) {
+    MemorySegment factors = NativeMemory.known(this.factors);
+    for (long column = 0; column < PANEL_BYTES; column += BYTES) {
+      addLargest(state, chunkState, factors, column);
+      power(factors, column);
+      power(factors, PANEL_BYTES + column);
+      addPowers(state, chunkState, factors, column);
+    }
+    for (int query = 0; query < count; query++) {
+      float before = factors.get(FLOAT, query * 4L);
+      float added = factors.get(FLOAT, PANEL_BYTES + query * 4L);
+      addRow(sums, chunkSums, query * sumStep, (query + 1) * sumStep, before, added);
+    }
+  }
+
+  /** Writes the larger of the largest scores, and the factor from one of them to it. */
+  private static void addLargest(
+      MemorySegment state, MemorySegment added, MemorySegment factors, long column) {
+    state = NativeMemory.known(state);
+    added = NativeMemory.known(added);
+    factors = NativeMemory.known(factors);
+    FloatVector largest = load(state, PANEL_BYTES + column);
+    FloatVector other = load(added, PANEL_BYTES + column);
+    FloatVector larger = largest.blend(other, other.compare(VectorOperators.GT, largest));
+    largest.sub(larger).intoMemorySegment(factors, column, NATIVE);
+    other.sub(larger).intoMemorySegment(factors, PANEL_BYTES + column, NATIVE);
+    larger.add(0f).intoMemorySegment(state, PANEL_BYTES + column, NATIVE);
+  }
+
+  private static void power(MemorySegment numbers, long at) {
+    numbers = NativeMemory.known(numbers);
+    VectorMath.exp2(load(numbers, at)).intoMemorySegment(numbers, at, NATIVE);
+  }
+
+  private static void addPowers(
+      MemorySegment state, MemorySegment added, MemorySegment factors, long column) {
+    state = NativeMemory.known(state);
+    added = NativeMemory.known(added);
+    factors = NativeMemory.known(factors);
+    load(added, column)
+        .mul(load(factors, PANEL_BYTES + column))
+        .add(load(state, column).mul(load(factors, column)))
+        .intoMemorySegment(state, column, NATIVE);
+  }
+
+  private static void addRow(
+      MemorySegment sums, MemorySegment added, long at, long end, float factor, float addedFactor) {
+    sums = NativeMemory.known(sums);
+    added = NativeMemory.known(added);
+    for (; at < end; at += BYTES) {
+      load(added, at)
+          .mul(addedFactor)
+          .add(load(sums, at).mul(factor))
+          .intoMemorySegment(sums, at, NATIVE);
+    }
+  }
+
+  private static void invert(MemorySegment numbers, MemorySegment inverses) {
+    numbers = NativeMemory.known(numbers);
+    inverses = NativeMemory.known(inverses);
+    for (long at = 0; at < PANEL_BYTES; at += BYTES) {
+      FloatVector.broadcast(FLOATS, 1f)
+          .div(load(numbers, at))
+          .intoMemorySegment(inverses, at, NATIVE);
     }
   }
 
@@ -379,24 +479,24 @@ final class VectorAttention {
   }
 
   /** sums (queries, values) by machine code; rows behind the last query are anything. */
-  private void multiplyValues(int count, int from, int end) {
+  private void multiplyValues(int count, int from, int end, MemorySegment output) {
     if (bf16) {
-      bf16Call.output(sums.address(), sumStep);
+      bf16Call.output(output.address(), sumStep);
       for (int key = from; key < end; key += CHUNK) {
         bf16Call.left(scores.address() + (key - from) / 2 * PANEL_BYTES, 4, PANEL_BYTES);
         int pairs = Math.ceilDiv(Math.min(CHUNK, end - key), 2);
         bf16Call.panels(values.address() + key / 2 * PANEL_BYTES, valuePanelBytes(), pairs);
-        bf16Call.start(key == from ? 0 : sums.address(), sumStep);
+        bf16Call.start(key == from ? 0 : output.address(), sumStep);
         bf16Call.run(Matrix.roundUp(count, MachineProduct.DOT_ROWS), Math.ceilDiv(headSize, PANEL));
       }
       return;
     }
-    call.output(sums.address(), sumStep);
+    call.output(output.address(), sumStep);
     for (int key = from; key < end; key += CHUNK) {
       call.left(scores.address() + (key - from) * PANEL_BYTES, 4, PANEL_BYTES);
       call.panels(
           values.address() + key * PANEL_BYTES, length * PANEL_BYTES, Math.min(CHUNK, end - key));
-      call.start(key == from ? 0 : sums.address(), sumStep);
+      call.start(key == from ? 0 : output.address(), sumStep);
       call.run(Matrix.roundUp(count, MachineProduct.DOT_ROWS), Math.ceilDiv(headSize, PANEL));
     }
   }
@@ -597,10 +697,10 @@ final class VectorAttention {
   }
 
   /**
-   * The same by machine code; with bf16, two rows of powers become one of pairs, and after an odd
-   * number of rows there is a masked one.
+   * The same by machine code, which writes sums and largest scores; with bf16, two rows of powers
+   * become one of pairs, and after an odd number of rows there is a masked one.
    */
-  private void softmaxByMachineCode(int rows, boolean wide) {
+  private void softmaxByMachineCode(int rows, boolean wide, MemorySegment state) {
     MemorySegment softmax = fp32Softmax;
     if (bf16) {
       softmax = bf16Softmax;
@@ -615,7 +715,7 @@ final class VectorAttention {
     softmaxNumbers.setAtIndex(LONG, 0, scores.address());
     softmaxNumbers.setAtIndex(LONG, 1, rows);
     softmaxNumbers.setAtIndex(LONG, 2, wide ? PANEL_BYTES : BYTES);
-    softmaxNumbers.setAtIndex(LONG, 3, inverses.address());
+    softmaxNumbers.setAtIndex(LONG, 3, state.address());
     MachineCode.call(softmax, softmaxNumbers);
   }
 

@@ -190,6 +190,9 @@ public abstract class BackendContract {
             160,
             300);
       }
+      // More keys than have their scores kept at once.
+      compareRounding(backend, each -> AttentionPattern.full(1, 32), 1153, 1301);
+      compareRounding(backend, each -> new AttentionPattern(1, 1, 32, 0.2f, 1200, 0, none), 1301);
     }
   }
 
@@ -424,6 +427,7 @@ public abstract class BackendContract {
     compareAttention(1, 16, 4f, 575, 576, 577, 1300);
     compareAttention(new AttentionPattern(1, 1, 16, 0.3f, all, 0, none), 4, 1300);
     compareAttention(new AttentionPattern(1, 1, 16, 0.3f, 700, 3, none), 4, 1300);
+    compareAttention(new AttentionPattern(1, 1, 16, 0.3f, 1300, 3, none), 4, 2500);
   }
 
   @Test
