@@ -290,6 +290,68 @@ final class MachineCodeTest {
     }
   }
 
+  /** Scores and answers at the very end of their memory, among them masked ones. */
+  @ParameterizedTest
+  @EnumSource(
+      value = Function.class,
+      names = {"SOFTMAX_FP32", "SOFTMAX_BF16"})
+  void softmaxIsRightAndStaysInItsMemory(Function function) {
+    boolean pairs = function == Function.SOFTMAX_BF16;
+    assumeTrue(MachineCode.written(), "machine code is for Linux on x86-64");
+    MatrixUnit.Facts facts = MatrixUnit.facts();
+    assumeTrue(
+        pairs ? facts.avx512Bf16() : facts.missing().isEmpty(),
+        "this processor has no " + function);
+    for (int rows : new int[] {1, 2, 3, 4, 5, 6, 8, 9, 33, 100}) {
+      for (int columns : new int[] {PANEL / 2, PANEL}) {
+        if (!pairs || rows % 2 == 0) {
+          softmax(function, rows, columns);
+        }
+      }
+    }
+  }
+
+  private void softmax(Function function, int rows, int columns) {
+    ByteBuffer given = ByteBuffer.allocate(rows * PANEL * 4).order(ByteOrder.nativeOrder());
+    for (int i = 0; i < rows * PANEL; i++) {
+      boolean masked = i >= PANEL && random.nextInt(10) == 0;
+      given.putFloat(4 * i, masked ? -3e38f : 20 * (float) random.nextGaussian());
+    }
+    MemorySegment scores = guarded(given.array());
+    MemorySegment answers = guarded(new byte[2 * PANEL * 4]);
+    MemorySegment numbers = guarded(new byte[32]);
+    ByteBuffer parameters = numbers.asByteBuffer().order(ByteOrder.nativeOrder());
+    parameters.putLong(0, scores.address()).putLong(8, rows).putLong(16, 4L * columns);
+    parameters.putLong(24, answers.address());
+    MachineCode.call(MatrixUnit.code().address(function), numbers);
+    ByteBuffer powers = scores.asByteBuffer().order(ByteOrder.nativeOrder());
+    ByteBuffer found = answers.asByteBuffer().order(ByteOrder.nativeOrder());
+    boolean pairs = function == Function.SOFTMAX_BF16;
+    for (int column = 0; column < columns; column++) {
+      float largest = Float.NEGATIVE_INFINITY;
+      for (int row = 0; row < rows; row++) {
+        largest = Math.max(largest, given.getFloat(4 * (row * PANEL + column)));
+      }
+      double sum = 0;
+      for (int row = 0; row < rows; row++) {
+        double power = Math.pow(2, given.getFloat(4 * (row * PANEL + column)) - largest);
+        int at = 4 * ((pairs ? row / 2 : row) * PANEL + column);
+        float actual =
+            pairs
+                ? Float.intBitsToFloat(powers.getShort(at + row % 2 * 2) << 16)
+                : powers.getFloat(at);
+        assertEquals(power, actual, pairs ? power / 250 + 1e-37 : power * 1e-5 + 1e-37);
+        sum += power;
+      }
+      assertEquals(largest, found.getFloat(4 * (PANEL + column)), "largest");
+      assertEquals(sum, found.getFloat(4 * column), sum * 1e-5, "sum of " + rows);
+    }
+    for (int column = columns; column < PANEL; column++) {
+      assertEquals(0f, found.getFloat(4 * column));
+      assertEquals(given.getFloat(4 * column), powers.getFloat(4 * column), "not asked for");
+    }
+  }
+
   /** A sequence that ends with its matrix, which ends with its memory, and begins at any row. */
   @ParameterizedTest
   @CsvSource({"FP32, 24", "BF16, 120"})
