@@ -238,7 +238,7 @@ final class DeviceTrialTest {
           embedder.tryDevice(() -> Optional.of(host.backend(Precision.BF16)), (_, _) -> choice);
           assertEquals(Optional.of(choice), embedder.deviceChoice());
           assertEquals(bulks ? "cuda" : "vector", embedder.backend());
-          assertEquals(bulks ? 8192 : 4096, embedder.bulkTokens());
+          assertEquals(bulks ? 8192 : 512, embedder.bulkTokens());
           List<String> one = List.of("one text");
           List<EncodedText> encoded = many.stream().map(each -> embedder.encode(each, "")).toList();
           List<EncodedText> single = encoded.subList(0, 1);

@@ -32,6 +32,7 @@ final class BlasChoices {
   private Optional<String> absent = Optional.empty();
   private Optional<String> failure = Optional.empty();
   private int failures;
+  private boolean timed;
 
   /** What products have in common that differ in their rows alone. */
   record Shape(int inputSize, int outputSize, Activation activation, Precision format) {}
@@ -109,6 +110,13 @@ final class BlasChoices {
   boolean byLibrary(Shape shape, int rows, Stopwatch stopwatch) {
     List<Figure> known = figures.get(shape);
     return faster(known == null ? measure(shape, stopwatch) : known, rows);
+  }
+
+  /** Returns whether nothing was timed before; from now on something was. */
+  synchronized boolean timesFirst() {
+    boolean first = !timed;
+    timed = true;
+    return first;
   }
 
   private synchronized List<Figure> measure(Shape shape, Stopwatch stopwatch) {
