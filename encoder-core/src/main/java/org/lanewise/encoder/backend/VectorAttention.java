@@ -401,6 +401,7 @@ final class VectorAttention {
     FloatVector larger = largest.blend(other, other.compare(VectorOperators.GT, largest));
     largest.sub(larger).intoMemorySegment(factors, column, NATIVE);
     other.sub(larger).intoMemorySegment(factors, PANEL_BYTES + column, NATIVE);
+    // The result of an addition, because it is stored: see ProductKernels.
     larger.add(0f).intoMemorySegment(state, PANEL_BYTES + column, NATIVE);
   }
 
