@@ -602,7 +602,7 @@ public final class TextEmbedder implements AutoCloseable {
      * Returns an answer for each sequence.
      *
      * @param head prepared for the model that computed the states
-     * @param call memory for the time of the call, of this thread alone
+     * @param call memory for the time of the call, see {@link Backend#callMemory}
      * @param hidden (tokens, hiddenSize), which may be changed
      */
     List<T> apply(H head, Backend backend, Arena call, Matrix hidden, PackedBatch batch);
@@ -697,7 +697,7 @@ public final class TextEmbedder implements AutoCloseable {
         texts,
         directory.config().layers(),
         (batch, hidden) -> {
-          // A few rows most often: not worth sharing, and their memory belongs to this thread.
+          // A few rows most often: not worth sharing.
           try (Arena call = alone.callMemory()) {
             return pass.apply(head, alone, call, hidden, batch);
           }

@@ -23,9 +23,10 @@ import org.lanewise.encoder.batch.PackedBatch;
  * the distance run along whole vectors without a horizontal step, and they are the left side of the
  * product with the values as they lie. Memory grows with the length, not with its square, and keys
  * that no query of the panel may read are not looked at. Where there is machine code for fp32, it
- * multiplies sequences longer than a vector, and reads keys where they lie. Where numbers may be
- * rounded to bf16 and the processor multiplies it faster, long sequences are: queries, keys, powers
- * and values are rounded, scores and sums are fp32. Belongs to one task.
+ * multiplies sequences longer than a vector and takes the softmax of some keys after the others,
+ * and reads keys where they lie. Where numbers may be rounded to bf16 and the processor multiplies
+ * it faster, long sequences are: queries, keys, powers and values are rounded, scores and sums are
+ * fp32. Belongs to one task.
  */
 final class VectorAttention {
   private static final VectorSpecies<Float> FLOATS = VectorBackend.FLOATS;

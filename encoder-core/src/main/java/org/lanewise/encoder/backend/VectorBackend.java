@@ -929,7 +929,7 @@ public final class VectorBackend implements TrainingBackend {
     }
   }
 
-  private static Tensor zeros(Arena arena, long... shape) {
+  static Tensor zeros(Arena arena, long... shape) {
     long elements = 1;
     for (long size : shape) {
       elements *= size;

@@ -410,6 +410,20 @@ public abstract class BackendContract {
   }
 
   @Test
+  void memoryOfACallIsZeroedForTheNext() {
+    Backend backend = backend(Precision.FP32);
+    for (int call = 0; call < 3; call++) {
+      try (Arena memory = backend.callMemory()) {
+        Matrix matrix = backend.allocate(memory, 5, 3 + call);
+        for (int row = 0; row < 5; row++) {
+          assertArrayEquals(new float[3 + call], backend.read(matrix, row, 3 + call));
+          backend.write(numbers(1, 3 + call)[0], matrix, row, 0);
+        }
+      }
+    }
+  }
+
+  @Test
   void attentionStaysWithinItsSequence() {
     for (int headSize : new int[] {1, 3, 7, 16, 20, 32, 64}) {
       for (int heads : new int[] {1, 3}) {
