@@ -10,12 +10,12 @@
 #   p[4]  steps: bytes of depth / 4; for tile_* a multiple of 16
 #   p[5]  output: int32, or fp32
 #   p[6]  bytes from one row of the output to the next
-#   p[7]  rows: a multiple of 4 (dot_*), of 16 (tile_*)
+#   p[7]  rows: a multiple of 4 (dot_*), any number (tile_*)
 #   p[8]  panels
-# and for dot_* alone, as tile_* starts with zeros
 #   p[9]  start: int32, or fp32, which may be the output; or 0 for zeros
 #   p[10] bytes from one row of the start to the next; 0 for the same row always
-#   p[11] bytes from one step of the left side to the next; 4 where rows lie as p[1] says
+#   p[11] for dot_* alone: bytes from one step of the left side to the next; 4 where rows lie as
+#         p[1] says
 # int8 is signed on the left and unsigned in the panels, in both kinds of product. What was kept in
 # tiles or in the upper halves of vectors is released before the return.
 
@@ -199,17 +199,41 @@
     .endm
 
 
-# ---- AMX: 32 or 16 rows x 32 columns of sums in tmm0 to tmm3 ------------------------------------
-# Registers as above; rax 128, the bytes from one row of a panel's tile to the next; r13, r14: rows
-# 0 and 16.
+# ---- AMX: 32 or 16 rows x 32 columns of sums in tmm0 to tmm3, the last rows in smaller tiles ------
+# rsi row bytes, rdx panel, rcx steps, r8 left rows, r9 output, r10 output row bytes, r11 rows to do,
+# r12 start or 0, rbx panels to do; rax 128, the bytes from one row of a panel's tile to the next; r13,
+# r14: rows 0 and 16; r15 panel, rbp steps; [rsp] shapes of the tiles of the last rows, [rsp+64]
+# output of the rows, [rsp+72] their start. All panels follow each other while 32 rows of the left
+# side stay in the first cache, so that panels want to be in the second.
 
-    .macro TILE_BLOCK rows, op
+    .macro TILE_ROWS rows, op
+    mov r9, [rsp+64]
+    mov r12, [rsp+72]
+    mov rdx, [rdi+16]
+    mov rbx, [rdi+64]
+.Ltilepanel\@:
+    test r12, r12
+    jnz .Ltilestart\@
     tilezero tmm0
     tilezero tmm1
     .if \rows > 16
     tilezero tmm2
     tilezero tmm3
     .endif
+    jmp .Ltilebegin\@
+.Ltilestart\@:
+    mov r14, [rdi+80]
+    tileloadd tmm0, [r12+r14]
+    tileloadd tmm1, [r12+r14+64]
+    .if \rows > 16
+    mov r13, r14
+    shl r13, 4
+    add r13, r12
+    tileloadd tmm2, [r13+r14]
+    tileloadd tmm3, [r13+r14+64]
+    .endif
+    add r12, 128
+.Ltilebegin\@:
     mov r13, r8
     mov r14, rsi
     shl r14, 4
@@ -236,49 +260,116 @@
     jnz .Ltiledepth\@
     tilestored [r9+r10], tmm0
     tilestored [r9+r10+64], tmm1
+    .if \rows > 16
     mov r13, r10
     shl r13, 4
-    add r9, r13
-    mov r14, rsi
-    shl r14, 4
-    add r8, r14
-    .if \rows > 16
-    tilestored [r9+r10], tmm2
-    tilestored [r9+r10+64], tmm3
-    add r9, r13
-    add r8, r14
+    add r13, r9
+    tilestored [r13+r10], tmm2
+    tilestored [r13+r10+64], tmm3
     .endif
+    add r9, 128
+    add rdx, [rdi+24]
+    dec rbx
+    jnz .Ltilepanel\@
     .endm
 
     .macro TILE_PRODUCT name, op
 \name:
     ENTER
-    push qword ptr [rdi+40]
+    sub rsp, 80
     ldtilecfg [rip+tile_shapes]
     ARGUMENTS
-    mov eax, 128
-.Ltilepanel\@:
     mov r8, [rdi]
-    mov r9, [rsp]
     mov r11, [rdi+56]
+    mov r12, [rdi+72]
+    mov r9, [rdi+40]
+    mov [rsp+64], r9
+    mov [rsp+72], r12
+    .irp i,0,8,16,24,32,40,48,56
+    mov rax, [rip+tile_shapes+\i]
+    mov [rsp+\i], rax
+    .endr
+    mov eax, 128
 .Ltilerows\@:
     cmp r11, 32
-    jb .Lsixteen\@
-    TILE_BLOCK 32, \op
-    sub r11, 32
-    jmp .Ltilerows\@
-.Lsixteen\@:
-    test r11, r11
-    jz .Ltilenext\@
-    TILE_BLOCK 16, \op
+    jae .Ltiletwo\@
+    cmp r11, 16
+    jbe .Ltilefew\@
+    lea r13, [r11-16]
+    mov [rsp+50], r13b
+    mov [rsp+51], r13b
+    mov [rsp+53], r13b
+    ldtilecfg [rsp]
+.Ltiletwo\@:
+    TILE_ROWS 32, \op
+    mov r13, rsi
+    shl r13, 5
+    add r8, r13
+    mov r13, r10
+    shl r13, 5
+    add [rsp+64], r13
+    cmp qword ptr [rsp+72], 0
+    je .Ltilenext\@
+    mov r13, [rdi+80]
+    shl r13, 5
+    add [rsp+72], r13
 .Ltilenext\@:
-    add rdx, [rdi+24]
-    add qword ptr [rsp], 128
-    dec rbx
-    jnz .Ltilepanel\@
+    sub r11, 32
+    jg .Ltilerows\@
+    jmp .Ltiledone\@
+.Ltilefew\@:
+    mov [rsp+48], r11b
+    mov [rsp+49], r11b
+    mov [rsp+52], r11b
+    ldtilecfg [rsp]
+    TILE_ROWS 16, \op
+.Ltiledone\@:
     tilerelease
-    pop rax
+    add rsp, 80
     LEAVE
+    .endm
+
+# ---- Transposition of numbers of four bytes, 16 rows and 16 columns at a time ---------------------
+# void turn(long *p)
+#   p[0]  source
+#   p[1]  bytes from one row of the source to the next
+#   p[2]  rows of the source, a multiple of 16
+#   p[3]  its columns, a multiple of 16
+#   p[4]  target, whose rows are the columns of the source
+#   p[5]  bytes from one row of the target to the next
+# rsi source row bytes, rax three times that, r8 to r11: rows 0, 4, 8, 12; rdx rows to do, rcx columns
+# to do, r12 the first of these rows, r13 target, rbx target row bytes, rbp three times that, r14 the
+# target of these rows. Quarters of vectors come from rows 4 apart: with that, four vectors hold what
+# belongs to four rows of the target.
+
+    .macro QUARTERS to, at
+    vmovups xmm\to, [r8+\at]
+    vinsertf32x4 zmm\to, zmm\to, [r9+\at], 1
+    vinsertf32x4 zmm\to, zmm\to, [r10+\at], 2
+    vinsertf32x4 zmm\to, zmm\to, [r11+\at], 3
+    .endm
+
+    .macro FOUR_COLUMNS
+    QUARTERS 0, 0
+    QUARTERS 1, rsi
+    QUARTERS 2, rsi*2
+    QUARTERS 3, rax
+    vunpcklps zmm4, zmm0, zmm1
+    vunpckhps zmm5, zmm0, zmm1
+    vunpcklps zmm6, zmm2, zmm3
+    vunpckhps zmm7, zmm2, zmm3
+    vunpcklpd zmm0, zmm4, zmm6
+    vunpckhpd zmm1, zmm4, zmm6
+    vunpcklpd zmm2, zmm5, zmm7
+    vunpckhpd zmm3, zmm5, zmm7
+    vmovups [r13], zmm0
+    vmovups [r13+rbx], zmm1
+    vmovups [r13+rbx*2], zmm2
+    vmovups [r13+rbp], zmm3
+    lea r13, [r13+rbx*4]
+    .irp r,r8,r9,r10,r11
+    add \r, 16
+    .endr
     .endm
 
 # ---- Softmax: columns of 32 scores in each row of 128 bytes, 16 or all 32 of them -----------------
@@ -465,6 +556,90 @@ softmax_bf16:
     jnz 6b
     vaddps zmm1, zmm1, zmm16
     SOFTMAX_END
+
+    .balign 64, 0xcc
+turn:
+    ENTER
+    mov r12, [rdi]
+    mov rsi, [rdi+8]
+    mov rdx, [rdi+16]
+    mov r14, [rdi+32]
+    mov rbx, [rdi+40]
+    lea rax, [rsi+rsi*2]
+    lea rbp, [rbx+rbx*2]
+1:  mov r8, r12
+    lea r9, [r12+rsi*4]
+    lea r10, [r12+rsi*8]
+    lea r11, [r9+rsi*8]
+    mov r13, r14
+    mov rcx, [rdi+24]
+2:  FOUR_COLUMNS
+    sub rcx, 4
+    jnz 2b
+    mov r13, rsi
+    shl r13, 4
+    add r12, r13
+    add r14, 64
+    sub rdx, 16
+    jnz 1b
+    vzeroupper
+    LEAVE
+
+# 1 to 4.4 squared, and degrees 8 to 0 of (Phi(x) - 1/2) / x in x squared up to there.
+    .balign 64, 0xcc
+gelu_constants:
+    .float 0.5, 1, 19.36
+    .float 3.5725863e-11, -3.7565933e-09, 1.7416953e-07, -4.7263784e-06, 8.4308507e-05, -0.0010550843, 0.0096433256, -0.06607689, 0.39876184
+
+# void gelu_bf16(long *p): rows of fp32 to rows of bf16, of x * Phi(x); absolute error before the
+# rounding below 4e-5.
+#   p[0]  source
+#   p[1]  bytes from one row of the source to the next
+#   p[2]  rows
+#   p[3]  panels of 32 columns
+#   p[4]  target, which may be the source where rows are no longer than its
+#   p[5]  bytes from one row of the target to the next
+    .macro NORMAL x, square, power
+    vmulps \square, \x, \x
+    vminps \square, zmm18, \square
+    vmovaps \power, zmm19
+    .irp c,20,21,22,23,24,25,26,27
+    vfmadd213ps \power, \square, zmm\c
+    .endr
+    vfmadd213ps \power, \x, zmm16
+    vmaxps \power, zmm28, \power
+    vminps \power, zmm17, \power
+    vmulps \x, \x, \power
+    .endm
+
+    .balign 64, 0xcc
+gelu_bf16:
+    mov rsi, [rdi]
+    mov rdx, [rdi+16]
+    mov r8, [rdi+32]
+    .irp c,16,17,18,19,20,21,22,23,24,25,26,27
+    vbroadcastss zmm\c, [rip+gelu_constants+4*(\c-16)]
+    .endr
+    vpxord zmm28, zmm28, zmm28
+1:  mov rax, rsi
+    mov r9, r8
+    mov rcx, [rdi+24]
+2:  vmovups zmm0, [rax]
+    vmovups zmm3, [rax+64]
+    NORMAL zmm0, zmm1, zmm2
+    NORMAL zmm3, zmm4, zmm5
+    vcvtne2ps2bf16 zmm0, zmm3, zmm0
+    vmovups [r9], zmm0
+    add rax, 128
+    add r9, 64
+    dec rcx
+    jnz 2b
+    add rsi, [rdi+8]
+    add r8, [rdi+40]
+    dec rdx
+    jnz 1b
+    vzeroupper
+    ret
 
     .balign 64, 0xcc
     TILE_PRODUCT tile_int8, tdpbsud

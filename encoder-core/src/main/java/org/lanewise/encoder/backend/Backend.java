@@ -92,6 +92,24 @@ public interface Backend {
   void linear(Matrix input, LinearWeight weight, Activation activation, Matrix output);
 
   /**
+   * output = activation(input * first^T + bias) * second^T + bias.
+   *
+   * @param between (rows of the input, at least first.outputSize()) for what lies between, which
+   *     may be anything afterwards
+   */
+  default void feedForward(
+      Matrix input,
+      LinearWeight first,
+      Activation activation,
+      LinearWeight second,
+      Matrix between,
+      Matrix output) {
+    Matrix activated = between.firstColumns(first.outputSize());
+    linear(input, first, activation, activated);
+    linear(activated, second, Activation.IDENTITY, output);
+  }
+
+  /**
    * output = activation(first half of the input's columns) * second half; output may be the first
    * half.
    */

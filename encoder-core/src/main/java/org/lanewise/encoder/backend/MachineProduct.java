@@ -25,9 +25,6 @@ import org.lanewise.encoder.weights.Tensor;
 final class MachineProduct {
   private static final int PANEL = ProductCall.PANEL;
 
-  /** Rows of the left side are packed in multiples of this; no kernel works on larger blocks. */
-  private static final int ROWS = 16;
-
   /** Rows of the left side that AVX-512 works on at once, at the least. */
   static final int DOT_ROWS = 4;
 
@@ -43,8 +40,23 @@ final class MachineProduct {
   /** Steps of the depth of such a call: with these rows, 400 kB of a second cache of 1 MB. */
   private static final int DIRECT_STEPS = 768;
 
+  /** Rows that tiles work on at once, at the most. */
+  private static final int TILE_ROWS = 32;
+
+  /** Rows of one task of a product by tiles: panels come into the second cache once for them. */
+  private static final int MOST_TILE_ROWS = 1024;
+
+  /** Panels that stay in a second cache of 2 MB, which all processors with tiles have. */
+  private static final int GROUP_BYTES = 900 << 10;
+
+  /** Panels whose sums, of {@link #TILE_ROWS}, stay in the first cache until they are rounded. */
+  private static final int ROUNDED_PANELS = 4;
+
   /** Rows that AVX-512 works on at once, at the most. */
   private static final int FEW_ROWS = 12;
+
+  /** Numbers that a rounding by machine code is told. */
+  private static final int ROUNDING_NUMBERS = 6;
 
   private static final int ZERO = 128;
 
@@ -56,6 +68,7 @@ final class MachineProduct {
   private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
+  private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
 
   /** 1.5 * 2^23: adding it rounds to an integer that then sits in the low bits. */
   private static final float ROUND = 12582912f;
@@ -68,7 +81,7 @@ final class MachineProduct {
    * @param scales of the columns; for int8 alone
    * @param depthBytes bytes of a column, rounded up
    * @param function the address of the product
-   * @param rowBlock the rows of a product are a multiple of this
+   * @param tiles whether it works on tiles, of any number of rows; else on {@link #DOT_ROWS}
    */
   record Weight(
       MemorySegment panels,
@@ -79,7 +92,7 @@ final class MachineProduct {
       int depthBytes,
       Precision precision,
       MemorySegment function,
-      int rowBlock)
+      boolean tiles)
       implements LinearWeight {
     int panelCount() {
       return Math.ceilDiv(outputSize, PANEL);
@@ -98,14 +111,23 @@ final class MachineProduct {
       return depthBytes / 4;
     }
 
-    /** Steps of the depth whose left side is read again for every panel. */
-    int keptSteps() {
-      return precision == Precision.FP32 ? Math.min(steps(), DIRECT_STEPS) : steps();
+    /** The most rows of one task. */
+    int mostRows() {
+      if (tiles && direct()) {
+        return MOST_TILE_ROWS;
+      }
+      boolean fp32 = precision == Precision.FP32;
+      return VectorProduct.mostRows(fp32 ? Math.min(steps(), DIRECT_STEPS) : steps());
     }
 
     /** Whether sums need nothing but the bias and are written row by row. */
     boolean direct() {
-      return precision != Precision.INT8 && rowBlock == DOT_ROWS;
+      return precision != Precision.INT8;
+    }
+
+    /** How many rows are multiplied where so many are asked for. */
+    int wholeRows(int rows) {
+      return tiles ? rows : Matrix.roundUp(rows, DOT_ROWS);
     }
   }
 
@@ -155,7 +177,7 @@ final class MachineProduct {
         depthBytes,
         precision,
         MatrixUnit.code().address(function),
-        tiles ? ROWS : DOT_ROWS);
+        tiles);
   }
 
   private static void packInt8(
@@ -201,7 +223,7 @@ final class MachineProduct {
     boolean fp32 = weight.precision() == Precision.FP32;
     try (ScratchPool.Scratch scratch = scratches.borrow()) {
       long rowBytes = fp32 ? input.stride() * 4L : weight.depthBytes();
-      MemorySegment left = scratch.floats(fp32 ? 1 : Matrix.roundUp(rows, ROWS) * rowBytes / 4);
+      MemorySegment left = scratch.floats(fp32 ? 1 : Matrix.roundUp(rows, DOT_ROWS) * rowBytes / 4);
       MemorySegment scales = scratch.floats(rows);
       MemorySegment excesses = scratch.floats(rows);
       if (!fp32) {
@@ -210,8 +232,9 @@ final class MachineProduct {
       long leftAt = fp32 ? input.data().address() + input.rowOffset(firstRow) : left.address();
       ProductCall call = new ProductCall(weight.function(), scratch);
       if (weight.direct()) {
-        for (int row = 0; row < rows; row += DIRECT_ROWS) {
-          int many = Math.min(DIRECT_ROWS, rows - row);
+        int chunk = chunkRows(weight, rows, activation);
+        for (int row = 0; row < rows; row += chunk) {
+          int many = Math.min(chunk, rows - row);
           long at = leftAt + row * rowBytes;
           sumDirectly(
               call,
@@ -227,7 +250,7 @@ final class MachineProduct {
         }
         return;
       }
-      int chunk = Math.min(Matrix.roundUp(rows, ROWS), CALL_ROWS);
+      int chunk = Math.min(weight.wholeRows(rows), CALL_ROWS);
       int panels = Math.min(endPanel - firstPanel, CALL_ROWS / chunk);
       MemorySegment sums = scratch.floats((long) chunk * panels * PANEL);
       long sumsStride = 4L * panels * PANEL;
@@ -239,43 +262,136 @@ final class MachineProduct {
         for (int row = 0; row < rows; row += chunk) {
           int many = Math.min(chunk, rows - row);
           call.left(leftAt + row * rowBytes, rowBytes, 4);
-          call.run(Matrix.roundUp(many, weight.rowBlock()), count);
+          call.run(weight.wholeRows(many), count);
           for (int i = 0; i < count; i++) {
             long columnAt = (panel + i) * 4L * PANEL;
             long outputAt = output.rowOffset(firstRow + row) + columnAt;
             long outputStride = output.stride() * 4L;
-            long sumsAt = i * 4L * PANEL;
-            if (weight.precision() == Precision.INT8) {
-              scale(
-                  sums,
-                  sumsAt,
-                  sumsStride,
-                  many,
-                  scales,
-                  excesses,
-                  row,
-                  weight,
-                  columnAt,
-                  output.data(),
-                  outputAt,
-                  outputStride);
-            } else {
-              addBias(
-                  sums,
-                  sumsAt,
-                  sumsStride,
-                  many,
-                  weight,
-                  columnAt,
-                  output.data(),
-                  outputAt,
-                  outputStride);
-            }
+            scale(
+                sums,
+                i * 4L * PANEL,
+                sumsStride,
+                many,
+                scales,
+                excesses,
+                row,
+                weight,
+                columnAt,
+                output.data(),
+                outputAt,
+                outputStride);
             VectorBackend.activate(activation, output.data(), outputAt, outputStride, many);
           }
         }
       }
     }
+  }
+
+  /** Rows that are multiplied with some panels before the next are. */
+  private static int chunkRows(Weight weight, int rows, Activation activation) {
+    if (!weight.tiles()) {
+      return DIRECT_ROWS;
+    }
+    return activation == Activation.IDENTITY ? rows : DIRECT_ROWS / TILE_ROWS * TILE_ROWS;
+  }
+
+  /** Whether {@link #widen} can go before a product with the second weight. */
+  static boolean rounds(LinearWeight first, Activation activation, LinearWeight second) {
+    return activation == Activation.GELU
+        && first instanceof Weight up
+        && second instanceof Weight down
+        && tilesBf16(up)
+        && tilesBf16(down);
+  }
+
+  private static boolean tilesBf16(Weight weight) {
+    return weight.tiles() && weight.precision() == Precision.BF16;
+  }
+
+  /**
+   * GELU of some rows of a product for the panels from {@code firstPanel} to {@code endPanel}, as
+   * the left side of a second product: bf16, row by row.
+   *
+   * @param widened (rows, outputSize of the weight), which {@link #narrow} reads
+   */
+  static void widen(
+      ScratchPool scratches,
+      Matrix input,
+      int firstRow,
+      int rows,
+      Weight weight,
+      int firstPanel,
+      int endPanel,
+      MemorySegment widened) {
+    try (ScratchPool.Scratch scratch = scratches.borrow()) {
+      long rowBytes = weight.depthBytes();
+      MemorySegment left = scratch.floats(rows * rowBytes / 4);
+      pack(input, firstRow, rows, weight, left, left, left);
+      MemorySegment sums = scratch.floats((long) TILE_ROWS * ROUNDED_PANELS * PANEL);
+      MemorySegment numbers = scratch.floats(2L * ROUNDING_NUMBERS);
+      MemorySegment round = MatrixUnit.code().address(MachineCode.Function.GELU_BF16);
+      ProductCall call = new ProductCall(weight.function(), scratch);
+      long sumsBytes = ROUNDED_PANELS * ProductCall.STEP_BYTES;
+      call.output(sums.address(), sumsBytes);
+      numbers.setAtIndex(LONG, 0, sums.address());
+      numbers.setAtIndex(LONG, 1, sumsBytes);
+      numbers.setAtIndex(LONG, 5, widenedBytes(weight));
+      int group = groupPanels(weight.steps());
+      for (int begin = firstPanel; begin < endPanel; begin += group) {
+        int end = Math.min(endPanel, begin + group);
+        for (int row = 0; row < rows; row += TILE_ROWS) {
+          int many = Math.min(TILE_ROWS, rows - row);
+          call.left(left.address() + row * rowBytes, rowBytes, 4);
+          numbers.setAtIndex(LONG, 2, many);
+          long to = widened.address() + (firstRow + row) * widenedBytes(weight);
+          for (int panel = begin; panel < end; panel += ROUNDED_PANELS) {
+            int count = Math.min(ROUNDED_PANELS, end - panel);
+            call.panels(weight.panelAddress(panel), weight.panelBytes(), weight.steps());
+            call.start(weight.bias().address() + panel * ProductCall.STEP_BYTES, 0);
+            call.run(many, count);
+            numbers.setAtIndex(LONG, 3, count);
+            numbers.setAtIndex(LONG, 4, to + panel * (ProductCall.STEP_BYTES / 2));
+            MachineCode.call(round, numbers);
+          }
+        }
+      }
+    }
+  }
+
+  /** Bytes from one row that {@link #widen} writes to the next; never a multiple of 4,096. */
+  static long widenedBytes(Weight weight) {
+    return weight.panelCount() * (ProductCall.STEP_BYTES / 2) + DEPTH_BYTES;
+  }
+
+  /** Rows of a product with what {@link #widen} wrote. */
+  static void narrow(
+      ScratchPool scratches,
+      MemorySegment widened,
+      long widenedBytes,
+      int firstRow,
+      int rows,
+      Weight weight,
+      int firstPanel,
+      int endPanel,
+      Matrix output) {
+    try (ScratchPool.Scratch scratch = scratches.borrow()) {
+      sumDirectly(
+          new ProductCall(weight.function(), scratch),
+          widened.address() + firstRow * widenedBytes,
+          widenedBytes,
+          rows,
+          weight,
+          firstPanel,
+          endPanel,
+          Activation.IDENTITY,
+          output,
+          firstRow);
+    }
+  }
+
+  /** Panels of so many steps that stay in the second cache. */
+  private static int groupPanels(int steps) {
+    return Math.max(1, GROUP_BYTES / (int) (steps * ProductCall.STEP_BYTES));
   }
 
   /**
@@ -300,7 +416,8 @@ final class MachineProduct {
     for (int step = 0; step < steps; step += most) {
       boolean last = step + most >= steps;
       boolean activates = last && activation != Activation.IDENTITY;
-      int panels = activates ? Math.max(1, DIRECT_ROWS / rows) : endPanel - firstPanel;
+      int panels = weight.tiles() ? groupPanels(Math.min(most, steps)) : endPanel - firstPanel;
+      panels = activates ? Math.max(1, DIRECT_ROWS / rows) : panels;
       call.left(leftAt + 4L * step, rowBytes, 4);
       for (int panel = firstPanel; panel < endPanel; panel += panels) {
         int count = Math.min(panels, endPanel - panel);
@@ -314,7 +431,7 @@ final class MachineProduct {
         } else {
           call.start(output.data().address() + outputAt, outputStride);
         }
-        call.run(Matrix.roundUp(rows, weight.rowBlock()), count);
+        call.run(weight.wholeRows(rows), count);
         for (int i = 0; activates && i < count; i++) {
           long at = outputAt + i * ProductCall.STEP_BYTES;
           VectorBackend.activate(activation, output.data(), at, outputStride, rows);
@@ -417,10 +534,17 @@ final class MachineProduct {
   }
 
   /**
-   * Writes rows of an even size as bf16, one behind the other; up to 15 numbers follow the last.
+   * Writes rows of an even size, scaled, as bf16, one behind the other; up to 15 numbers follow the
+   * last.
    */
   static void roundBf16(
-      MemorySegment data, long at, long rowBytes, int rows, int size, MemorySegment left) {
+      MemorySegment data,
+      long at,
+      long rowBytes,
+      int rows,
+      int size,
+      float scale,
+      MemorySegment left) {
     data = NativeMemory.known(data);
     left = NativeMemory.known(left);
     int whole = FLOATS.loopBound(size);
@@ -428,10 +552,10 @@ final class MachineProduct {
       long from = at + row * rowBytes;
       long to = row * 2L * size;
       for (int i = 0; i < whole; i += LANES) {
-        storeBf16(load(data, from + 4L * i), left, to + 2L * i);
+        storeBf16(load(data, from + 4L * i).mul(scale), left, to + 2L * i);
       }
       if (whole < size) {
-        storeBf16(tail(data, from, size), left, to + 2L * whole);
+        storeBf16(tail(data, from, size).mul(scale), left, to + 2L * whole);
       }
     }
   }
@@ -509,28 +633,5 @@ final class MachineProduct {
   private static FloatVector ints(MemorySegment sums, long at, int excess) {
     IntVector sum = IntVector.fromMemorySegment(INTS, sums, at, NATIVE).sub(excess);
     return (FloatVector) sum.convert(VectorOperators.I2F, 0);
-  }
-
-  private static void addBias(
-      MemorySegment sums,
-      long sumsAt,
-      long sumsStride,
-      int rows,
-      Weight weight,
-      long columnAt,
-      MemorySegment output,
-      long outputAt,
-      long outputStride) {
-    sums = NativeMemory.known(sums);
-    output = NativeMemory.known(output);
-    MemorySegment bias = NativeMemory.known(weight.bias());
-    FloatVector bias0 = load(bias, columnAt);
-    FloatVector bias1 = load(bias, columnAt + 64);
-    for (int row = 0; row < rows; row++) {
-      load(sums, sumsAt).add(bias0).intoMemorySegment(output, outputAt, NATIVE);
-      load(sums, sumsAt + 64).add(bias1).intoMemorySegment(output, outputAt + 64, NATIVE);
-      sumsAt += sumsStride;
-      outputAt += outputStride;
-    }
   }
 }

@@ -49,6 +49,16 @@ final class VectorAttention {
   /** Keys whose scores are kept at once by machine code: whole chunks, 144 kB of scores. */
   private static final int MACHINE_KEYS = 6 * CHUNK;
 
+  /** Numbers that a transposition by machine code is told, and what it takes at once. */
+  private static final int TURN_NUMBERS = 6;
+
+  private static final int TURNED = 16;
+
+  private static final long BYTES_OF_TILE_ROW = 64;
+
+  /** Steps of the depth of a tile, each of a pair. */
+  private static final int TILE_PAIRS = 16;
+
   /** Numbers that a softmax by machine code is told. */
   private static final int SOFTMAX_NUMBERS = 4;
 
@@ -74,6 +84,12 @@ final class VectorAttention {
   /** The factor of the queries on a diagonal, zeros beside it; for machine code alone. */
   private final MemorySegment diagonal;
 
+  /** Whether bf16 is multiplied by tiles, and what their transposition is told. */
+  private final boolean tiles;
+
+  private final MemorySegment turn;
+  private final MemorySegment turnNumbers;
+
   /** What the scratch memory had given before the first sequence, and before the first head. */
   private final int beforeSequences;
 
@@ -95,16 +111,24 @@ final class VectorAttention {
   private MemorySegment chunkState;
   private MemorySegment factors;
 
+  /** For tiles: pairs of values and of queries before they are turned, and sums. */
+  private MemorySegment pairs;
+
   /** Whether machine code multiplies for this sequence, and whether it multiplies bf16. */
   private boolean machine;
 
   private boolean bf16;
 
-  /** Addresses of machine code: a product, and the softmax that goes before it. */
-  record Functions(MemorySegment product, MemorySegment softmax) {
+  /**
+   * Addresses of machine code: a product, and the softmax that goes before it.
+   *
+   * @param tiles whether the product works on tiles, which want the powers on the right side
+   */
+  record Functions(MemorySegment product, MemorySegment softmax, boolean tiles) {
     static Functions of(MachineCode.Function product, MachineCode.Function softmax) {
       MachineCode code = MatrixUnit.code();
-      return new Functions(code.address(product), code.address(softmax));
+      boolean tiles = product == MachineCode.Function.TILE_BF16;
+      return new Functions(code.address(product), code.address(softmax), tiles);
     }
   }
 
@@ -123,7 +147,11 @@ final class VectorAttention {
     sumStep = 4L * Matrix.roundUp(headSize, PANEL);
     // Disentangled scores are products with the packed keys too.
     if (functions.isPresent() && !(pattern.bias() instanceof PositionBias.Disentangled)) {
-      Functions rounding = headSize % 2 == 0 ? bf16Functions.orElse(null) : null;
+      Functions rounding =
+          bf16Functions.filter(bf16 -> headSize % (bf16.tiles() ? PANEL : 2) == 0).orElse(null);
+      tiles = rounding != null && rounding.tiles();
+      turn = tiles ? MatrixUnit.code().address(MachineCode.Function.TURN) : null;
+      turnNumbers = tiles ? scratch.floats(TURN_NUMBERS * 2) : null;
       call = new ProductCall(functions.get().product(), scratch);
       bf16Call = rounding == null ? null : new ProductCall(rounding.product(), scratch);
       fp32Softmax = functions.get().softmax();
@@ -134,6 +162,9 @@ final class VectorAttention {
         diagonal.setAtIndex(FLOAT, (long) i * PANEL + i, factor());
       }
     } else {
+      tiles = false;
+      turn = null;
+      turnNumbers = null;
       call = null;
       bf16Call = null;
       fp32Softmax = null;
@@ -188,11 +219,11 @@ final class VectorAttention {
     int paddedLength = Matrix.roundUp(length, Matrix.ROW_BLOCK);
     int paddedSize = Matrix.roundUp(headSize, PANEL);
     keys = scratch.floats((long) paddedLength * headSize);
-    values = scratch.floats((long) length * paddedSize);
+    values = scratch.floats(Math.max((long) length * paddedSize, headSize * turnedBytes() / 4));
     packed = scratch.floats((long) Matrix.roundUp(PANEL, Matrix.ROW_BLOCK) * headSize + LANES);
     queries = scratch.floats((long) Matrix.roundUp(headSize, MachineProduct.DOT_ROWS) * PANEL);
     machine = call != null && length > LANES;
-    bf16 = machine && bf16Call != null && length > LONGEST_FP32;
+    bf16 = machine && bf16Call != null && (tiles || length > LONGEST_FP32);
     int scored = machine ? Math.min(length, MACHINE_KEYS) : length;
     scores = scratch.floats((long) Matrix.roundUp(scored, Matrix.PADDED_ROWS) * PANEL + PANEL);
     inverses = scratch.floats(PANEL);
@@ -202,6 +233,7 @@ final class VectorAttention {
       state = scratch.floats(2L * PANEL);
       chunkState = scratch.floats(2L * PANEL);
       factors = scratch.floats(2L * PANEL);
+      pairs = scratch.floats(tiles ? Math.max(turnedBytes() / 4, headSize) * PANEL : 1);
     }
     beforeHeads = scratch.mark();
   }
@@ -220,7 +252,11 @@ final class VectorAttention {
     }
     long valueAt = queryKeyValue.rowOffset(start) + 4L * pattern.valueColumn(keyValueHead);
     if (bf16) {
-      MachineProduct.roundBf16(source, keyAt, rowBytes, length, headSize, keys);
+      MachineProduct.roundBf16(source, keyAt, rowBytes, length, headSize, 1f, keys);
+      if (tiles) {
+        turnValues(source, valueAt, rowBytes);
+        return;
+      }
       for (int column = 0; column < headSize; column += PANEL) {
         boolean wide = headSize - column > LANES;
         long to = column / PANEL * valuePanelBytes();
@@ -254,6 +290,44 @@ final class VectorAttention {
       from += rowBytes;
       to += PANEL_BYTES;
     }
+  }
+
+  /**
+   * values (headSize, keys) in bf16 for tiles: the left side of a product with powers. Zeros follow
+   * each row, because tiles take {@link #TILE_PAIRS} from any key on.
+   */
+  private void turnValues(MemorySegment source, long valueAt, long rowBytes) {
+    long pairRows = Math.ceilDiv(length, 2);
+    long turnedRows = (long) Matrix.roundUp((int) pairRows, TURNED) + TILE_PAIRS;
+    pairs.asSlice(pairRows * PANEL_BYTES, (turnedRows - pairRows) * PANEL_BYTES).fill((byte) 0);
+    for (int column = 0; column < headSize; column += PANEL) {
+      pairRows(source, valueAt + column * 4L, rowBytes, length, true, pairs, 0);
+      turn(
+          pairs.address(),
+          PANEL_BYTES,
+          turnedRows,
+          PANEL,
+          values.address() + column * turnedBytes(),
+          turnedBytes());
+    }
+  }
+
+  /** Bytes from one row of {@link #turnValues} to the next; never a multiple of 4,096. */
+  private long turnedBytes() {
+    long bytes = 4L * (Matrix.roundUp(Math.ceilDiv(length, 2), TURNED) + TILE_PAIRS);
+    return bytes % 4096 == 0 ? bytes + BYTES_OF_TILE_ROW : bytes;
+  }
+
+  /** target (columns, rows) = source (rows, columns), of numbers of four bytes. */
+  private void turn(
+      long source, long sourceBytes, long rows, long columns, long target, long targetBytes) {
+    turnNumbers.setAtIndex(LONG, 0, source);
+    turnNumbers.setAtIndex(LONG, 1, sourceBytes);
+    turnNumbers.setAtIndex(LONG, 2, rows);
+    turnNumbers.setAtIndex(LONG, 3, columns);
+    turnNumbers.setAtIndex(LONG, 4, target);
+    turnNumbers.setAtIndex(LONG, 5, targetBytes);
+    MachineCode.call(turn, turnNumbers);
   }
 
   /** Bytes from one panel of values in bf16 to the next: pairs of keys. */
@@ -449,6 +523,14 @@ final class VectorAttention {
    * faster than vectors do, and adds zeros to numbers, which keeps them.
    */
   private void turnQueries(long queryAt, int count) {
+    if (bf16 && tiles) {
+      long rowBytes = queryKeyValue.stride() * 4L;
+      MachineProduct.roundBf16(
+          queryKeyValue.data(), queryAt, rowBytes, count, headSize, factor(), pairs);
+      int rows = Matrix.roundUp(count, TURNED);
+      turn(pairs.address(), 2L * headSize, rows, headSize / 2, queries.address(), PANEL_BYTES);
+      return;
+    }
     call.left(queryKeyValue.data().address() + queryAt, 4, queryKeyValue.stride() * 4L);
     call.panels(diagonal.address(), 0, count);
     call.output(queries.address(), PANEL_BYTES);
@@ -467,7 +549,8 @@ final class VectorAttention {
       bf16Call.panels(queries.address(), 0, headSize / 2);
       bf16Call.output(scores.address(), PANEL_BYTES);
       bf16Call.start(0, 0);
-      bf16Call.run(Matrix.roundUp(end - from, MachineProduct.DOT_ROWS), 1);
+      int rows = end - from;
+      bf16Call.run(tiles ? rows : Matrix.roundUp(rows, MachineProduct.DOT_ROWS), 1);
       return;
     }
     MemorySegment source = queryKeyValue.data();
@@ -482,6 +565,10 @@ final class VectorAttention {
 
   /** sums (queries, values) by machine code; rows behind the last query are anything. */
   private void multiplyValues(int count, int from, int end, MemorySegment output) {
+    if (bf16 && tiles) {
+      multiplyTurnedValues(from, end, output);
+      return;
+    }
     if (bf16) {
       bf16Call.output(output.address(), sumStep);
       for (int key = from; key < end; key += CHUNK) {
@@ -501,6 +588,19 @@ final class VectorAttention {
       call.start(key == from ? 0 : output.address(), sumStep);
       call.run(Matrix.roundUp(count, MachineProduct.DOT_ROWS), Math.ceilDiv(headSize, PANEL));
     }
+  }
+
+  /** sums (queries, values) by tiles, which make them the other way round. */
+  private void multiplyTurnedValues(int from, int end, MemorySegment output) {
+    int powers = Math.ceilDiv(end - from, 2);
+    int steps = Matrix.roundUp(powers, TILE_PAIRS);
+    scores.asSlice(powers * PANEL_BYTES, (steps - powers) * PANEL_BYTES).fill((byte) 0);
+    bf16Call.left(values.address() + 2L * from, turnedBytes(), 4);
+    bf16Call.panels(scores.address(), 0, steps);
+    bf16Call.output(pairs.address(), PANEL_BYTES);
+    bf16Call.start(0, 0);
+    bf16Call.run(headSize, 1);
+    turn(pairs.address(), PANEL_BYTES, headSize, PANEL, output.address(), sumStep);
   }
 
   /** panel (headSize, width) = up to a panel of rows, scaled and transposed. */

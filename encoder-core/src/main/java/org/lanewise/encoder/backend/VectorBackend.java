@@ -42,6 +42,9 @@ public final class VectorBackend implements TrainingBackend {
   /** Rows of one task of the operations that only stream through memory. */
   private static final int STREAM_ROWS = 64;
 
+  /** Rows of a feed-forward layer that a thread takes from one product to the other. */
+  private static final int FEED_ROWS = Integer.getInteger("feed", 512);
+
   /**
    * Calls after which the JIT's second compiler has taken every kernel: it asks for 600 of each.
    */
@@ -75,15 +78,23 @@ public final class VectorBackend implements TrainingBackend {
             : Optional.of(
                 VectorAttention.Functions.of(
                     MachineCode.Function.DOT_FP32, MachineCode.Function.SOFTMAX_FP32));
+    bf16Functions = precision == Precision.FP32 ? Optional.empty() : bf16Functions(products.unit());
+  }
+
+  private static Optional<VectorAttention.Functions> bf16Functions(MatrixUnit unit) {
+    MatrixUnit.Facts facts = MatrixUnit.facts();
+    if (unit == MatrixUnit.AMX && facts.amxBf16()) {
+      return Optional.of(
+          VectorAttention.Functions.of(
+              MachineCode.Function.TILE_BF16, MachineCode.Function.SOFTMAX_BF16));
+    }
     // Where there are tiles, vectors multiply bf16 no faster than fp32.
-    bf16Functions =
-        products.unit() == MatrixUnit.AVX512
-                && precision != Precision.FP32
-                && MatrixUnit.facts().avx512Bf16()
-            ? Optional.of(
-                VectorAttention.Functions.of(
-                    MachineCode.Function.DOT_BF16, MachineCode.Function.SOFTMAX_BF16))
-            : Optional.empty();
+    if (unit == MatrixUnit.AVX512 && facts.avx512Bf16()) {
+      return Optional.of(
+          VectorAttention.Functions.of(
+              MachineCode.Function.DOT_BF16, MachineCode.Function.SOFTMAX_BF16));
+    }
+    return Optional.empty();
   }
 
   private static VectorSpecies<Float> species() {
@@ -214,7 +225,7 @@ public final class VectorBackend implements TrainingBackend {
       return;
     }
     VectorProduct.Tasks tasks =
-        VectorProduct.Tasks.of(input.rows(), depth(weight), panels(weight), workers.threads());
+        VectorProduct.Tasks.of(input.rows(), mostRows(weight), panels(weight), workers.threads());
     workers.forEach(
         tasks.count(),
         task -> {
@@ -232,11 +243,71 @@ public final class VectorBackend implements TrainingBackend {
         });
   }
 
-  /** What a task keeps of a row of the left side, in numbers of four bytes. */
-  private static int depth(LinearWeight weight) {
+  private static int mostRows(LinearWeight weight) {
     return weight instanceof MachineProduct.Weight machine
-        ? machine.keptSteps()
-        : weight.inputSize();
+        ? machine.mostRows()
+        : VectorProduct.mostRows(weight.inputSize());
+  }
+
+  /** By tiles, what lies between is rounded to bf16 at once and stays in the caches. */
+  @Override
+  public void feedForward(
+      Matrix input,
+      LinearWeight first,
+      Activation activation,
+      LinearWeight second,
+      Matrix between,
+      Matrix output) {
+    if (!MachineProduct.rounds(first, activation, second)) {
+      TrainingBackend.super.feedForward(input, first, activation, second, between, output);
+      return;
+    }
+    int most = FEED_ROWS * workers.threads();
+    for (int row = 0; row < input.rows(); row += most) {
+      int rows = Math.min(most, input.rows() - row);
+      feedForward(
+          input.rows(row, rows),
+          (MachineProduct.Weight) first,
+          (MachineProduct.Weight) second,
+          output.rows(row, rows));
+    }
+  }
+
+  private void feedForward(
+      Matrix input, MachineProduct.Weight first, MachineProduct.Weight second, Matrix output) {
+    int rows = input.rows();
+    VectorProduct.Tasks widening =
+        VectorProduct.Tasks.of(rows, FEED_ROWS, first.panelCount(), workers.threads());
+    VectorProduct.Tasks narrowing =
+        VectorProduct.Tasks.of(rows, FEED_ROWS, second.panelCount(), workers.threads());
+    try (ScratchPool.Scratch scratch = scratches.borrow()) {
+      MemorySegment widened = scratch.floats(rows * MachineProduct.widenedBytes(first) / 4);
+      workers.forEach(
+          widening.count(),
+          task ->
+              MachineProduct.widen(
+                  scratches,
+                  input,
+                  widening.firstRow(task),
+                  widening.rows(task),
+                  first,
+                  widening.firstPanel(task),
+                  widening.endPanel(task),
+                  widened));
+      workers.forEach(
+          narrowing.count(),
+          task ->
+              MachineProduct.narrow(
+                  scratches,
+                  widened,
+                  MachineProduct.widenedBytes(first),
+                  narrowing.firstRow(task),
+                  narrowing.rows(task),
+                  second,
+                  narrowing.firstPanel(task),
+                  narrowing.endPanel(task),
+                  output));
+    }
   }
 
   private static int panels(LinearWeight weight) {

@@ -24,15 +24,21 @@ final class VectorProduct {
   /** The largest chunk of the depth: a panel of 64 kB, and 192 rows on the left. */
   private static final int DEPTH = 512;
 
+  /** Returns how many rows of that many numbers a task keeps. */
+  static int mostRows(int depth) {
+    return Math.clamp(LEFT_BYTES / (4L * Math.max(depth, 1)), Matrix.ROW_BLOCK, 384);
+  }
+
   /** How the rows and panels of a product, at least one of each, are cut into tasks. */
   record Tasks(int rows, int chunkRows, int panels, int panelsPerShare) {
     /**
      * Returns tasks whose left side fits the caches, evenly among the threads. They begin at
      * multiples of the rows that kernels take at once, because the last may write as many whole.
+     *
+     * @param mostRows the most rows of a task, for example {@link #mostRows}
      */
-    static Tasks of(int rows, int depth, int panels, int threads) {
-      int largest = Math.clamp(LEFT_BYTES / (4L * Math.max(depth, 1)), Matrix.ROW_BLOCK, 384);
-      int chunks = Math.ceilDiv(rows, largest);
+    static Tasks of(int rows, int mostRows, int panels, int threads) {
+      int chunks = Math.ceilDiv(rows, mostRows);
       if (rows >= 4 * Matrix.ROW_BLOCK * threads) {
         chunks = Matrix.roundUp(chunks, threads);
       }
@@ -146,7 +152,7 @@ final class VectorProduct {
       MemorySegment packed = scratch.floats((long) panels * PANEL * depth);
       MemorySegment zeros = scratch.zeros(PANEL);
       workers.forEach(panels, panel -> packPanel(panel, first, depth, packed));
-      Tasks tasks = Tasks.of(rows, depth, panels, workers.threads());
+      Tasks tasks = Tasks.of(rows, mostRows(depth), panels, workers.threads());
       workers.forEach(
           tasks.count(), task -> run(tasks, task, first, depth, packed, zeros, accumulate));
     }

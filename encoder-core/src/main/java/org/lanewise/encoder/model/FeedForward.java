@@ -28,11 +28,10 @@ final class FeedForward {
       backend.linear(read, input, Activation.IDENTITY, intermediate);
       Matrix half = intermediate.firstColumns(output.inputSize());
       backend.gate(intermediate, activation, half);
-      intermediate = half;
+      backend.linear(half, output, Activation.IDENTITY, state.projected());
     } else {
-      backend.linear(read, input, activation, intermediate);
+      backend.feedForward(read, input, activation, output, intermediate, state.projected());
     }
-    backend.linear(intermediate, output, Activation.IDENTITY, state.projected());
     residual.leave(backend, state);
   }
 }

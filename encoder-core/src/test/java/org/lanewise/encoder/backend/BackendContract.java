@@ -154,6 +154,65 @@ public abstract class BackendContract {
                 SEED));
   }
 
+  @ParameterizedTest
+  @EnumSource(Precision.class)
+  void feedForwardIsTwoProducts(Precision precision) {
+    for (Backend backend : products(precision)) {
+      for (Activation activation : new Activation[] {Activation.GELU, Activation.RELU}) {
+        compareFeedForward(backend, activation, 1, 31, 17, 5);
+        compareFeedForward(backend, activation, 12, 64, 100, 40);
+        compareFeedForward(backend, activation, 47, 100, 290, 33);
+        compareFeedForward(backend, activation, 1100, 64, 160, 96);
+      }
+    }
+  }
+
+  private void compareFeedForward(
+      Backend backend, Activation activation, int rows, int size, int between, int outputSize) {
+    List<Tensor> weights = List.of(tensor(between, size), tensor(outputSize, between));
+    List<Tensor> biases = List.of(tensor(between), tensor(outputSize));
+    float[][] input = numbers(rows, size);
+    float[][] exact = feedForward(oracle, input, weights, biases, activation);
+    TrainingBackend naive = new ScalarBackend(backend.precision());
+    double rounding = error(exact, feedForward(naive, input, weights, biases, activation));
+    double actual = error(exact, feedForward(backend, input, weights, biases, activation));
+    // As for one product, twice.
+    double sample = Math.sqrt(size) * Math.sqrt(between) / Math.sqrt(rows * outputSize);
+    double allowed = 2 * rounding + (backend.precision() == Precision.FP32 ? 1e-4 : 0.02) * sample;
+    assertTrue(
+        actual <= allowed,
+        () ->
+            String.format(
+                Locale.ROOT,
+                "%s %d x %d x %d x %d: error %.3g, of plain rounding %.3g, seed %d",
+                backend.kernels(),
+                rows,
+                size,
+                between,
+                outputSize,
+                actual,
+                rounding,
+                SEED));
+  }
+
+  private float[][] feedForward(
+      Backend backend,
+      float[][] input,
+      List<Tensor> weights,
+      List<Tensor> biases,
+      Activation activation) {
+    LinearWeight first = prepare(backend, weights.get(0), biases.get(0));
+    LinearWeight second = prepare(backend, weights.get(1), biases.get(1));
+    Matrix between = backend.allocateState(arena, input.length, first.outputSize());
+    Matrix output = backend.allocateState(arena, input.length, second.outputSize());
+    backend.feedForward(matrix(backend, input), first, activation, second, between, output);
+    return read(backend, output);
+  }
+
+  private LinearWeight prepare(Backend backend, Tensor weight, Tensor bias) {
+    return backend.prepareLinear(arena, List.of(weight), List.of(bias));
+  }
+
   /** Long enough for kernels that round, and shorter; odd numbers of keys, windows and heads. */
   @ParameterizedTest
   @EnumSource(

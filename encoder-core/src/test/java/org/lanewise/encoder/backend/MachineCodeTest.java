@@ -202,26 +202,45 @@ final class MachineCodeTest {
       value = Function.class,
       names = {"TILE_INT8", "TILE_BF16"})
   void tilesMultiply(Function function) {
-    for (int rows : new int[] {16, 32, 48, 80}) {
+    for (int rows : new int[] {1, 15, 16, 17, 32, 33, 63, 80}) {
       for (int depthBytes : new int[] {64, 192}) {
         for (int panels : new int[] {1, 3}) {
           Product product = new Product(precision(function), rows, depthBytes, panels);
           TileProcessor processor = new TileProcessor(MachineCode.bytes());
+          long left =
+              processor.map(TileProcessor.allocate(product.left.length).put(0, product.left));
+          long right =
+              processor.map(TileProcessor.allocate(product.right.length).put(0, product.right));
           ByteBuffer output = TileProcessor.allocate(product.outputBytes());
+          long outputAt = processor.map(output);
+          int[] start = starts(product);
+          ByteBuffer startBytes = TileProcessor.allocate(4 * start.length);
+          startBytes.asIntBuffer().put(start);
+          long startAt = processor.map(startBytes);
           ByteBuffer parameters = TileProcessor.allocate(96);
-          product.parameters(
-              parameters,
-              processor.map(TileProcessor.allocate(product.left.length).put(0, product.left)),
-              false,
-              processor.map(TileProcessor.allocate(product.right.length).put(0, product.right)),
-              0,
-              0,
-              processor.map(output));
-          processor.call(function.offset(), processor.map(parameters));
-          product.assertIs(new int[panels * PANEL], 1, output);
+          long parametersAt = processor.map(parameters);
+          product.parameters(parameters, left, false, right, 0, 0, outputAt);
+          processor.call(function.offset(), parametersAt);
+          product.assertIs(new int[start.length], 1, output);
+          product.parameters(parameters, left, false, right, startAt, 0, outputAt);
+          processor.call(function.offset(), parametersAt);
+          product.assertIs(start, 1, output);
+          long rowBytes = 4L * panels * PANEL;
+          product.parameters(parameters, left, false, right, outputAt, rowBytes, outputAt);
+          processor.call(function.offset(), parametersAt);
+          product.assertIs(start, 2, output);
         }
       }
     }
+  }
+
+  /** Whole numbers for the columns of a product, as its precision sums them. */
+  private int[] starts(Product product) {
+    int[] start = random.ints((long) product.panels * PANEL, -9, 9).toArray();
+    if (product.precision != Precision.INT8) {
+      Arrays.setAll(start, i -> Float.floatToRawIntBits(start[i]));
+    }
+    return start;
   }
 
   private static Precision precision(Function function) {
@@ -247,8 +266,9 @@ final class MachineCodeTest {
           default -> facts.missing().isEmpty();
         };
     assumeTrue(there, "this processor has no " + function);
-    int step = tiles ? 16 : 4;
-    for (int rows = step; rows <= 7 * step; rows += step) {
+    int step = tiles ? 1 : 4;
+    int most = tiles ? 70 : 28;
+    for (int rows = step; rows <= most; rows += step) {
       for (int depthBytes : new int[] {64, 128, 448}) {
         for (int panels : new int[] {1, 2}) {
           Product product = new Product(precision(function), rows, depthBytes, panels);
@@ -265,29 +285,100 @@ final class MachineCodeTest {
           product.parameters(values, left.address(), false, rightAt, 0, 0, outputAt);
           MachineCode.call(code, parameters);
           product.assertIs(zeros, 1, numbers);
-          if (tiles) {
-            continue;
-          }
           long rowBytes = 4L * panels * PANEL;
           product.parameters(values, left.address(), false, rightAt, outputAt, rowBytes, outputAt);
           MachineCode.call(code, parameters);
           product.assertIs(zeros, 2, numbers);
-          int[] start = random.ints(zeros.length, -9, 9).toArray();
-          if (precision(function) != Precision.INT8) {
-            Arrays.setAll(start, i -> Float.floatToRawIntBits(start[i]));
-          }
+          int[] start = starts(product);
           ByteBuffer startBytes =
               ByteBuffer.allocate(4 * start.length).order(ByteOrder.nativeOrder());
           startBytes.asIntBuffer().put(start);
           MemorySegment starts = guarded(startBytes.array());
-          MemorySegment turned = guarded(product.leftBySteps());
+          MemorySegment lefts = tiles ? left : guarded(product.leftBySteps());
           long startAt = starts.address();
-          product.parameters(values, turned.address(), true, rightAt, startAt, 0, outputAt);
+          product.parameters(values, lefts.address(), !tiles, rightAt, startAt, 0, outputAt);
           MachineCode.call(code, parameters);
           product.assertIs(start, 1, numbers);
         }
       }
     }
+  }
+
+  /** Source and target at the very end of their memory. */
+  @Test
+  void rowsAndColumnsAreTurned() {
+    assumeTrue(MachineCode.written(), "machine code is for Linux on x86-64");
+    assumeTrue(MatrixUnit.facts().missing().isEmpty(), "this processor has no AVX-512");
+    for (int rows : new int[] {16, 48}) {
+      for (int columns : new int[] {16, 32, 48}) {
+        byte[] content = new byte[rows * columns * 4];
+        random.nextBytes(content);
+        MemorySegment source = guarded(content);
+        MemorySegment target = guarded(new byte[content.length]);
+        call(
+            Function.TURN,
+            source.address(),
+            4L * columns,
+            rows,
+            columns,
+            target.address(),
+            4L * rows);
+        for (int row = 0; row < rows; row++) {
+          for (int column = 0; column < columns; column++) {
+            assertEquals(
+                source.get(ValueLayout.JAVA_INT_UNALIGNED, 4L * (row * columns + column)),
+                target.get(ValueLayout.JAVA_INT_UNALIGNED, 4L * (column * rows + row)));
+          }
+        }
+      }
+    }
+  }
+
+  /** Numbers of every size and none, source and target at the very end of their memory. */
+  @Test
+  void geluIsRoundedToBf16() {
+    assumeTrue(MachineCode.written(), "machine code is for Linux on x86-64");
+    assumeTrue(MatrixUnit.facts().avx512Bf16(), "this processor has no bf16");
+    int rows = 40;
+    int columns = 3 * PANEL;
+    ByteBuffer numbers = ByteBuffer.allocate(rows * columns * 4).order(ByteOrder.nativeOrder());
+    for (int i = 0; i < rows * columns; i++) {
+      numbers.putFloat(4 * i, (i - rows * columns / 2) * (12f / rows / columns));
+    }
+    float[] extremes = {Float.NaN, Float.POSITIVE_INFINITY, 0f, -0f, 1e30f, -1e30f, -1e-30f};
+    for (int i = 0; i < extremes.length; i++) {
+      numbers.putFloat(4 * i, extremes[i]);
+    }
+    MemorySegment source = guarded(numbers.array());
+    MemorySegment target = guarded(new byte[rows * columns * 2]);
+    call(
+        Function.GELU_BF16,
+        source.address(),
+        4L * columns,
+        rows,
+        3,
+        target.address(),
+        2L * columns);
+    for (int i = 0; i < rows * columns; i++) {
+      float x = numbers.getFloat(4 * i);
+      double expected = x < -1e29 ? 0 : ScalarBackend.apply(Activation.GELU, x);
+      float actual =
+          Float.intBitsToFloat(target.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2L * i) << 16);
+      if (Double.isFinite(expected)) {
+        double rounding = Math.abs(expected) / 256 + 4e-5;
+        assertEquals(expected, actual, rounding, "gelu of " + x);
+      } else {
+        assertEquals((float) expected, actual);
+      }
+    }
+  }
+
+  private static void call(Function function, long... values) {
+    MemorySegment numbers = guarded(new byte[8 * values.length]);
+    for (int i = 0; i < values.length; i++) {
+      numbers.setAtIndex(ValueLayout.JAVA_LONG, i, values[i]);
+    }
+    MachineCode.call(MatrixUnit.code().address(function), numbers);
   }
 
   /** Scores and answers at the very end of their memory, among them masked ones. */

@@ -22,11 +22,19 @@ final class TileProcessor {
 
   private final long[] registers = new long[16];
   private final ByteBuffer[] tiles = new ByteBuffer[8];
+
+  /** The rows of each tile. */
+  private final int[] tileRows = new int[8];
+
   private final ByteBuffer code;
   private final long codeAt = 0x1000_0000L;
   private boolean configured;
   private boolean zero;
   private boolean below;
+
+  /** Whether what was subtracted from was the lesser, both with their signs. */
+  private boolean less;
+
   private int at;
 
   /** The REX or VEX bits of the instruction. */
@@ -120,11 +128,13 @@ final class TileProcessor {
         case 0xE9 -> jump(true, nextInt());
         case 0xEB -> jump(true, (byte) next());
         case 0x72 -> jump(below, (byte) next());
+        case 0x73 -> jump(!below, (byte) next());
+        case 0x76 -> jump(below || zero, (byte) next());
         case 0x74 -> jump(zero, (byte) next());
         case 0x75 -> jump(!zero, (byte) next());
         case 0x0F -> farJump(next());
         default -> {
-          check(wide || operation == 0xFF, "an instruction of 32 bits");
+          check(wide || operation == 0xFF || operation == 0x88, "an instruction of 32 bits");
           withOperand(operation);
         }
       }
@@ -135,6 +145,9 @@ final class TileProcessor {
     int distance = nextInt();
     switch (condition) {
       case 0x82 -> jump(below, distance);
+      case 0x83 -> jump(!below, distance);
+      case 0x86 -> jump(below || zero, distance);
+      case 0x8F -> jump(!zero && !less, distance);
       case 0x84 -> jump(zero, distance);
       case 0x85 -> jump(!zero, distance);
       default -> throw new IllegalStateException("0F " + Integer.toHexString(condition));
@@ -152,6 +165,8 @@ final class TileProcessor {
     switch (operation) {
       case 0x8B -> registers[reg] = operand.get();
       case 0x89 -> operand.set(registers[reg]);
+      case 0x88 -> buffer(operand.address, 1).put(0, (byte) registers[reg]);
+      case 0x8D -> registers[reg] = operand.address;
       case 0x01 -> operand.set(flags(operand.get() + registers[reg]));
       case 0x03 -> registers[reg] = flags(registers[reg] + operand.get());
       case 0x85 -> flags(operand.get() & registers[reg]);
@@ -177,7 +192,10 @@ final class TileProcessor {
     long value = operand.get();
     switch (which) {
       case 0 -> operand.set(flags(value + immediate));
-      case 5 -> operand.set(flags(value - immediate));
+      case 5 -> {
+        operand.set(flags(value - immediate));
+        less = value < immediate;
+      }
       case 7 -> {
         flags(value - immediate);
         below = Long.compareUnsigned(value, immediate) < 0;
@@ -288,11 +306,19 @@ final class TileProcessor {
           configure(buffer(operand.address, 64));
         }
       }
-      case 0x493 -> tile(operand.reg).put(new byte[1024]).clear();
+      case 0x493 -> tile(operand.reg).put(0, new byte[1024]);
       case 0x4B3 -> move(operand, true);
       case 0x4B2 -> move(operand, false);
-      case 0x5E2 -> signedByUnsigned(tile(operand.reg), tile(operand.register), tile(right));
-      case 0x5C2 -> bf16(tile(operand.reg), tile(operand.register), tile(right));
+      case 0x5E2, 0x5C2 -> {
+        int rows = tileRows[operand.reg];
+        check(rows == tileRows[operand.register], "rows of sums and of the left side differ");
+        check(tileRows[right] == 16, "a right side of fewer steps than the left side has");
+        if (prefix == 2 && operation == 0x5E) {
+          signedByUnsigned(rows, tile(operand.reg), tile(operand.register), tile(right));
+        } else {
+          bf16(rows, tile(operand.reg), tile(operand.register), tile(right));
+        }
+      }
       default -> throw new IllegalStateException(Integer.toHexString(operation << 4 | prefix));
     }
   }
@@ -300,7 +326,9 @@ final class TileProcessor {
   private void configure(ByteBuffer shapes) {
     check(shapes.get(0) == 1 && shapes.get(1) == 0, "the palette");
     for (int i = 0; i < 8; i++) {
-      check(shapes.getShort(16 + 2 * i) == 64 && shapes.get(48 + i) == 16, "a tile's shape");
+      tileRows[i] = shapes.get(48 + i);
+      check(shapes.getShort(16 + 2 * i) == 64, "a tile's row");
+      check(tileRows[i] > 0 && tileRows[i] <= 16, "a tile's rows");
       tiles[i] = allocate(1024);
     }
     configured = true;
@@ -313,7 +341,7 @@ final class TileProcessor {
 
   private void move(Operand operand, boolean load) {
     ByteBuffer tile = tile(operand.reg);
-    for (int row = 0; row < 16; row++) {
+    for (int row = 0; row < tileRows[operand.reg]; row++) {
       ByteBuffer bytes = buffer(operand.address + row * stride, 64);
       ByteBuffer part = tile.slice(row * 64, 64);
       if (load) {
@@ -324,8 +352,9 @@ final class TileProcessor {
     }
   }
 
-  private static void signedByUnsigned(ByteBuffer sums, ByteBuffer left, ByteBuffer right) {
-    for (int row = 0; row < 16; row++) {
+  private static void signedByUnsigned(
+      int rows, ByteBuffer sums, ByteBuffer left, ByteBuffer right) {
+    for (int row = 0; row < rows; row++) {
       for (int column = 0; column < 16; column++) {
         int sum = sums.getInt(row * 64 + column * 4);
         for (int k = 0; k < 64; k++) {
@@ -337,8 +366,8 @@ final class TileProcessor {
     }
   }
 
-  private static void bf16(ByteBuffer sums, ByteBuffer left, ByteBuffer right) {
-    for (int row = 0; row < 16; row++) {
+  private static void bf16(int rows, ByteBuffer sums, ByteBuffer left, ByteBuffer right) {
+    for (int row = 0; row < rows; row++) {
       for (int column = 0; column < 16; column++) {
         float sum = sums.getFloat(row * 64 + column * 4);
         for (int k = 0; k < 32; k++) {
