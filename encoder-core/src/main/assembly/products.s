@@ -329,18 +329,23 @@
     LEAVE
     .endm
 
-# ---- Transposition of numbers of four bytes, 16 rows and 16 columns at a time ---------------------
-# void turn(long *p)
+# ---- Functions on rows: void f(long *p) ------------------------------------------------------------
 #   p[0]  source
 #   p[1]  bytes from one row of the source to the next
-#   p[2]  rows of the source, a multiple of 16
-#   p[3]  its columns, a multiple of 16
-#   p[4]  target, whose rows are the columns of the source
+#   p[2]  rows of the source: a multiple of 16 (turn), any number (all others)
+#   p[3]  its columns: a multiple of 16 (turn, scale), of 32 (*_bf16)
+#   p[4]  target
 #   p[5]  bytes from one row of the target to the next
-# rsi source row bytes, rax three times that, r8 to r11: rows 0, 4, 8, 12; rdx rows to do, rcx columns
-# to do, r12 the first of these rows, r13 target, rbx target row bytes, rbp three times that, r14 the
-# target of these rows. Quarters of vectors come from rows 4 apart: with that, four vectors hold what
-# belongs to four rows of the target.
+#   p[6]  factors of the rows (scale), or of all (round_bf16)
+# turn        numbers of four bytes; the rows of the target are the columns of the source
+# scale       rows of fp32 times a number for each
+# round_bf16  rows of fp32 times one number, as rows of bf16
+# gelu_bf16   x * Phi(x) of rows of fp32, as rows of bf16; absolute error before rounding below 4e-5
+
+# turn takes 16 rows at a time. rsi source row bytes, rax three times that, r8 to r11: rows 0, 4, 8,
+# 12; rdx rows to do, rcx columns to do, r12 the first of these rows, r13 target, rbx target row bytes,
+# rbp three times that, r14 the target of these rows. Quarters of vectors come from rows 4 apart: with
+# that, four vectors hold what belongs to four rows of the target.
 
     .macro QUARTERS to, at
     vmovups xmm\to, [r8+\at]
@@ -585,20 +590,12 @@ turn:
     vzeroupper
     LEAVE
 
-# 1 to 4.4 squared, and degrees 8 to 0 of (Phi(x) - 1/2) / x in x squared up to there.
+# 1/2, 1, 4.4 squared, and degrees 8 to 0 of (Phi(x) - 1/2) / x in x squared up to there.
     .balign 64, 0xcc
 gelu_constants:
     .float 0.5, 1, 19.36
     .float 3.5725863e-11, -3.7565933e-09, 1.7416953e-07, -4.7263784e-06, 8.4308507e-05, -0.0010550843, 0.0096433256, -0.06607689, 0.39876184
 
-# void gelu_bf16(long *p): rows of fp32 to rows of bf16, of x * Phi(x); absolute error before the
-# rounding below 4e-5.
-#   p[0]  source
-#   p[1]  bytes from one row of the source to the next
-#   p[2]  rows
-#   p[3]  panels of 32 columns
-#   p[4]  target, which may be the source where rows are no longer than its
-#   p[5]  bytes from one row of the target to the next
     .macro NORMAL x, square, power
     vmulps \square, \x, \x
     vminps \square, zmm18, \square
@@ -612,30 +609,69 @@ gelu_constants:
     vmulps \x, \x, \power
     .endm
 
-    .balign 64, 0xcc
-gelu_bf16:
+# zmm6 is a factor of all.
+    .macro FACTOR x, square, power
+    vmulps \x, \x, zmm6
+    .endm
+
+    .macro ROWS_BF16 op
     mov rsi, [rdi]
     mov rdx, [rdi+16]
     mov r8, [rdi+32]
-    .irp c,16,17,18,19,20,21,22,23,24,25,26,27
-    vbroadcastss zmm\c, [rip+gelu_constants+4*(\c-16)]
-    .endr
-    vpxord zmm28, zmm28, zmm28
 1:  mov rax, rsi
     mov r9, r8
     mov rcx, [rdi+24]
 2:  vmovups zmm0, [rax]
     vmovups zmm3, [rax+64]
-    NORMAL zmm0, zmm1, zmm2
-    NORMAL zmm3, zmm4, zmm5
+    \op zmm0, zmm1, zmm2
+    \op zmm3, zmm4, zmm5
     vcvtne2ps2bf16 zmm0, zmm3, zmm0
     vmovups [r9], zmm0
     add rax, 128
     add r9, 64
-    dec rcx
+    sub rcx, 32
     jnz 2b
     add rsi, [rdi+8]
     add r8, [rdi+40]
+    dec rdx
+    jnz 1b
+    vzeroupper
+    ret
+    .endm
+
+    .balign 64, 0xcc
+gelu_bf16:
+    .irp c,16,17,18,19,20,21,22,23,24,25,26,27
+    vbroadcastss zmm\c, [rip+gelu_constants+4*(\c-16)]
+    .endr
+    vpxord zmm28, zmm28, zmm28
+    ROWS_BF16 NORMAL
+
+    .balign 64, 0xcc
+round_bf16:
+    mov rax, [rdi+48]
+    vbroadcastss zmm6, [rax]
+    ROWS_BF16 FACTOR
+
+    .balign 64, 0xcc
+scale:
+    mov rsi, [rdi]
+    mov rdx, [rdi+16]
+    mov r8, [rdi+32]
+    mov r10, [rdi+48]
+1:  mov rax, rsi
+    mov r9, r8
+    mov rcx, [rdi+24]
+    vbroadcastss zmm1, [r10]
+2:  vmulps zmm0, zmm1, [rax]
+    vmovups [r9], zmm0
+    add rax, 64
+    add r9, 64
+    sub rcx, 16
+    jnz 2b
+    add rsi, [rdi+8]
+    add r8, [rdi+40]
+    add r10, 4
     dec rdx
     jnz 1b
     vzeroupper

@@ -37,6 +37,8 @@ final class MachineCode {
     /** Not a function: what the one after it loads. */
     GELU_CONSTANTS(MachineCode.GELU_CONSTANTS),
     GELU_BF16(MachineCode.GELU_BF16),
+    ROUND_BF16(MachineCode.ROUND_BF16),
+    SCALE(MachineCode.SCALE),
     TILE_INT8(MachineCode.TILE_INT8),
     TILE_BF16(MachineCode.TILE_BF16),
     /** Not a function: what the two before it load. */
@@ -437,20 +439,36 @@ final class MachineCode {
   /** gelu_bf16, at 0x1e40. */
   private static final String GELU_BF16 =
       """
-      488b37488b57104c8b472062e27d481805abffffff62e27d48180da5ffffff62e27d4818159fffffff62e27d
-      48181d99ffffff62e27d48182593ffffff62e27d48182d8dffffff62e27d48183587ffffff62e27d48183d81
-      ffffff62627d4818057bffffff62627d48180d75ffffff62627d4818156fffffff62627d48181d69ffffff62
-      011d40efe44889f04d89c1488b4f1862f17c48100062f17c4810580162f17c4859c862f16c405dc962b17c48
+      62e27d481805b6ffffff62e27d48180db0ffffff62e27d481815aaffffff62e27d48181da4ffffff62e27d48
+      18259effffff62e27d48182d98ffffff62e27d48183592ffffff62e27d48183d8cffffff62627d48180586ff
+      ffff62627d48180d80ffffff62627d4818157affffff62627d48181d74ffffff62011d40efe4488b37488b57
+      104c8b47204889f04d89c1488b4f1862f17c48100062f17c4810580162f17c4859c862f16c405dc962b17c48
       28d362b27548a8d462b27548a8d562b27548a8d662b27548a8d762927548a8d062927548a8d162927548a8d2
       62927548a8d362b27d48a8d062f11c405fd262f174405dd262f17c4859c262f1644859e362f16c405de462b1
       7c4828eb62b25d48a8ec62b25d48a8ed62b25d48a8ee62b25d48a8ef62925d48a8e862925d48a8e962925d48
       a8ea62925d48a8eb62b26548a8e862f11c405fed62f174405ded62f1644859dd62f2674872c062d17c481101
-      4805800000004983c14048ffc90f8520ffffff480377084c03472848ffca0f8505ffffffc5f877c3cccccccc
+      4805800000004983c1404883e9200f851fffffff480377084c03472848ffca0f8504ffffffc5f877c3cccccc
       cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc
       cccccccccccccccc
       """;
 
-  /** tile_int8, at 0x2000. */
+  /** round_bf16, at 0x2000. */
+  private static final String ROUND_BF16 =
+      """
+      488b473062f27d481830488b37488b57104c8b47204889f04d89c1488b4f1862f17c48100062f17c48105801
+      62f17c4859c662f1644859de62f2674872c062d17c4811014805800000004983c1404883e92075cb48037708
+      4c03472848ffca75b4c5f877c3cccccccccccccccccccccccccccccccccccccccccccccccccccccc
+      """;
+
+  /** scale, at 0x2080. */
+  private static final String SCALE =
+      """
+      488b37488b57104c8b47204c8b57304889f04d89c1488b4f1862d27d48180a62f17448590062d17c48110148
+      83c0404983c1404883e91075e6480377084c0347284983c20448ffca75c5c5f877c3cccccccccccccccccccc
+      cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc
+      """;
+
+  /** tile_int8, at 0x2100. */
   private static final String TILE_INT8 =
       """
       535541544155415641574883ec50c4e2784905e9050000488b7708488b5710488b4f204c8b5730488b5f404c
@@ -473,7 +491,7 @@ final class MachineCode {
       cccccccccccccccccccccccccccccccccccccccc
       """;
 
-  /** tile_bf16, at 0x2300. */
+  /** tile_bf16, at 0x2400. */
   private static final String TILE_BF16 =
       """
       535541544155415641574883ec50c4e2784905e9020000488b7708488b5710488b4f204c8b5730488b5f404c
@@ -496,7 +514,7 @@ final class MachineCode {
       cccccccccccccccccccccccccccccccccccccccc
       """;
 
-  /** tile_shapes, at 0x2600. */
+  /** tile_shapes, at 0x2700. */
   private static final String TILE_SHAPES =
       """
       0100000000000000000000000000000040004000400040004000400040004000000000000000000000000000

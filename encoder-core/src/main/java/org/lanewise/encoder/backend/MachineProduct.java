@@ -55,9 +55,6 @@ final class MachineProduct {
   /** Rows that AVX-512 works on at once, at the most. */
   private static final int FEW_ROWS = 12;
 
-  /** Numbers that a rounding by machine code is told. */
-  private static final int ROUNDING_NUMBERS = 6;
-
   private static final int ZERO = 128;
 
   private static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_512;
@@ -68,7 +65,6 @@ final class MachineProduct {
   private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
-  private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
 
   /** 1.5 * 2^23: adding it rounds to an integer that then sits in the low bits. */
   private static final float ROUND = 12582912f;
@@ -227,7 +223,7 @@ final class MachineProduct {
       MemorySegment scales = scratch.floats(rows);
       MemorySegment excesses = scratch.floats(rows);
       if (!fp32) {
-        pack(input, firstRow, rows, weight, left, scales, excesses);
+        pack(scratch, input, firstRow, rows, weight, left, scales, excesses);
       }
       long leftAt = fp32 ? input.data().address() + input.rowOffset(firstRow) : left.address();
       ProductCall call = new ProductCall(weight.function(), scratch);
@@ -326,32 +322,27 @@ final class MachineProduct {
     try (ScratchPool.Scratch scratch = scratches.borrow()) {
       long rowBytes = weight.depthBytes();
       MemorySegment left = scratch.floats(rows * rowBytes / 4);
-      pack(input, firstRow, rows, weight, left, left, left);
+      pack(scratch, input, firstRow, rows, weight, left, left, left);
       MemorySegment sums = scratch.floats((long) TILE_ROWS * ROUNDED_PANELS * PANEL);
-      MemorySegment numbers = scratch.floats(2L * ROUNDING_NUMBERS);
-      MemorySegment round = MatrixUnit.code().address(MachineCode.Function.GELU_BF16);
+      RowsCall round = new RowsCall(MachineCode.Function.GELU_BF16, scratch);
       ProductCall call = new ProductCall(weight.function(), scratch);
       long sumsBytes = ROUNDED_PANELS * ProductCall.STEP_BYTES;
       call.output(sums.address(), sumsBytes);
-      numbers.setAtIndex(LONG, 0, sums.address());
-      numbers.setAtIndex(LONG, 1, sumsBytes);
-      numbers.setAtIndex(LONG, 5, widenedBytes(weight));
       int group = groupPanels(weight.steps());
       for (int begin = firstPanel; begin < endPanel; begin += group) {
         int end = Math.min(endPanel, begin + group);
         for (int row = 0; row < rows; row += TILE_ROWS) {
           int many = Math.min(TILE_ROWS, rows - row);
           call.left(left.address() + row * rowBytes, rowBytes, 4);
-          numbers.setAtIndex(LONG, 2, many);
           long to = widened.address() + (firstRow + row) * widenedBytes(weight);
           for (int panel = begin; panel < end; panel += ROUNDED_PANELS) {
             int count = Math.min(ROUNDED_PANELS, end - panel);
             call.panels(weight.panelAddress(panel), weight.panelBytes(), weight.steps());
             call.start(weight.bias().address() + panel * ProductCall.STEP_BYTES, 0);
             call.run(many, count);
-            numbers.setAtIndex(LONG, 3, count);
-            numbers.setAtIndex(LONG, 4, to + panel * (ProductCall.STEP_BYTES / 2));
-            MachineCode.call(round, numbers);
+            long at = to + panel * (ProductCall.STEP_BYTES / 2);
+            round.run(
+                sums.address(), sumsBytes, many, (long) count * PANEL, at, widenedBytes(weight));
           }
         }
       }
@@ -441,6 +432,7 @@ final class MachineProduct {
   }
 
   private static void pack(
+      ScratchPool.Scratch scratch,
       Matrix input,
       int firstRow,
       int rows,
@@ -452,6 +444,17 @@ final class MachineProduct {
     left = NativeMemory.known(left);
     int depth = weight.depthBytes();
     int size = weight.inputSize();
+    if (weight.precision() == Precision.BF16 && size % PANEL == 0) {
+      new RowsCall(MachineCode.Function.ROUND_BF16, scratch)
+          .run(
+              data.address() + input.rowOffset(firstRow),
+              input.stride() * 4L,
+              rows,
+              size,
+              left.address(),
+              depth);
+      return;
+    }
     for (int row = 0; row < rows; row++) {
       long from = input.rowOffset(firstRow + row);
       long to = (long) row * depth;
@@ -534,17 +537,10 @@ final class MachineProduct {
   }
 
   /**
-   * Writes rows of an even size, scaled, as bf16, one behind the other; up to 15 numbers follow the
-   * last.
+   * Writes rows of an even size as bf16, one behind the other; up to 15 numbers follow the last.
    */
   static void roundBf16(
-      MemorySegment data,
-      long at,
-      long rowBytes,
-      int rows,
-      int size,
-      float scale,
-      MemorySegment left) {
+      MemorySegment data, long at, long rowBytes, int rows, int size, MemorySegment left) {
     data = NativeMemory.known(data);
     left = NativeMemory.known(left);
     int whole = FLOATS.loopBound(size);
@@ -552,10 +548,10 @@ final class MachineProduct {
       long from = at + row * rowBytes;
       long to = row * 2L * size;
       for (int i = 0; i < whole; i += LANES) {
-        storeBf16(load(data, from + 4L * i).mul(scale), left, to + 2L * i);
+        storeBf16(load(data, from + 4L * i), left, to + 2L * i);
       }
       if (whole < size) {
-        storeBf16(tail(data, from, size).mul(scale), left, to + 2L * whole);
+        storeBf16(tail(data, from, size), left, to + 2L * whole);
       }
     }
   }

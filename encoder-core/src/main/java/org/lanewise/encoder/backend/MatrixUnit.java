@@ -111,10 +111,12 @@ enum MatrixUnit {
       return Facts.none("the processor has no AVX-512");
     }
     boolean tiles = has(seven[3], 24) && (saved & 0x60000) == 0x60000 && permission.get() == 0;
+    boolean bf16 = has(sevenOne[0], 5);
+    // What tiles of bf16 multiply, vectors round.
     return new Facts(
-        has(sevenOne[0], 5),
+        bf16,
         has(seven[2], 11),
-        tiles && has(seven[3], 22),
+        bf16 && tiles && has(seven[3], 22),
         tiles && has(seven[3], 25),
         Optional.empty());
   }

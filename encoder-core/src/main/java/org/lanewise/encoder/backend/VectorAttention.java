@@ -49,9 +49,7 @@ final class VectorAttention {
   /** Keys whose scores are kept at once by machine code: whole chunks, 144 kB of scores. */
   private static final int MACHINE_KEYS = 6 * CHUNK;
 
-  /** Numbers that a transposition by machine code is told, and what it takes at once. */
-  private static final int TURN_NUMBERS = 6;
-
+  /** Rows that a transposition by machine code takes at once. */
   private static final int TURNED = 16;
 
   private static final long BYTES_OF_TILE_ROW = 64;
@@ -84,11 +82,14 @@ final class VectorAttention {
   /** The factor of the queries on a diagonal, zeros beside it; for machine code alone. */
   private final MemorySegment diagonal;
 
-  /** Whether bf16 is multiplied by tiles, and what their transposition is told. */
+  /** Whether bf16 is multiplied by tiles, and what moves rows for them. */
   private final boolean tiles;
 
-  private final MemorySegment turn;
-  private final MemorySegment turnNumbers;
+  private final RowsCall turn;
+  private final RowsCall round;
+
+  /** Writes rows of sums by machine code. */
+  private final RowsCall scale;
 
   /** What the scratch memory had given before the first sequence, and before the first head. */
   private final int beforeSequences;
@@ -150,8 +151,9 @@ final class VectorAttention {
       Functions rounding =
           bf16Functions.filter(bf16 -> headSize % (bf16.tiles() ? PANEL : 2) == 0).orElse(null);
       tiles = rounding != null && rounding.tiles();
-      turn = tiles ? MatrixUnit.code().address(MachineCode.Function.TURN) : null;
-      turnNumbers = tiles ? scratch.floats(TURN_NUMBERS * 2) : null;
+      turn = tiles ? new RowsCall(MachineCode.Function.TURN, scratch) : null;
+      round = tiles ? new RowsCall(MachineCode.Function.ROUND_BF16, scratch) : null;
+      scale = headSize % LANES == 0 ? new RowsCall(MachineCode.Function.SCALE, scratch) : null;
       call = new ProductCall(functions.get().product(), scratch);
       bf16Call = rounding == null ? null : new ProductCall(rounding.product(), scratch);
       fp32Softmax = functions.get().softmax();
@@ -164,7 +166,8 @@ final class VectorAttention {
     } else {
       tiles = false;
       turn = null;
-      turnNumbers = null;
+      round = null;
+      scale = null;
       call = null;
       bf16Call = null;
       fp32Softmax = null;
@@ -252,11 +255,15 @@ final class VectorAttention {
     }
     long valueAt = queryKeyValue.rowOffset(start) + 4L * pattern.valueColumn(keyValueHead);
     if (bf16) {
-      MachineProduct.roundBf16(source, keyAt, rowBytes, length, headSize, 1f, keys);
       if (tiles) {
+        round.factor(1f);
+        round.run(
+            source.address() + keyAt, rowBytes, length, headSize, keys.address(), 2L * headSize);
+        round.factor(factor());
         turnValues(source, valueAt, rowBytes);
         return;
       }
+      MachineProduct.roundBf16(source, keyAt, rowBytes, length, headSize, keys);
       for (int column = 0; column < headSize; column += PANEL) {
         boolean wide = headSize - column > LANES;
         long to = column / PANEL * valuePanelBytes();
@@ -302,7 +309,7 @@ final class VectorAttention {
     pairs.asSlice(pairRows * PANEL_BYTES, (turnedRows - pairRows) * PANEL_BYTES).fill((byte) 0);
     for (int column = 0; column < headSize; column += PANEL) {
       pairRows(source, valueAt + column * 4L, rowBytes, length, true, pairs, 0);
-      turn(
+      turn.run(
           pairs.address(),
           PANEL_BYTES,
           turnedRows,
@@ -316,18 +323,6 @@ final class VectorAttention {
   private long turnedBytes() {
     long bytes = 4L * (Matrix.roundUp(Math.ceilDiv(length, 2), TURNED) + TILE_PAIRS);
     return bytes % 4096 == 0 ? bytes + BYTES_OF_TILE_ROW : bytes;
-  }
-
-  /** target (columns, rows) = source (rows, columns), of numbers of four bytes. */
-  private void turn(
-      long source, long sourceBytes, long rows, long columns, long target, long targetBytes) {
-    turnNumbers.setAtIndex(LONG, 0, source);
-    turnNumbers.setAtIndex(LONG, 1, sourceBytes);
-    turnNumbers.setAtIndex(LONG, 2, rows);
-    turnNumbers.setAtIndex(LONG, 3, columns);
-    turnNumbers.setAtIndex(LONG, 4, target);
-    turnNumbers.setAtIndex(LONG, 5, targetBytes);
-    MachineCode.call(turn, turnNumbers);
   }
 
   /** Bytes from one panel of values in bf16 to the next: pairs of keys. */
@@ -393,8 +388,16 @@ final class VectorAttention {
       } else {
         attendByVectors(distances, head, first, count, from, end, queryAt);
       }
-      for (int query = 0; query < count; query++) {
-        writeRow(query, context.rowOffset(start + first + query) + 4L * head * headSize);
+      long to = context.rowOffset(start + first) + 4L * head * headSize;
+      long rowBytes = context.stride() * 4L;
+      if (machine && scale != null) {
+        scale.factors(inverses.address());
+        scale.run(
+            sums.address(), sumStep, count, headSize, context.data().address() + to, rowBytes);
+      } else {
+        for (int query = 0; query < count; query++) {
+          writeRow(query, to + query * rowBytes);
+        }
       }
     }
   }
@@ -524,11 +527,11 @@ final class VectorAttention {
    */
   private void turnQueries(long queryAt, int count) {
     if (bf16 && tiles) {
-      long rowBytes = queryKeyValue.stride() * 4L;
-      MachineProduct.roundBf16(
-          queryKeyValue.data(), queryAt, rowBytes, count, headSize, factor(), pairs);
+      long from = queryKeyValue.data().address() + queryAt;
+      long bytes = 2L * headSize;
+      round.run(from, queryKeyValue.stride() * 4L, count, headSize, pairs.address(), bytes);
       int rows = Matrix.roundUp(count, TURNED);
-      turn(pairs.address(), 2L * headSize, rows, headSize / 2, queries.address(), PANEL_BYTES);
+      turn.run(pairs.address(), bytes, rows, headSize / 2, queries.address(), PANEL_BYTES);
       return;
     }
     call.left(queryKeyValue.data().address() + queryAt, 4, queryKeyValue.stride() * 4L);
@@ -600,7 +603,7 @@ final class VectorAttention {
     bf16Call.output(pairs.address(), PANEL_BYTES);
     bf16Call.start(0, 0);
     bf16Call.run(headSize, 1);
-    turn(pairs.address(), PANEL_BYTES, headSize, PANEL, output.address(), sumStep);
+    turn.run(pairs.address(), PANEL_BYTES, headSize, PANEL, output.address(), sumStep);
   }
 
   /** panel (headSize, width) = up to a panel of rows, scaled and transposed. */

@@ -1,0 +1,46 @@
+package org.lanewise.encoder.backend;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * What a function of {@link MachineCode} on rows is told, which {@code products.s} lists. Nothing
+ * checks addresses, so callers answer for them. Belongs to one task.
+ */
+final class RowsCall {
+  private static final int NUMBERS = 8;
+  private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
+  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
+
+  private final MemorySegment function;
+  private final MemorySegment numbers;
+
+  /** Creates the call of a function. */
+  RowsCall(MachineCode.Function function, ScratchPool.Scratch scratch) {
+    this.function = MatrixUnit.code().address(function);
+    numbers = scratch.floats(2 * NUMBERS);
+    factor(1f);
+  }
+
+  /** Sets the factor of all numbers. */
+  void factor(float factor) {
+    numbers.set(FLOAT, 8L * (NUMBERS - 1), factor);
+    factors(numbers.address() + 8L * (NUMBERS - 1));
+  }
+
+  /** Sets the address of the factors of the rows. */
+  void factors(long address) {
+    numbers.setAtIndex(LONG, 6, address);
+  }
+
+  /** Writes rows and columns, as many as the function takes at once or a multiple, of a source. */
+  void run(long source, long sourceBytes, long rows, long columns, long target, long targetBytes) {
+    numbers.setAtIndex(LONG, 0, source);
+    numbers.setAtIndex(LONG, 1, sourceBytes);
+    numbers.setAtIndex(LONG, 2, rows);
+    numbers.setAtIndex(LONG, 3, columns);
+    numbers.setAtIndex(LONG, 4, target);
+    numbers.setAtIndex(LONG, 5, targetBytes);
+    MachineCode.call(function, numbers);
+  }
+}
