@@ -16,6 +16,8 @@
 #   p[10] bytes from one row of the start to the next; 0 for the same row always
 #   p[11] for dot_* alone: bytes from one step of the left side to the next; 4 where rows lie as
 #         p[1] says
+# tile_gelu is tile_bf16 of x * Phi(x), absolute error below 4e-5, written as bf16: a panel has 64 bytes
+# of each row of the output, which has room for rows up to a multiple of 4.
 # int8 is signed on the left and unsigned in the panels, in both kinds of product. What was kept in
 # tiles or in the upper halves of vectors is released before the return.
 
@@ -199,18 +201,44 @@
     .endm
 
 
+# ---- GELU of four rows of two vectors at r10, as bf16 at r9 ----------------------------------------
+
+    .macro GELU_BEGIN
+    .irp c,16,17,18,19,20,21,22,23,24,25,26,27
+    vbroadcastss zmm\c, [rip+gelu_constants+4*(\c-16)]
+    .endr
+    vpxord zmm28, zmm28, zmm28
+    .endm
+
+    .macro GELU_REST
+.Lgelurest\@:
+    cmp r10, [rsp+88]
+    jae .Lgeludone\@
+    call gelu_rows
+    jmp .Lgelurest\@
+.Lgeludone\@:
+    .endm
+
 # ---- AMX: 32 or 16 rows x 32 columns of sums in tmm0 to tmm3, the last rows in smaller tiles ------
 # rsi row bytes, rdx panel, rcx steps, r8 left rows, r9 output, r10 output row bytes, r11 rows to do,
 # r12 start or 0, rbx panels to do; rax 128, the bytes from one row of a panel's tile to the next; r13,
 # r14: rows 0 and 16; r15 panel, rbp steps; [rsp] shapes of the tiles of the last rows, [rsp+64]
-# output of the rows, [rsp+72] their start. All panels follow each other while 32 rows of the left
-# side stay in the first cache, so that panels want to be in the second.
+# output of the rows, [rsp+72] their start, [rsp+80] the caller's rsp. All panels follow each other
+# while 32 rows of the left side stay in the first cache, so that panels want to be in the second.
+# With gelu, sums go to [rsp+128], and vectors make bf16 of them while tiles multiply the next panel:
+# r10 is where they are read, up to [rsp+88], r9 where they are written, [rsp+96] where those of the
+# panel at work will be, and [rsp+104] the bytes of its sums.
 
-    .macro TILE_ROWS rows, op
-    mov r9, [rsp+64]
+    .macro TILE_ROWS rows, op, gelu
     mov r12, [rsp+72]
     mov rdx, [rdi+16]
     mov rbx, [rdi+64]
+    .if \gelu
+    mov r13, [rsp+64]
+    mov [rsp+96], r13
+    .else
+    mov r9, [rsp+64]
+    .endif
 .Ltilepanel\@:
     test r12, r12
     jnz .Ltilestart\@
@@ -253,11 +281,32 @@
     .if \rows > 16
     \op tmm3, tmm5, tmm7
     .endif
+    .if \gelu
+    cmp r10, [rsp+88]
+    jae .Ltilegelu\@
+    call gelu_rows
+.Ltilegelu\@:
+    .endif
     add r13, 64
     add r14, 64
     add r15, 2048
     sub rbp, 16
     jnz .Ltiledepth\@
+    .if \gelu
+    GELU_REST
+    lea r10, [rsp+128]
+    tilestored [r10+rax], tmm0
+    tilestored [r10+rax+64], tmm1
+    .if \rows > 16
+    tilestored [r10+rax+2048], tmm2
+    tilestored [r10+rax+2048+64], tmm3
+    .endif
+    mov r9, [rsp+96]
+    add qword ptr [rsp+96], 64
+    mov r13, [rsp+104]
+    add r13, r10
+    mov [rsp+88], r13
+    .else
     tilestored [r9+r10], tmm0
     tilestored [r9+r10+64], tmm1
     .if \rows > 16
@@ -268,15 +317,19 @@
     tilestored [r13+r10+64], tmm3
     .endif
     add r9, 128
+    .endif
     add rdx, [rdi+24]
     dec rbx
     jnz .Ltilepanel\@
     .endm
 
-    .macro TILE_PRODUCT name, op
+    .macro TILE_PRODUCT name, op, gelu=0
 \name:
     ENTER
-    sub rsp, 80
+    mov rax, rsp
+    sub rsp, 128+4096*\gelu
+    and rsp, -64
+    mov [rsp+80], rax
     ldtilecfg [rip+tile_shapes]
     ARGUMENTS
     mov r8, [rdi]
@@ -285,14 +338,26 @@
     mov r9, [rdi+40]
     mov [rsp+64], r9
     mov [rsp+72], r12
-    .irp i,0,8,16,24,32,40,48,56
-    mov rax, [rip+tile_shapes+\i]
-    mov [rsp+\i], rax
-    .endr
+    .if \gelu
+    GELU_BEGIN
+    xor r10d, r10d
+    mov [rsp+88], r10
+    mov qword ptr [rsp+104], 4096
+    .endif
     mov eax, 128
 .Ltilerows\@:
     cmp r11, 32
     jae .Ltiletwo\@
+    .irp i,0,8,16,24,32,40,48,56
+    mov r13, [rip+tile_shapes+\i]
+    mov [rsp+\i], r13
+    .endr
+    .if \gelu
+    lea r13, [r11+3]
+    and r13, -4
+    shl r13, 7
+    mov [rsp+104], r13
+    .endif
     cmp r11, 16
     jbe .Ltilefew\@
     lea r13, [r11-16]
@@ -301,11 +366,11 @@
     mov [rsp+53], r13b
     ldtilecfg [rsp]
 .Ltiletwo\@:
-    TILE_ROWS 32, \op
+    TILE_ROWS 32, \op, \gelu
     mov r13, rsi
     shl r13, 5
     add r8, r13
-    mov r13, r10
+    mov r13, [rdi+48]
     shl r13, 5
     add [rsp+64], r13
     cmp qword ptr [rsp+72], 0
@@ -322,10 +387,14 @@
     mov [rsp+49], r11b
     mov [rsp+52], r11b
     ldtilecfg [rsp]
-    TILE_ROWS 16, \op
+    TILE_ROWS 16, \op, \gelu
 .Ltiledone\@:
+    .if \gelu
+    GELU_REST
+    vzeroupper
+    .endif
     tilerelease
-    add rsp, 80
+    mov rsp, [rsp+80]
     LEAVE
     .endm
 
@@ -333,14 +402,13 @@
 #   p[0]  source
 #   p[1]  bytes from one row of the source to the next
 #   p[2]  rows of the source: a multiple of 16 (turn), any number (all others)
-#   p[3]  its columns: a multiple of 16 (turn, scale), of 32 (*_bf16)
+#   p[3]  its columns: a multiple of 16 (turn, scale), of 32 (round_bf16)
 #   p[4]  target
 #   p[5]  bytes from one row of the target to the next
 #   p[6]  factors of the rows (scale), or of all (round_bf16)
 # turn        numbers of four bytes; the rows of the target are the columns of the source
 # scale       rows of fp32 times a number for each
 # round_bf16  rows of fp32 times one number, as rows of bf16
-# gelu_bf16   x * Phi(x) of rows of fp32, as rows of bf16; absolute error before rounding below 4e-5
 
 # turn takes 16 rows at a time. rsi source row bytes, rax three times that, r8 to r11: rows 0, 4, 8,
 # 12; rdx rows to do, rcx columns to do, r12 the first of these rows, r13 target, rbx target row bytes,
@@ -609,23 +677,33 @@ gelu_constants:
     vmulps \x, \x, \power
     .endm
 
-# zmm6 is a factor of all.
-    .macro FACTOR x, square, power
-    vmulps \x, \x, zmm6
-    .endm
+    .balign 64, 0xcc
+gelu_rows:
+    .irp r,0,2,4,6
+    vmovups zmm0, [r10+64*\r]
+    vmovups zmm3, [r10+64*\r+64]
+    NORMAL zmm0, zmm1, zmm2
+    NORMAL zmm3, zmm4, zmm5
+    vcvtne2ps2bf16 zmm0, zmm3, zmm0
+    vmovups [r9], zmm0
+    add r9, [rdi+48]
+    .endr
+    add r10, 512
+    ret
 
-    .macro ROWS_BF16 op
+    .balign 64, 0xcc
+round_bf16:
     mov rsi, [rdi]
     mov rdx, [rdi+16]
     mov r8, [rdi+32]
+    mov rax, [rdi+48]
+    vbroadcastss zmm2, [rax]
 1:  mov rax, rsi
     mov r9, r8
     mov rcx, [rdi+24]
-2:  vmovups zmm0, [rax]
-    vmovups zmm3, [rax+64]
-    \op zmm0, zmm1, zmm2
-    \op zmm3, zmm4, zmm5
-    vcvtne2ps2bf16 zmm0, zmm3, zmm0
+2:  vmulps zmm0, zmm2, [rax]
+    vmulps zmm1, zmm2, [rax+64]
+    vcvtne2ps2bf16 zmm0, zmm1, zmm0
     vmovups [r9], zmm0
     add rax, 128
     add r9, 64
@@ -637,21 +715,6 @@ gelu_constants:
     jnz 1b
     vzeroupper
     ret
-    .endm
-
-    .balign 64, 0xcc
-gelu_bf16:
-    .irp c,16,17,18,19,20,21,22,23,24,25,26,27
-    vbroadcastss zmm\c, [rip+gelu_constants+4*(\c-16)]
-    .endr
-    vpxord zmm28, zmm28, zmm28
-    ROWS_BF16 NORMAL
-
-    .balign 64, 0xcc
-round_bf16:
-    mov rax, [rdi+48]
-    vbroadcastss zmm6, [rax]
-    ROWS_BF16 FACTOR
 
     .balign 64, 0xcc
 scale:
@@ -681,6 +744,8 @@ scale:
     TILE_PRODUCT tile_int8, tdpbsud
     .balign 64, 0xcc
     TILE_PRODUCT tile_bf16, tdpbf16ps
+    .balign 64, 0xcc
+    TILE_PRODUCT tile_gelu, tdpbf16ps, 1
 
 # Palette 1; eight tiles of 16 rows of 64 bytes.
     .balign 64, 0xcc

@@ -40,6 +40,12 @@ final class MachineProduct {
   /** Steps of the depth of such a call: with these rows, 400 kB of a second cache of 1 MB. */
   private static final int DIRECT_STEPS = 768;
 
+  /** Rows that are rounded at once while tiles multiply. */
+  static final int WIDENED_ROWS = 4;
+
+  /** Bytes of a row of a panel once it is rounded. */
+  private static final long ROUNDED_BYTES = ProductCall.STEP_BYTES / 2;
+
   /** Rows that tiles work on at once, at the most. */
   private static final int TILE_ROWS = 32;
 
@@ -48,9 +54,6 @@ final class MachineProduct {
 
   /** Panels that stay in a second cache of 2 MB, which all processors with tiles have. */
   private static final int GROUP_BYTES = 900 << 10;
-
-  /** Panels whose sums, of {@link #TILE_ROWS}, stay in the first cache until they are rounded. */
-  private static final int ROUNDED_PANELS = 4;
 
   /** Rows that AVX-512 works on at once, at the most. */
   private static final int FEW_ROWS = 12;
@@ -308,7 +311,8 @@ final class MachineProduct {
    * GELU of some rows of a product for the panels from {@code firstPanel} to {@code endPanel}, as
    * the left side of a second product: bf16, row by row.
    *
-   * @param widened (rows, outputSize of the weight), which {@link #narrow} reads
+   * @param widened (rows up to a multiple of {@link #WIDENED_ROWS}, outputSize of the weight),
+   *     which {@link #narrow} reads
    */
   static void widen(
       ScratchPool scratches,
@@ -323,35 +327,23 @@ final class MachineProduct {
       long rowBytes = weight.depthBytes();
       MemorySegment left = scratch.floats(rows * rowBytes / 4);
       pack(scratch, input, firstRow, rows, weight, left, left, left);
-      MemorySegment sums = scratch.floats((long) TILE_ROWS * ROUNDED_PANELS * PANEL);
-      RowsCall round = new RowsCall(MachineCode.Function.GELU_BF16, scratch);
-      ProductCall call = new ProductCall(weight.function(), scratch);
-      long sumsBytes = ROUNDED_PANELS * ProductCall.STEP_BYTES;
-      call.output(sums.address(), sumsBytes);
+      MemorySegment function = MatrixUnit.code().address(MachineCode.Function.TILE_GELU);
+      ProductCall call = new ProductCall(function, scratch);
+      call.left(left.address(), rowBytes, 4);
+      long to = widened.address() + firstRow * widenedBytes(weight);
       int group = groupPanels(weight.steps());
-      for (int begin = firstPanel; begin < endPanel; begin += group) {
-        int end = Math.min(endPanel, begin + group);
-        for (int row = 0; row < rows; row += TILE_ROWS) {
-          int many = Math.min(TILE_ROWS, rows - row);
-          call.left(left.address() + row * rowBytes, rowBytes, 4);
-          long to = widened.address() + (firstRow + row) * widenedBytes(weight);
-          for (int panel = begin; panel < end; panel += ROUNDED_PANELS) {
-            int count = Math.min(ROUNDED_PANELS, end - panel);
-            call.panels(weight.panelAddress(panel), weight.panelBytes(), weight.steps());
-            call.start(weight.bias().address() + panel * ProductCall.STEP_BYTES, 0);
-            call.run(many, count);
-            long at = to + panel * (ProductCall.STEP_BYTES / 2);
-            round.run(
-                sums.address(), sumsBytes, many, (long) count * PANEL, at, widenedBytes(weight));
-          }
-        }
+      for (int panel = firstPanel; panel < endPanel; panel += group) {
+        call.panels(weight.panelAddress(panel), weight.panelBytes(), weight.steps());
+        call.start(weight.bias().address() + panel * ProductCall.STEP_BYTES, 0);
+        call.output(to + panel * ROUNDED_BYTES, widenedBytes(weight));
+        call.run(rows, Math.min(group, endPanel - panel));
       }
     }
   }
 
   /** Bytes from one row that {@link #widen} writes to the next; never a multiple of 4,096. */
   static long widenedBytes(Weight weight) {
-    return weight.panelCount() * (ProductCall.STEP_BYTES / 2) + DEPTH_BYTES;
+    return weight.panelCount() * ROUNDED_BYTES + DEPTH_BYTES;
   }
 
   /** Rows of a product with what {@link #widen} wrote. */

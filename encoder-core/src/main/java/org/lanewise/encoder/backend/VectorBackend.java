@@ -43,7 +43,7 @@ public final class VectorBackend implements TrainingBackend {
   private static final int STREAM_ROWS = 64;
 
   /** Rows of a feed-forward layer that a thread takes from one product to the other. */
-  private static final int FEED_ROWS = Integer.getInteger("feed", 512);
+  private static final int FEED_ROWS = 512;
 
   /**
    * Calls after which the JIT's second compiler has taken every kernel: it asks for 600 of each.
@@ -281,7 +281,8 @@ public final class VectorBackend implements TrainingBackend {
     VectorProduct.Tasks narrowing =
         VectorProduct.Tasks.of(rows, FEED_ROWS, second.panelCount(), workers.threads());
     try (ScratchPool.Scratch scratch = scratches.borrow()) {
-      MemorySegment widened = scratch.floats(rows * MachineProduct.widenedBytes(first) / 4);
+      long padded = Matrix.roundUp(rows, MachineProduct.WIDENED_ROWS);
+      MemorySegment widened = scratch.floats(padded * MachineProduct.widenedBytes(first) / 4);
       workers.forEach(
           widening.count(),
           task ->

@@ -334,43 +334,111 @@ final class MachineCodeTest {
     }
   }
 
-  /** Numbers of every size and none, source and target at the very end of their memory. */
+  /** What comes out of a product that starts with numbers of every size and adds nothing. */
   @Test
-  void geluIsRoundedToBf16() {
+  void tilesRoundGelu() {
     assumeTrue(MachineCode.written(), "machine code is for Linux on x86-64");
-    assumeTrue(MatrixUnit.facts().avx512Bf16(), "this processor has no bf16");
-    int rows = 40;
-    int columns = 3 * PANEL;
-    ByteBuffer numbers = ByteBuffer.allocate(rows * columns * 4).order(ByteOrder.nativeOrder());
-    for (int i = 0; i < rows * columns; i++) {
-      numbers.putFloat(4 * i, (i - rows * columns / 2) * (12f / rows / columns));
-    }
-    float[] extremes = {Float.NaN, Float.POSITIVE_INFINITY, 0f, -0f, 1e30f, -1e30f, -1e-30f};
-    for (int i = 0; i < extremes.length; i++) {
-      numbers.putFloat(4 * i, extremes[i]);
-    }
-    MemorySegment source = guarded(numbers.array());
-    MemorySegment target = guarded(new byte[rows * columns * 2]);
-    call(
-        Function.GELU_BF16,
-        source.address(),
-        4L * columns,
-        rows,
-        3,
-        target.address(),
-        2L * columns);
-    for (int i = 0; i < rows * columns; i++) {
-      float x = numbers.getFloat(4 * i);
-      double expected = x < -1e29 ? 0 : ScalarBackend.apply(Activation.GELU, x);
-      float actual =
-          Float.intBitsToFloat(target.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2L * i) << 16);
-      if (Double.isFinite(expected)) {
-        double rounding = Math.abs(expected) / 256 + 4e-5;
-        assertEquals(expected, actual, rounding, "gelu of " + x);
-      } else {
-        assertEquals((float) expected, actual);
+    assumeTrue(MatrixUnit.facts().amxBf16(), "this processor has no AMX-BF16");
+    int panels = 3;
+    int columns = panels * PANEL;
+    for (int rows : new int[] {1, 4, 16, 19, 32, 45, 64, 90}) {
+      for (int depthBytes : new int[] {64, 192, 768}) {
+        ByteBuffer start = ByteBuffer.allocate(rows * columns * 4).order(ByteOrder.nativeOrder());
+        for (int i = 0; i < rows * columns; i++) {
+          start.putFloat(4 * i, (i - rows * columns / 2) * (12f / rows / columns));
+        }
+        float[] extremes = {Float.NaN, Float.POSITIVE_INFINITY, 0f, -0f, 1e30f, -1e30f, -1e-30f};
+        for (int i = 0; i < extremes.length; i++) {
+          start.putFloat(4 * i, extremes[i]);
+        }
+        MemorySegment starts = guarded(start.array());
+        MemorySegment zeros = guarded(new byte[Math.max(rows, columns) * depthBytes]);
+        MemorySegment output = guarded(new byte[Matrix.roundUp(rows, 4) * columns * 2]);
+        call(
+            Function.TILE_GELU,
+            zeros.address(),
+            depthBytes,
+            zeros.address(),
+            (long) PANEL * depthBytes,
+            depthBytes / 4,
+            output.address(),
+            2L * columns,
+            rows,
+            panels,
+            starts.address(),
+            4L * columns,
+            4);
+        for (int i = 0; i < rows * columns; i++) {
+          float x = start.getFloat(4 * i);
+          double expected = x < -1e29 ? 0 : ScalarBackend.apply(Activation.GELU, x);
+          short bits = output.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2L * i);
+          float actual = Float.intBitsToFloat(bits << 16);
+          if (Double.isFinite(expected)) {
+            double rounding = Math.abs(expected) / 256 + 4e-5;
+            assertEquals(expected, actual, rounding, "gelu of " + x);
+          } else {
+            assertEquals((float) expected, actual);
+          }
+        }
       }
     }
+  }
+
+  /** Sources and targets at the very end of their memory. */
+  @Test
+  void rowsAreScaledAndRounded() {
+    assumeTrue(MachineCode.written(), "machine code is for Linux on x86-64");
+    assumeTrue(MatrixUnit.facts().avx512Bf16(), "this processor has no bf16");
+    for (int rows : new int[] {1, 7}) {
+      for (int columns : new int[] {PANEL, 3 * PANEL}) {
+        float[] numbers = numbers(rows * columns);
+        float[] factors = numbers(rows);
+        long source = guarded(bytes(numbers)).address();
+        long factorsAt = guarded(bytes(factors)).address();
+        MemorySegment scaled = guarded(new byte[4 * numbers.length]);
+        MemorySegment rounded = guarded(new byte[2 * numbers.length]);
+        call(
+            Function.SCALE,
+            source,
+            4L * columns,
+            rows,
+            columns,
+            scaled.address(),
+            4L * columns,
+            factorsAt);
+        call(
+            Function.ROUND_BF16,
+            source,
+            4L * columns,
+            rows,
+            columns,
+            rounded.address(),
+            2L * columns,
+            factorsAt);
+        for (int i = 0; i < numbers.length; i++) {
+          assertEquals(
+              numbers[i] * factors[i / columns],
+              scaled.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4L * i));
+          assertEquals(
+              (short) BFloat16.bits(numbers[i] * factors[0]),
+              rounded.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2L * i));
+        }
+      }
+    }
+  }
+
+  private float[] numbers(int count) {
+    float[] numbers = new float[count];
+    for (int i = 0; i < count; i++) {
+      numbers[i] = (float) random.nextGaussian();
+    }
+    return numbers;
+  }
+
+  private static byte[] bytes(float[] numbers) {
+    ByteBuffer bytes = ByteBuffer.allocate(4 * numbers.length).order(ByteOrder.nativeOrder());
+    bytes.asFloatBuffer().put(numbers);
+    return bytes.array();
   }
 
   private static void call(Function function, long... values) {

@@ -192,6 +192,7 @@ final class TileProcessor {
     long value = operand.get();
     switch (which) {
       case 0 -> operand.set(flags(value + immediate));
+      case 4 -> operand.set(flags(value & immediate));
       case 5 -> {
         operand.set(flags(value - immediate));
         less = value < immediate;
