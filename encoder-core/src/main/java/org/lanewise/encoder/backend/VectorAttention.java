@@ -531,6 +531,8 @@ final class VectorAttention {
       long bytes = 2L * headSize;
       round.run(from, queryKeyValue.stride() * 4L, count, headSize, pairs.address(), bytes);
       int rows = Matrix.roundUp(count, TURNED);
+      // What lay there could become scores whose powers are too small for a processor to be fast.
+      pairs.asSlice(count * bytes, (rows - count) * bytes).fill((byte) 0);
       turn.run(pairs.address(), bytes, rows, headSize / 2, queries.address(), PANEL_BYTES);
       return;
     }
