@@ -341,7 +341,9 @@ final class MachineProduct {
     }
   }
 
-  /** Bytes from one row that {@link #widen} writes to the next; never a multiple of 4,096. */
+  /**
+   * Bytes from one row of {@link #widen} to the next; not 4,096 where columns are a power of two.
+   */
   static long widenedBytes(Weight weight) {
     return weight.panelCount() * ROUNDED_BYTES + DEPTH_BYTES;
   }

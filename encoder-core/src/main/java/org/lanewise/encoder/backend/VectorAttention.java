@@ -25,8 +25,9 @@ import org.lanewise.encoder.batch.PackedBatch;
  * that no query of the panel may read are not looked at. Where there is machine code for fp32, it
  * multiplies sequences longer than a vector and takes the softmax of some keys after the others,
  * and reads keys where they lie. Where numbers may be rounded to bf16 and the processor multiplies
- * it faster, long sequences are: queries, keys, powers and values are rounded, scores and sums are
- * fp32. Belongs to one task.
+ * it faster, long sequences are, or all that tiles multiply: queries, keys, powers and values are
+ * rounded, scores and sums are fp32. Tiles want powers on the right, so values and sums lie as
+ * (values, keys) and (values, queries). Belongs to one task.
  */
 final class VectorAttention {
   private static final VectorSpecies<Float> FLOATS = VectorBackend.FLOATS;
@@ -51,8 +52,6 @@ final class VectorAttention {
 
   /** Rows that a transposition by machine code takes at once. */
   private static final int TURNED = 16;
-
-  private static final long BYTES_OF_TILE_ROW = 64;
 
   /** Steps of the depth of a tile, each of a pair. */
   private static final int TILE_PAIRS = 16;
@@ -322,7 +321,7 @@ final class VectorAttention {
   /** Bytes from one row of {@link #turnValues} to the next; never a multiple of 4,096. */
   private long turnedBytes() {
     long bytes = 4L * (Matrix.roundUp(Math.ceilDiv(length, 2), TURNED) + TILE_PAIRS);
-    return bytes % 4096 == 0 ? bytes + BYTES_OF_TILE_ROW : bytes;
+    return bytes % 4096 == 0 ? bytes + BYTES : bytes;
   }
 
   /** Bytes from one panel of values in bf16 to the next: pairs of keys. */

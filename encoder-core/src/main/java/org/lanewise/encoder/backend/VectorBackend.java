@@ -83,18 +83,16 @@ public final class VectorBackend implements TrainingBackend {
 
   private static Optional<VectorAttention.Functions> bf16Functions(MatrixUnit unit) {
     MatrixUnit.Facts facts = MatrixUnit.facts();
-    if (unit == MatrixUnit.AMX && facts.amxBf16()) {
-      return Optional.of(
-          VectorAttention.Functions.of(
-              MachineCode.Function.TILE_BF16, MachineCode.Function.SOFTMAX_BF16));
-    }
+    boolean tiles = unit == MatrixUnit.AMX && facts.amxBf16();
     // Where there are tiles, vectors multiply bf16 no faster than fp32.
-    if (unit == MatrixUnit.AVX512 && facts.avx512Bf16()) {
-      return Optional.of(
-          VectorAttention.Functions.of(
-              MachineCode.Function.DOT_BF16, MachineCode.Function.SOFTMAX_BF16));
+    boolean dots = unit == MatrixUnit.AVX512 && facts.avx512Bf16();
+    if (!tiles && !dots) {
+      return Optional.empty();
     }
-    return Optional.empty();
+    return Optional.of(
+        VectorAttention.Functions.of(
+            tiles ? MachineCode.Function.TILE_BF16 : MachineCode.Function.DOT_BF16,
+            MachineCode.Function.SOFTMAX_BF16));
   }
 
   private static VectorSpecies<Float> species() {

@@ -42,6 +42,14 @@ final class MatrixUnitTest {
   }
 
   @Test
+  void tilesOfBf16NeedVectorsThatRound() {
+    Facts facts = facts(AVX512, VNNI, AMX, 0, SAVES_TILES);
+    assertFalse(facts.amxBf16());
+    assertTrue(facts.amxInt8());
+    assertEquals(MatrixUnit.VECTOR_API, choose(Precision.BF16, 512, true, facts));
+  }
+
+  @Test
   void permissionIsNotAskedForWhereThereAreNoTiles() {
     MatrixUnit.facts(
         new int[] {1, AVX512, VNNI, 0},
