@@ -305,7 +305,7 @@ final class VectorAttention {
   private void turnValues(MemorySegment source, long valueAt, long rowBytes) {
     long pairRows = Math.ceilDiv(length, 2);
     long turnedRows = (long) Matrix.roundUp((int) pairRows, TURNED) + TILE_PAIRS;
-    pairs.asSlice(pairRows * PANEL_BYTES, (turnedRows - pairRows) * PANEL_BYTES).fill((byte) 0);
+    clear(pairs, pairRows * PANEL_BYTES, turnedRows * PANEL_BYTES);
     for (int column = 0; column < headSize; column += PANEL) {
       pairRows(source, valueAt + column * 4L, rowBytes, length, true, pairs, 0);
       turn.run(
@@ -531,7 +531,7 @@ final class VectorAttention {
       round.run(from, queryKeyValue.stride() * 4L, count, headSize, pairs.address(), bytes);
       int rows = Matrix.roundUp(count, TURNED);
       // What lay there could become scores whose powers are too small for a processor to be fast.
-      pairs.asSlice(count * bytes, (rows - count) * bytes).fill((byte) 0);
+      clear(pairs, count * bytes, rows * bytes);
       turn.run(pairs.address(), bytes, rows, headSize / 2, queries.address(), PANEL_BYTES);
       return;
     }
@@ -598,7 +598,7 @@ final class VectorAttention {
   private void multiplyTurnedValues(int from, int end, MemorySegment output) {
     int powers = Math.ceilDiv(end - from, 2);
     int steps = Matrix.roundUp(powers, TILE_PAIRS);
-    scores.asSlice(powers * PANEL_BYTES, (steps - powers) * PANEL_BYTES).fill((byte) 0);
+    clear(scores, powers * PANEL_BYTES, steps * PANEL_BYTES);
     bf16Call.left(values.address() + 2L * from, turnedBytes(), 4);
     bf16Call.panels(scores.address(), 0, steps);
     bf16Call.output(pairs.address(), PANEL_BYTES);
@@ -872,6 +872,14 @@ final class VectorAttention {
     }
     for (; i < headSize; i++) {
       output.set(FLOAT, to + i * 4L, sums.get(FLOAT, at + i * 4L) * inverse);
+    }
+  }
+
+  /** Writes zeros, whole vectors of them; a slice to be filled would be an object each time. */
+  private static void clear(MemorySegment data, long from, long end) {
+    data = NativeMemory.known(data);
+    for (long at = from; at < end; at += BYTES) {
+      FloatVector.zero(FLOATS).intoMemorySegment(data, at, NATIVE);
     }
   }
 
