@@ -82,10 +82,10 @@ public final class VectorBackend implements TrainingBackend {
   }
 
   private static Optional<VectorAttention.Functions> bf16Functions(MatrixUnit unit) {
-    MatrixUnit.Facts facts = MatrixUnit.facts();
-    boolean tiles = unit == MatrixUnit.AMX && facts.amxBf16();
+    // The facts are asked for only where machine code is used anyway.
+    boolean tiles = unit == MatrixUnit.AMX && MatrixUnit.facts().amxBf16();
     // Where there are tiles, vectors multiply bf16 no faster than fp32.
-    boolean dots = unit == MatrixUnit.AVX512 && facts.avx512Bf16();
+    boolean dots = unit == MatrixUnit.AVX512 && MatrixUnit.facts().avx512Bf16();
     if (!tiles && !dots) {
       return Optional.empty();
     }
