@@ -88,7 +88,12 @@ public interface Backend {
    */
   void embed(PackedBatch batch, EmbeddingTables tables, Optional<NormWeight> norm, Matrix hidden);
 
-  /** output = activation(input * weight^T + bias). */
+  /**
+   * output = activation(input * weight^T + bias).
+   *
+   * @param output may not overlap the input; before all of that is read, whatever lies between the
+   *     output's columns and the next multiple of 32, in its rows, may be written
+   */
   void linear(Matrix input, LinearWeight weight, Activation activation, Matrix output);
 
   /**

@@ -16,7 +16,8 @@ import org.lanewise.encoder.backend.Matrix;
  * @param projected (tokens, hiddenSize): what a sublayer reads where a norm precedes it, then its
  *     output before the residual is added
  * @param intermediate (tokens, intermediateSize, twice where it is gated)
- * @param side (tokens, what embeddings of another size or a convolution need)
+ * @param neighbours (tokens, what a convolution reads), in the memory of {@code intermediate}, too
+ * @param side (tokens, embeddings of another size or what a convolution gives)
  */
 public record Activations(
     Matrix hidden,
@@ -24,6 +25,7 @@ public record Activations(
     Matrix context,
     Matrix projected,
     Matrix intermediate,
+    Matrix neighbours,
     Matrix side) {
 
   /** Returns state for up to {@code tokens} tokens that lives as long as the arena. */
@@ -32,13 +34,16 @@ public record Activations(
     int hiddenSize = config.hiddenSize();
     int queryKeyValueSize = widest(config, EncoderConfig::queryKeyValueSize);
     int betweenSize = widest(config, EncoderConfig::betweenSize);
-    Matrix shared = backend.allocateState(arena, tokens, Math.max(queryKeyValueSize, betweenSize));
+    int neighboursSize = config.neighboursSize();
+    int sharedSize = Math.max(neighboursSize, Math.max(queryKeyValueSize, betweenSize));
+    Matrix shared = backend.allocateState(arena, tokens, sharedSize);
     return new Activations(
         backend.allocateState(arena, tokens, hiddenSize),
         shared.firstColumns(queryKeyValueSize),
         backend.allocateState(arena, tokens, widest(config, EncoderConfig::contextSize)),
         backend.allocateState(arena, tokens, hiddenSize),
         shared.firstColumns(betweenSize),
+        shared.firstColumns(neighboursSize),
         backend.allocateState(arena, tokens, config.sideSize()));
   }
 
@@ -59,6 +64,7 @@ public record Activations(
         context.firstRows(tokens),
         projected.firstRows(tokens),
         intermediate.firstRows(tokens),
+        neighbours.firstRows(tokens),
         side.firstRows(tokens));
   }
 }

@@ -39,9 +39,8 @@ final class Convolution {
 
   /** Keeps in {@code state.side()} what the embeddings in {@code state.hidden()} give. */
   void read(Backend backend, PackedBatch batch, Activations state) {
-    Matrix seen = state.side().columns(state.hidden().columns(), weight.inputSize());
-    backend.neighbours(state.hidden(), batch, width, seen);
-    backend.linear(seen, weight, activation, kept(state));
+    backend.neighbours(state.hidden(), batch, width, state.neighbours());
+    backend.linear(state.neighbours(), weight, activation, kept(state));
   }
 
   /** Joins what was kept to the first layer's output. */

@@ -69,15 +69,12 @@ public record EncoderConfig(
    * Returns the numbers that {@link Activations} hold for each token: what a pass takes of memory.
    */
   public int activationsPerToken() {
-    long most = 0;
+    long most = neighboursSize();
     for (LayerPlan plan : plans) {
       long layer = (long) queryKeyValueSize(plan) + contextSize(plan) + betweenSize(plan);
       most = Math.max(most, layer);
     }
-    int embedded = embedding.projection().isPresent() ? embedding.size() : 0;
-    long convolved = convolution.map(plan -> (plan.width() + 1L) * hiddenSize()).orElse(0L);
-    return Math.clamp(
-        most + 2L * hiddenSize() + Math.max(embedded, convolved), 0, Integer.MAX_VALUE);
+    return Math.clamp(most + 2L * hiddenSize() + sideSize(), 0, Integer.MAX_VALUE);
   }
 
   /** Returns the numbers of the tables of positions that are made when the encoder is prepared. */
@@ -112,10 +109,15 @@ public record EncoderConfig(
     return plan.feedForward().input().outputSize();
   }
 
+  /** Returns the columns that the convolution reads; 0 where there is none. */
+  int neighboursSize() {
+    return convolution.map(plan -> Math.multiplyExact(plan.width(), hiddenSize())).orElse(0);
+  }
+
   /** Returns the columns that embeddings and convolution need beside the hidden states. */
   int sideSize() {
     int embedded = embedding.projection().isPresent() ? embedding.size() : 0;
-    int convolved = convolution.map(plan -> (plan.width() + 1) * hiddenSize()).orElse(0);
+    int convolved = convolution.isPresent() ? hiddenSize() : 0;
     return Math.max(embedded, convolved);
   }
 }

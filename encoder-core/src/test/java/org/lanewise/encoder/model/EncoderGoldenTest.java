@@ -4,6 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.reflect.InvocationHandler;
+import java.lang.reflect.Proxy;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -21,6 +25,7 @@ import org.lanewise.encoder.backend.Backends;
 import org.lanewise.encoder.backend.Matrix;
 import org.lanewise.encoder.backend.PoolingMode;
 import org.lanewise.encoder.backend.Precision;
+import org.lanewise.encoder.backend.ScalarBackend;
 import org.lanewise.encoder.backend.Workers;
 import org.lanewise.encoder.batch.PackedBatch;
 import org.lanewise.encoder.weights.Tensor;
@@ -49,6 +54,40 @@ class EncoderGoldenTest {
       double largest = compare(name, GoldenEncoder.open(name, arena), arena, workers);
       double stated = SupportTable.error(name);
       assertTrue(largest <= stated, name + ": the README says " + stated + ", but " + largest);
+    }
+  }
+
+  /** On many threads, one may have written beside its columns before another has read a row. */
+  @ParameterizedTest
+  @MethodSource("models")
+  void nothingLiesBesideColumnsThatLinearLayersWrite(String name) {
+    ScalarBackend scalar = new ScalarBackend(Precision.FP32);
+    InvocationHandler scribbling =
+        (proxy, method, arguments) -> {
+          if (method.getName().equals("feedForward")) {
+            return InvocationHandler.invokeDefault(proxy, method, arguments);
+          }
+          if (method.getName().equals("linear")) {
+            scribble((Matrix) arguments[3]);
+          }
+          return method.invoke(scalar, arguments);
+        };
+    Class<?>[] type = {Backend.class};
+    ClassLoader loader = Backend.class.getClassLoader();
+    try (Arena arena = Arena.ofShared()) {
+      Backend backend = (Backend) Proxy.newProxyInstance(loader, type, scribbling);
+      compare(name, GoldenEncoder.open(name, arena), arena, backend);
+    }
+  }
+
+  /** Writes NaN where {@link Backend#linear} may write anything. */
+  private static void scribble(Matrix output) {
+    MemorySegment numbers = output.data();
+    for (int row = 0; row < output.rows(); row++) {
+      for (int column = output.columns(); column % 32 != 0; column++) {
+        long at = output.rowOffset(row) + 4L * column;
+        numbers.set(ValueLayout.JAVA_FLOAT, at, Float.NaN);
+      }
     }
   }
 
