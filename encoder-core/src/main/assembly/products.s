@@ -402,13 +402,20 @@
 #   p[0]  source
 #   p[1]  bytes from one row of the source to the next
 #   p[2]  rows of the source: a multiple of 16 (turn), any number (all others)
-#   p[3]  its columns: a multiple of 16 (turn, scale), of 32 (round_bf16)
-#   p[4]  target
+#   p[3]  its columns: a multiple of 16 (turn, scale), of 32 (round_bf16, norm)
+#   p[4]  target, which may be the source where it is fp32
 #   p[5]  bytes from one row of the target to the next
-#   p[6]  factors of the rows (scale), or of all (round_bf16)
+#   p[6]  factors of the rows (scale), of all (round_bf16), of the columns (norm)
+# norm reads more:
+#   p[7]  fp32: epsilon
+#   p[8]  what is added to the columns
+#   p[9]  rows that are added to those of the source, one by one; they may be the target; 0 for none
+#   p[10] bytes from one of these rows to the next
+#   p[11] whether the mean is taken off: 0 for not
 # turn        numbers of four bytes; the rows of the target are the columns of the source
 # scale       rows of fp32 times a number for each
 # round_bf16  rows of fp32 times one number, as rows of bf16
+# norm        rows of fp32, their sums with others, normalised
 
 # turn takes 16 rows at a time. rsi source row bytes, rax three times that, r8 to r11: rows 0, 4, 8,
 # 12; rdx rows to do, rcx columns to do, r12 the first of these rows, r13 target, rbx target row bytes,
@@ -495,21 +502,31 @@
 
 # x = 2^(x - zmm0), by the whole number nearest to the exponent and a polynomial of the rest. Of two
 # numbers of which one is none, vmaxps takes the second.
-    .macro POWER x, whole, power, exact
+    .macro POWER x, whole, power
     vsubps \x, \x, zmm0
     vmaxps \x, zmm27, \x
     vrndscaleps \whole, \x, 8
     vsubps \x, \x, \whole
     vmovaps \power, zmm20
-    .if \exact
     vfmadd213ps \power, \x, zmm21
     vfmadd213ps \power, \x, zmm22
-    .endif
     vfmadd213ps \power, \x, zmm23
     vfmadd213ps \power, \x, zmm24
     vfmadd213ps \power, \x, zmm25
     vfmadd213ps \power, \x, zmm26
     vscalefps \x, \power, \whole
+    .endm
+
+# The same with a relative error below 1e-4, by what is left above the whole number below.
+    .macro ROUGH_POWER x, rest, power
+    vsubps \x, \x, zmm0
+    vmaxps \x, zmm27, \x
+    vreduceps \rest, \x, 9
+    vmovaps \power, zmm23
+    vfmadd213ps \power, \rest, zmm24
+    vfmadd213ps \power, \rest, zmm25
+    vfmadd213ps \power, \rest, zmm26
+    vscalefps \x, \power, \x
     .endm
 
 # Writes sums and largest scores and goes on with the next 16 columns.
@@ -566,13 +583,13 @@ tile_permission:
     .balign 64, 0xcc
     PRODUCT dot_fp32, vfmadd231ps
 # 1 and the least exponent; bf16's rounding; degrees 6 to 1 of 2^x for x from -1/2 to 1/2
-# (VectorMath.exp2); degrees 4 to 0, relative error 3e-6.
+# (VectorMath.exp2); degrees 3 to 0 for x from 0 to 1, relative error 8e-5.
     .balign 64, 0xcc
 softmax_constants:
     .float 1, -126
     .long 0x8000
     .float 1.5353362e-4, 1.3398875e-3, 9.618437e-3, 0.055503324, 0.24022648, 0.6931472
-    .float 9.570101e-3, 0.05591786, 0.24024744, 0.6931218, 0.9999993
+    .float 0.07802452, 0.22606717, 0.6958334, 0.9999252
     .balign 64, 0xcc
 softmax_fp32:
     SOFTMAX_BEGIN
@@ -587,7 +604,7 @@ softmax_fp32:
     mov rax, rsi
     mov r9, rdx
 6:  vmovups zmm2, [rax]
-    POWER zmm2, zmm3, zmm4, 1
+    POWER zmm2, zmm3, zmm4
     vmovups [rax], zmm2
     vaddps zmm1, zmm1, zmm2
     add rax, 128
@@ -599,11 +616,10 @@ softmax_fp32:
 softmax_bf16:
     SOFTMAX_BEGIN
     vpbroadcastd zmm28, [rip+softmax_constants+8]
-    vbroadcastss zmm20, [rip+softmax_constants+36]
-    vbroadcastss zmm23, [rip+softmax_constants+40]
-    vbroadcastss zmm24, [rip+softmax_constants+44]
-    vbroadcastss zmm25, [rip+softmax_constants+48]
-    vbroadcastss zmm26, [rip+softmax_constants+52]
+    vbroadcastss zmm23, [rip+softmax_constants+36]
+    vbroadcastss zmm24, [rip+softmax_constants+40]
+    vbroadcastss zmm25, [rip+softmax_constants+44]
+    vbroadcastss zmm26, [rip+softmax_constants+48]
     mov eax, 0x55555555
     kmovd k1, eax
 1:  LARGEST
@@ -614,8 +630,8 @@ softmax_bf16:
     mov r9, rdx
 6:  vmovups zmm2, [rax]
     vmovups zmm5, [rax+128]
-    POWER zmm2, zmm3, zmm4, 0
-    POWER zmm5, zmm6, zmm7, 0
+    ROUGH_POWER zmm2, zmm3, zmm4
+    ROUGH_POWER zmm5, zmm6, zmm7
     vaddps zmm1, zmm1, zmm2
     vaddps zmm16, zmm16, zmm5
     vpaddd zmm2, zmm2, zmm28
@@ -736,6 +752,99 @@ scale:
     add r8, [rdi+40]
     add r10, 4
     dec rdx
+    jnz 1b
+    vzeroupper
+    ret
+
+# rax column, rsi source, rdx rows to do, rcx bytes of a row, r8 target, r9 rows to add, r10 factors,
+# r11 what is added; zmm0, zmm1 sums, zmm4 mean, zmm5 1 / deviation, xmm6 columns.
+
+    .macro ROW_SUM
+    vaddps zmm0, zmm0, zmm1
+    vextractf64x4 ymm1, zmm0, 1
+    vaddps ymm0, ymm0, ymm1
+    vextractf128 xmm1, ymm0, 1
+    vaddps xmm0, xmm0, xmm1
+    vmovhlps xmm1, xmm0, xmm0
+    vaddps xmm0, xmm0, xmm1
+    vmovshdup xmm1, xmm0
+    vaddss xmm0, xmm0, xmm1
+    .endm
+
+    .balign 64, 0xcc
+norm:
+    mov rsi, [rdi]
+    mov rdx, [rdi+16]
+    mov rcx, [rdi+24]
+    mov r8, [rdi+32]
+    mov r10, [rdi+48]
+    mov r11, [rdi+64]
+    mov r9, [rdi+72]
+    vcvtsi2ss xmm6, xmm6, rcx
+    shl rcx, 2
+1:  xor eax, eax
+    vpxord zmm0, zmm0, zmm0
+    vpxord zmm1, zmm1, zmm1
+    vpxord zmm4, zmm4, zmm4
+2:  vmovups zmm2, [rsi+rax]
+    vmovups zmm3, [rsi+rax+64]
+    test r9, r9
+    jz 3f
+    vaddps zmm2, zmm2, [r9+rax]
+    vaddps zmm3, zmm3, [r9+rax+64]
+3:  vmovups [r8+rax], zmm2
+    vmovups [r8+rax+64], zmm3
+    vaddps zmm0, zmm0, zmm2
+    vaddps zmm1, zmm1, zmm3
+    add rax, 128
+    cmp rax, rcx
+    jb 2b
+    cmp qword ptr [rdi+88], 0
+    je 4f
+    ROW_SUM
+    vdivss xmm0, xmm0, xmm6
+    vbroadcastss zmm4, xmm0
+4:  xor eax, eax
+    vpxord zmm0, zmm0, zmm0
+    vpxord zmm1, zmm1, zmm1
+5:  vmovups zmm2, [r8+rax]
+    vmovups zmm3, [r8+rax+64]
+    vsubps zmm2, zmm2, zmm4
+    vsubps zmm3, zmm3, zmm4
+    vfmadd231ps zmm0, zmm2, zmm2
+    vfmadd231ps zmm1, zmm3, zmm3
+    add rax, 128
+    cmp rax, rcx
+    jb 5b
+    ROW_SUM
+    vdivss xmm0, xmm0, xmm6
+    vaddss xmm0, xmm0, [rdi+56]
+    vsqrtss xmm0, xmm0, xmm0
+    vmovss xmm5, [rip+softmax_constants]
+    vdivss xmm5, xmm5, xmm0
+    vbroadcastss zmm5, xmm5
+    xor eax, eax
+6:  vmovups zmm2, [r8+rax]
+    vmovups zmm3, [r8+rax+64]
+    vsubps zmm2, zmm2, zmm4
+    vsubps zmm3, zmm3, zmm4
+    vmulps zmm2, zmm2, zmm5
+    vmulps zmm3, zmm3, zmm5
+    vmovups zmm0, [r11+rax]
+    vmovups zmm1, [r11+rax+64]
+    vfmadd231ps zmm0, zmm2, [r10+rax]
+    vfmadd231ps zmm1, zmm3, [r10+rax+64]
+    vmovups [r8+rax], zmm0
+    vmovups [r8+rax+64], zmm1
+    add rax, 128
+    cmp rax, rcx
+    jb 6b
+    add rsi, [rdi+8]
+    add r8, [rdi+40]
+    test r9, r9
+    jz 7f
+    add r9, [rdi+80]
+7:  dec rdx
     jnz 1b
     vzeroupper
     ret

@@ -8,7 +8,14 @@ import java.lang.foreign.ValueLayout;
  * checks addresses, so callers answer for them. Belongs to one task.
  */
 final class RowsCall {
-  private static final int NUMBERS = 8;
+  /** Columns of which a norm and a rounding take a multiple. */
+  static final int COLUMNS = 32;
+
+  private static final int NUMBERS = 12;
+
+  /** Where a single number of fp32 lies: a factor, or what a norm adds to the variance. */
+  private static final long SCALAR = 8L * 7;
+
   private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
 
@@ -24,13 +31,28 @@ final class RowsCall {
 
   /** Sets the factor of all numbers. */
   void factor(float factor) {
-    numbers.set(FLOAT, 8L * (NUMBERS - 1), factor);
-    factors(numbers.address() + 8L * (NUMBERS - 1));
+    numbers.set(FLOAT, SCALAR, factor);
+    factors(numbers.address() + SCALAR);
   }
 
   /** Sets the address of the factors of the rows. */
   void factors(long address) {
     numbers.setAtIndex(LONG, 6, address);
+  }
+
+  /** Sets what rows are normalised with; none are added to them. */
+  void norm(NormWeight norm) {
+    factors(norm.weight().address());
+    numbers.set(FLOAT, SCALAR, norm.epsilon());
+    numbers.setAtIndex(LONG, 8, norm.bias().address());
+    numbers.setAtIndex(LONG, 9, 0);
+    numbers.setAtIndex(LONG, 11, norm.centered() ? 1 : 0);
+  }
+
+  /** Sets the address of rows that are added before the norm. */
+  void residual(long address, long rowBytes) {
+    numbers.setAtIndex(LONG, 9, address);
+    numbers.setAtIndex(LONG, 10, rowBytes);
   }
 
   /** Writes rows and columns, as many as the function takes at once or a multiple, of a source. */

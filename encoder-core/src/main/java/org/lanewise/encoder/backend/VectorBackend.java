@@ -466,6 +466,16 @@ public final class VectorBackend implements TrainingBackend {
     forEachRows(
         input.rows(),
         (first, end) -> {
+          if (normsByMachineCode(norm)) {
+            try (ScratchPool.Scratch scratch = scratches.borrow()) {
+              RowsCall call = new RowsCall(MachineCode.Function.NORM, scratch);
+              call.norm(norm);
+              long address = residual.data().address() + residual.rowOffset(first);
+              call.residual(address, residual.stride() * 4L);
+              normalizeRows(call, input, first, end, 0, norm.size(), output);
+            }
+            return;
+          }
           for (int row = first; row < end; row++) {
             long at = output.rowOffset(row);
             float sum =
@@ -489,6 +499,17 @@ public final class VectorBackend implements TrainingBackend {
     forEachRows(
         input.rows(),
         (first, end) -> {
+          if (normsByMachineCode(norm)) {
+            try (ScratchPool.Scratch scratch = scratches.borrow()) {
+              RowsCall call = new RowsCall(MachineCode.Function.NORM, scratch);
+              call.norm(norm);
+              for (int group = 0; group < groups; group++) {
+                int column = group * norm.size();
+                normalizeRows(call, input, first, end, column, norm.size(), output);
+              }
+            }
+            return;
+          }
           for (int row = first; row < end; row++) {
             for (int group = 0; group < groups; group++) {
               long within = 4L * group * norm.size();
@@ -603,6 +624,21 @@ public final class VectorBackend implements TrainingBackend {
   @Override
   public void neighbours(Matrix input, PackedBatch batch, int width, Matrix output) {
     scalar.neighbours(input, batch, width, output);
+  }
+
+  private boolean normsByMachineCode(NormWeight norm) {
+    return products.unit() != MatrixUnit.VECTOR_API && norm.size() % RowsCall.COLUMNS == 0;
+  }
+
+  private static void normalizeRows(
+      RowsCall call, Matrix input, int first, int end, int column, int size, Matrix output) {
+    call.run(
+        input.data().address() + input.rowOffset(first) + 4L * column,
+        input.stride() * 4L,
+        end - first,
+        size,
+        output.data().address() + output.rowOffset(first) + 4L * column,
+        output.stride() * 4L);
   }
 
   /** Reads and writes nothing outside the row: others may be at work beside it. */

@@ -21,6 +21,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.lanewise.encoder.batch.PackedBatch;
 import org.lanewise.encoder.tokenizer.Tokens;
 import org.lanewise.encoder.weights.DataType;
@@ -647,19 +648,21 @@ public abstract class BackendContract {
     }
   }
 
-  @Test
-  void normOfSomeColumnsLeavesTheOthers() {
-    Tensor weight = tensor(5);
-    float[][] input = numbers(9, 23);
+  @ParameterizedTest
+  @ValueSource(ints = {5, 64})
+  void normOfSomeColumnsLeavesTheOthers(int size) {
+    Tensor weight = tensor(size);
+    int columns = 2 * size;
+    float[][] input = numbers(9, columns + 13);
     compareAll(
-        "norm of columns 3 to 13",
+        "norm of two times " + size + " columns",
         2e-5,
         backend -> {
           NormWeight norm =
               backend.prepareNorm(
                   arena, NormKind.ROOT_MEAN_SQUARE, weight, Optional.empty(), 1e-6f);
           Matrix matrix = matrix(backend, input);
-          backend.norm(matrix.columns(3, 10), norm, matrix.columns(3, 10));
+          backend.norm(matrix.columns(3, columns), norm, matrix.columns(3, columns));
           return matrix;
         });
   }
