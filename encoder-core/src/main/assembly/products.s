@@ -16,6 +16,7 @@
 #   p[10] bytes from one row of the start to the next; 0 for the same row always
 #   p[11] for dot_* alone: bytes from one step of the left side to the next; 4 where rows lie as
 #         p[1] says
+#   p[12] for tile_int8 and tile_bf16 alone: bytes from one panel of the output to the next
 # tile_gelu is tile_bf16 of x * Phi(x), absolute error below 4e-5, written as bf16: a panel has 64 bytes
 # of each row of the output, which has room for rows up to a multiple of 4.
 # int8 is signed on the left and unsigned in the panels, in both kinds of product. What was kept in
@@ -316,7 +317,7 @@
     tilestored [r13+r10], tmm2
     tilestored [r13+r10+64], tmm3
     .endif
-    add r9, 128
+    add r9, [rdi+96]
     .endif
     add rdx, [rdi+24]
     dec rbx

@@ -53,8 +53,7 @@ public final class VectorBackend implements TrainingBackend {
   private final Precision precision;
   private final Workers workers;
   private final MatrixUnit.Choice products;
-  private final Optional<VectorAttention.Functions> fp32Functions;
-  private final Optional<VectorAttention.Functions> bf16Functions;
+  private final PanelAttention.Unit attention;
   private final ScalarBackend scalar = new ScalarBackend(Precision.FP32);
   private final ScratchPool scratches = new ScratchPool();
   private final ScratchPool calls = new ScratchPool();
@@ -71,28 +70,24 @@ public final class VectorBackend implements TrainingBackend {
     this.precision = precision;
     this.workers = workers;
     this.products = products;
-    // Whatever machine code multiplies weights, the processor has AVX-512.
-    fp32Functions =
-        products.unit() == MatrixUnit.VECTOR_API
-            ? Optional.empty()
-            : Optional.of(
-                VectorAttention.Functions.of(
-                    MachineCode.Function.DOT_FP32, MachineCode.Function.SOFTMAX_FP32));
-    bf16Functions = precision == Precision.FP32 ? Optional.empty() : bf16Functions(products.unit());
+    attention = attention(precision, products.unit());
   }
 
-  private static Optional<VectorAttention.Functions> bf16Functions(MatrixUnit unit) {
-    // The facts are asked for only where machine code is used anyway.
-    boolean tiles = unit == MatrixUnit.AMX && MatrixUnit.facts().amxBf16();
-    // Where there are tiles, vectors multiply bf16 no faster than fp32.
-    boolean dots = unit == MatrixUnit.AVX512 && MatrixUnit.facts().avx512Bf16();
-    if (!tiles && !dots) {
-      return Optional.empty();
+  private static PanelAttention.Unit attention(Precision precision, MatrixUnit unit) {
+    if (unit == MatrixUnit.VECTOR_API) {
+      return PanelAttention.Unit.VECTORS;
     }
-    return Optional.of(
-        VectorAttention.Functions.of(
-            tiles ? MachineCode.Function.TILE_BF16 : MachineCode.Function.DOT_BF16,
-            MachineCode.Function.SOFTMAX_BF16));
+    // Whatever machine code multiplies weights, the processor has AVX-512. Where there are tiles,
+    // vectors multiply bf16 no faster than fp32. The facts are asked for only where it runs anyway.
+    if (precision != Precision.FP32 && unit == MatrixUnit.AMX && MatrixUnit.facts().amxBf16()) {
+      return PanelAttention.Unit.TILES_BF16;
+    }
+    if (precision != Precision.FP32
+        && unit == MatrixUnit.AVX512
+        && MatrixUnit.facts().avx512Bf16()) {
+      return PanelAttention.Unit.DOTS_BF16;
+    }
+    return PanelAttention.Unit.DOTS_FP32;
   }
 
   private static VectorSpecies<Float> species() {
@@ -770,15 +765,17 @@ public final class VectorBackend implements TrainingBackend {
     assert queryKeyValue.columns() == pattern.queryKeyValueSize();
     assert context.columns() == pattern.contextSize();
     int count = batch.sequences() * pattern.keyValueHeads();
+    boolean exact =
+        attention != PanelAttention.Unit.VECTORS && pattern.contextSize() < products.leastDepth();
+    PanelAttention.Unit unit = exact ? PanelAttention.Unit.DOTS_FP32 : attention;
     // A task's memory serves all its heads; some tasks for each thread, as sequences differ.
     int each = Math.max(1, count / (4 * workers.threads()));
     workers.forEach(
         Math.ceilDiv(count, each),
         task ->
-            VectorAttention.attend(
+            PanelAttention.attend(
                 scratches,
-                fp32Functions,
-                pattern.contextSize() < products.leastDepth() ? Optional.empty() : bf16Functions,
+                unit,
                 queryKeyValue,
                 batch,
                 task * each,

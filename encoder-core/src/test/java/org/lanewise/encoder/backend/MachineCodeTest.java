@@ -31,6 +31,10 @@ import org.lanewise.encoder.batch.PackedBatch;
 final class MachineCodeTest {
   private static final Path LISTING = Path.of("src/main/assembly/products.s");
   private static final int PANEL = ProductCall.PANEL;
+
+  /** Bytes of what a product is told. */
+  private static final int PARAMETERS = 13 * 8;
+
   private static final int PAGE = 4096;
 
   private final Random random = new Random(7);
@@ -185,7 +189,8 @@ final class MachineCodeTest {
         panels,
         startAt,
         startBytes,
-        bySteps ? 4L * rows : 4
+        bySteps ? 4L * rows : 4,
+        4L * PANEL
       };
       for (int i = 0; i < values.length; i++) {
         parameters.putLong(8 * i, values[i]);
@@ -217,7 +222,7 @@ final class MachineCodeTest {
           ByteBuffer startBytes = TileProcessor.allocate(4 * start.length);
           startBytes.asIntBuffer().put(start);
           long startAt = processor.map(startBytes);
-          ByteBuffer parameters = TileProcessor.allocate(96);
+          ByteBuffer parameters = TileProcessor.allocate(PARAMETERS);
           long parametersAt = processor.map(parameters);
           product.parameters(parameters, left, false, right, 0, 0, outputAt);
           processor.call(function.offset(), parametersAt);
@@ -229,6 +234,15 @@ final class MachineCodeTest {
           product.parameters(parameters, left, false, right, outputAt, rowBytes, outputAt);
           processor.call(function.offset(), parametersAt);
           product.assertIs(start, 2, output);
+          product.parameters(parameters, left, false, right, startAt, 0, outputAt);
+          parameters.putLong(48, 4L * PANEL).putLong(96, rows * 4L * PANEL);
+          processor.call(function.offset(), parametersAt);
+          ByteBuffer joined = TileProcessor.allocate(product.outputBytes());
+          for (int i = 0; i < rows * panels; i++) {
+            int to = (i % rows * panels + i / rows) * 4 * PANEL;
+            joined.put(to, output, i * 4 * PANEL, 4 * PANEL);
+          }
+          product.assertIs(start, 1, joined);
         }
       }
     }
@@ -275,7 +289,7 @@ final class MachineCodeTest {
           MemorySegment left = guarded(product.left);
           MemorySegment right = guarded(product.right);
           MemorySegment output = guarded(new byte[product.outputBytes()]);
-          MemorySegment parameters = guarded(new byte[96]);
+          MemorySegment parameters = guarded(new byte[PARAMETERS]);
           ByteBuffer values = parameters.asByteBuffer().order(ByteOrder.nativeOrder());
           ByteBuffer numbers = output.asByteBuffer().order(ByteOrder.nativeOrder());
           MemorySegment code = MatrixUnit.code().address(function);
