@@ -16,7 +16,6 @@
 #   p[10] bytes from one row of the start to the next; 0 for the same row always
 #   p[11] for dot_* alone: bytes from one step of the left side to the next; 4 where rows lie as
 #         p[1] says
-#   p[12] for tile_int8 and tile_bf16 alone: bytes from one panel of the output to the next
 # tile_gelu is tile_bf16 of x * Phi(x), absolute error below 4e-5, written as bf16: a panel has 64 bytes
 # of each row of the output, which has room for rows up to a multiple of 4.
 # int8 is signed on the left and unsigned in the panels, in both kinds of product. What was kept in
@@ -317,11 +316,39 @@
     tilestored [r13+r10], tmm2
     tilestored [r13+r10+64], tmm3
     .endif
-    add r9, [rdi+96]
+    add r9, 128
     .endif
     add rdx, [rdi+24]
     dec rbx
     jnz .Ltilepanel\@
+    .endm
+
+    .macro TILE_BEGIN
+    ARGUMENTS
+    mov r8, [rdi]
+    mov r11, [rdi+56]
+    mov r12, [rdi+72]
+    mov r9, [rdi+40]
+    mov [rsp+64], r9
+    mov [rsp+72], r12
+    mov eax, 128
+    .endm
+
+# Goes on to the next 32 rows: greater where there are some.
+    .macro TILE_NEXT
+    mov r13, rsi
+    shl r13, 5
+    add r8, r13
+    mov r13, [rdi+48]
+    shl r13, 5
+    add [rsp+64], r13
+    cmp qword ptr [rsp+72], 0
+    je .Ltilenext\@
+    mov r13, [rdi+80]
+    shl r13, 5
+    add [rsp+72], r13
+.Ltilenext\@:
+    sub r11, 32
     .endm
 
     .macro TILE_PRODUCT name, op, gelu=0
@@ -332,20 +359,13 @@
     and rsp, -64
     mov [rsp+80], rax
     ldtilecfg [rip+tile_shapes]
-    ARGUMENTS
-    mov r8, [rdi]
-    mov r11, [rdi+56]
-    mov r12, [rdi+72]
-    mov r9, [rdi+40]
-    mov [rsp+64], r9
-    mov [rsp+72], r12
+    TILE_BEGIN
     .if \gelu
     GELU_BEGIN
     xor r10d, r10d
     mov [rsp+88], r10
     mov qword ptr [rsp+104], 4096
     .endif
-    mov eax, 128
 .Ltilerows\@:
     cmp r11, 32
     jae .Ltiletwo\@
@@ -368,19 +388,7 @@
     ldtilecfg [rsp]
 .Ltiletwo\@:
     TILE_ROWS 32, \op, \gelu
-    mov r13, rsi
-    shl r13, 5
-    add r8, r13
-    mov r13, [rdi+48]
-    shl r13, 5
-    add [rsp+64], r13
-    cmp qword ptr [rsp+72], 0
-    je .Ltilenext\@
-    mov r13, [rdi+80]
-    shl r13, 5
-    add [rsp+72], r13
-.Ltilenext\@:
-    sub r11, 32
+    TILE_NEXT
     jg .Ltilerows\@
     jmp .Ltiledone\@
 .Ltilefew\@:
@@ -456,13 +464,17 @@
 # ---- Softmax: columns of 32 scores in each row of 128 bytes, 16 or all 32 of them -----------------
 # void f(long *p): every score of a column becomes 2^(score - largest of the column).
 #   p[0]  the first row
-#   p[1]  rows; for softmax_bf16 an even number
+#   p[1]  rows
 #   p[2]  bytes of a row that are scores: 64 or 128
 #   p[3]  32 numbers for the sums of the columns' powers, and 32 for the largest scores
-# softmax_bf16 leaves half as many rows, of two rows' powers as bf16, the first in the lower halves.
-# rsi, r8 the 16 columns at work, rdx rows, rcx bytes to do, rax row, r9 rows to do, r10 row to write;
-# zmm0 largest, zmm1 and zmm16 sums, zmm20 to zmm28 constants: the polynomials of softmax_bf16 need
-# not be exact to the last bit.
+# softmax_bf16 leaves half as many rows, of two rows' powers as bf16, the first in the lower halves,
+# and behind them zeros up to a multiple of 16 rows. It reads more:
+#   p[4]  rows of 128 bytes, sums of what earlier scores of the columns gave: p[3] tells of these, and
+#         all is scaled to what is largest now; 0 where the scores are the first
+#   p[5]  how many
+# rsi, r8 the 16 columns at work, rdx rows, rcx bytes to do, rax row, r9 rows to do, r10 row to write,
+# r11 sums; zmm0 largest, zmm1 and zmm16 sums of powers, zmm20 to zmm28 constants: the powers that
+# become bf16 need not be exact to the last bit.
 
     .macro SOFTMAX_BEGIN
     mov rsi, [rdi]
@@ -528,6 +540,31 @@
     vfmadd213ps \power, \rest, zmm25
     vfmadd213ps \power, \rest, zmm26
     vscalefps \x, \power, \x
+    .endm
+
+# zmm0 = the larger one of it and what was largest before; what was summed up before is scaled to it,
+# by factors that are exactly 1 where nothing has changed.
+    .macro EARLIER_SUMS
+    vmovups zmm6, [r8+128]
+    vmaxps zmm0, zmm0, zmm6
+    vsubps zmm6, zmm6, zmm0
+    vmaxps zmm6, zmm27, zmm6
+    vrndscaleps zmm3, zmm6, 8
+    vsubps zmm6, zmm6, zmm3
+    vbroadcastss zmm4, [rip+softmax_constants+12]
+    .irp at,16,20,24,28,32,0
+    vfmadd213ps zmm4, zmm6, dword ptr [rip+softmax_constants+\at] {1to16}
+    .endr
+    vscalefps zmm6, zmm4, zmm3
+    vmulps zmm1, zmm6, [r8]
+    mov rax, r11
+    mov r9, [rdi+40]
+6:  vmulps zmm2, zmm6, [rax]
+    vmovups [rax], zmm2
+    add rax, 128
+    dec r9
+    jnz 6b
+    add r11, 64
     .endm
 
 # Writes sums and largest scores and goes on with the next 16 columns.
@@ -616,6 +653,7 @@ softmax_fp32:
     .balign 64, 0xcc
 softmax_bf16:
     SOFTMAX_BEGIN
+    mov r11, [rdi+32]
     vpbroadcastd zmm28, [rip+softmax_constants+8]
     vbroadcastss zmm23, [rip+softmax_constants+36]
     vbroadcastss zmm24, [rip+softmax_constants+40]
@@ -626,9 +664,14 @@ softmax_bf16:
 1:  LARGEST
     vpxord zmm1, zmm1, zmm1
     vpxord zmm16, zmm16, zmm16
-    mov rax, rsi
+    test r11, r11
+    jz 7f
+    EARLIER_SUMS
+7:  mov rax, rsi
     mov r10, rsi
     mov r9, rdx
+    sub r9, 2
+    jl 8f
 6:  vmovups zmm2, [rax]
     vmovups zmm5, [rax+128]
     ROUGH_POWER zmm2, zmm3, zmm4
@@ -643,9 +686,26 @@ softmax_bf16:
     add rax, 256
     add r10, 128
     sub r9, 2
-    jnz 6b
-    vaddps zmm1, zmm1, zmm16
-    SOFTMAX_END
+    jge 6b
+8:  vaddps zmm1, zmm1, zmm16
+    add r9, 2
+    jz 9f
+    vmovups zmm2, [rax]
+    ROUGH_POWER zmm2, zmm3, zmm4
+    vaddps zmm1, zmm1, zmm2
+    vpaddd zmm2, zmm2, zmm28
+    vpsrld zmm2, zmm2, 16
+    vmovups [r10], zmm2
+    add r10, 128
+9:  vpxord zmm2, zmm2, zmm2
+10: mov rax, r10
+    sub rax, rsi
+    test eax, 2047
+    jz 11f
+    vmovups [r10], zmm2
+    add r10, 128
+    jmp 10b
+11: SOFTMAX_END
 
     .balign 64, 0xcc
 turn:
@@ -856,6 +916,37 @@ norm:
     TILE_PRODUCT tile_bf16, tdpbf16ps
     .balign 64, 0xcc
     TILE_PRODUCT tile_gelu, tdpbf16ps, 1
+
+# void tile_calls(long *p): p[0] calls, made one after the other while tiles are set up; for each the
+# address of tile_block or of a function that leaves tiles alone, and what it is told.
+    .balign 64, 0xcc
+tile_calls:
+    push rbx
+    push r12
+    ldtilecfg [rip+tile_shapes]
+    mov r12, [rdi]
+    lea rbx, [rdi+8]
+1:  mov rdi, [rbx+8]
+    call [rbx]
+    add rbx, 16
+    dec r12
+    jnz 1b
+    tilerelease
+    pop r12
+    pop rbx
+    ret
+
+# tile_bf16 of rows that are a multiple of 32, where tiles are set up.
+    .balign 64, 0xcc
+tile_block:
+    ENTER
+    sub rsp, 128
+    TILE_BEGIN
+1:  TILE_ROWS 32, tdpbf16ps, 0
+    TILE_NEXT
+    jg 1b
+    add rsp, 128
+    LEAVE
 
 # Palette 1; eight tiles of 16 rows of 64 bytes.
     .balign 64, 0xcc

@@ -10,7 +10,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.lang.foreign.Arena;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -196,22 +195,9 @@ final class TextEmbedderTest {
   @EnumSource(Precision.class)
   void theFirstTextOfAJvmGivesTheSameBitsAsLaterOnes(Precision precision)
       throws IOException, InterruptedException {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(List.of("-Xint", "--add-modules=jdk.incubator.vector"));
-    command.add("--enable-native-access=ALL-UNNAMED");
-    for (String property : List.of("lanewise.backend", "lanewise.vector.bits")) {
-      if (System.getProperty(property) != null) {
-        command.add("-D" + property + "=" + System.getProperty(property));
-      }
-    }
-    command.addAll(List.of("-cp", System.getProperty("java.class.path")));
-    command.addAll(List.of(Interpreted.class.getName(), precision.name()));
-    Process process =
-        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
-    List<String> interpreted = process.inputReader(StandardCharsets.UTF_8).lines().toList();
-    assertEquals(0, process.waitFor());
-    assertEquals(Interpreted.bits(precision, 300), interpreted);
+    List<String> options = List.of("-Xint", "--enable-native-access=ALL-UNNAMED");
+    OtherJvm interpreted = OtherJvm.run(options, Interpreted.class, precision.name());
+    assertEquals(Interpreted.bits(precision, 300), interpreted.lines());
   }
 
   /** Prints the bits of some vectors. */

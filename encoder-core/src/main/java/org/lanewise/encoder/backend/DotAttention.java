@@ -85,7 +85,6 @@ final class DotAttention extends PanelAttention {
     sums = scratch.floats((long) PANEL * paddedSize);
     addedSums = scratch.floats((long) PANEL * paddedSize);
     inverses = scratch.floats(PANEL);
-    softmax.reset(bf16, 1);
   }
 
   @Override
@@ -190,16 +189,14 @@ final class DotAttention extends PanelAttention {
         int keys = keysEnd - key;
         multiplyKeys(pattern.keyValueHead(head), key, keys);
         addBiasAndMask(scores, 0, head, first, count, key, keysEnd);
-        if (key == from) {
-          softmax.begin(scores, 0, keys, count, 0);
-          multiplyValues(count, key, keys, sums);
-        } else {
-          softmax.goOn(scores, 0, keys, count);
-          multiplyValues(count, key, keys, addedSums);
+        boolean begins = key == from;
+        softmax.run(bf16, scores, keys, count, begins);
+        multiplyValues(count, key, keys, begins ? sums : addedSums);
+        if (!begins) {
           softmax.join(count, sums, addedSums, sumStep);
         }
       }
-      softmax.invert(0, inverses);
+      softmax.invert(inverses);
       writeSums(count, contextOffset(head, first));
     }
   }

@@ -3,7 +3,6 @@ package org.lanewise.encoder.backend;
 import static org.lanewise.encoder.backend.PanelAttention.FLOAT;
 import static org.lanewise.encoder.backend.PanelAttention.FLOATS;
 import static org.lanewise.encoder.backend.PanelAttention.LANES;
-import static org.lanewise.encoder.backend.PanelAttention.MASKED;
 import static org.lanewise.encoder.backend.PanelAttention.NATIVE;
 import static org.lanewise.encoder.backend.PanelAttention.load;
 import static org.lanewise.encoder.backend.ProductKernels.BYTES;
@@ -15,84 +14,49 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * The softmax of panels of scores by machine code, as many keys at a time as leave their scores in
+ * The softmax of a panel of scores by machine code, as many keys at a time as leave their scores in
  * the second cache: what was summed up before is scaled to what is largest now (Milakov and
  * Gimelshein, "Online normalizer calculation for softmax", 2018). Belongs to one task.
  */
 final class OnlineSoftmax {
-  /** Keys whose scores are kept at once: 144 kB of a panel, and a multiple of what is packed. */
+  /** Keys whose scores are kept at once: 144 kB of a panel. */
   static final int KEYS = 1152;
 
   /** Bytes of the sums of a panel's powers, with its largest scores behind them. */
-  private static final long STATE_BYTES = 2 * PANEL_BYTES;
+  static final long STATE_BYTES = 2 * PANEL_BYTES;
 
-  private static final int NUMBERS = 4;
+  private static final int NUMBERS = 6;
   private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
 
-  private final ScratchPool.Scratch scratch;
   private final MemorySegment numbers;
-  private MemorySegment function;
-  private boolean bf16;
 
-  /** Sums and largest scores of the panels, and of keys that are yet to be added to the first. */
-  private MemorySegment state;
+  /** What all keys so far gave, and what is yet to be added. */
+  private final MemorySegment state;
 
-  private MemorySegment added;
-  private MemorySegment factors;
+  private final MemorySegment added;
+  private final MemorySegment factors;
 
   OnlineSoftmax(ScratchPool.Scratch scratch) {
-    this.scratch = scratch;
-    numbers = scratch.floats(NUMBERS * 2);
-  }
-
-  /**
-   * Forgets what it has seen, for other panels.
-   *
-   * @param bf16 whether powers become pairs of bf16
-   */
-  void reset(boolean bf16, int panels) {
-    this.bf16 = bf16;
-    MachineCode.Function function =
-        bf16 ? MachineCode.Function.SOFTMAX_BF16 : MachineCode.Function.SOFTMAX_FP32;
-    this.function = MatrixUnit.code().address(function);
-    state = scratch.floats(panels * STATE_BYTES / 4);
+    numbers = scratch.zeros(NUMBERS * 2);
+    state = scratch.floats(STATE_BYTES / 4);
     added = scratch.floats(STATE_BYTES / 4);
     factors = scratch.floats(STATE_BYTES / 4);
   }
 
   /**
-   * Replaces scores by their powers. With bf16, two rows of powers become one of pairs, and after
-   * an odd number of rows a masked one is written.
+   * Replaces scores by their powers; with bf16, two rows of powers become one of pairs.
    *
-   * @param count queries of the panel: where they fill one vector, the other is left as it is
-   * @param panel what the scores belong to
+   * @param count queries: where they fill one vector, the other is left as it is
+   * @param begins whether they are the first; {@link #join} takes what others give
    */
-  void begin(MemorySegment scores, long at, int rows, int count, int panel) {
-    run(scores, at, rows, count, state.address() + panel * STATE_BYTES);
-  }
-
-  /** The same for more keys of the first panel; {@link #join} takes what they give. */
-  void goOn(MemorySegment scores, long at, int rows, int count) {
-    run(scores, at, rows, count, added.address());
-  }
-
-  private void run(MemorySegment scores, long at, int rows, int count, long state) {
-    if (bf16 && rows % 2 != 0) {
-      mask(scores, at + rows * PANEL_BYTES);
-      rows++;
-    }
-    numbers.setAtIndex(LONG, 0, scores.address() + at);
+  void run(boolean bf16, MemorySegment scores, int rows, int count, boolean begins) {
+    numbers.setAtIndex(LONG, 0, scores.address());
     numbers.setAtIndex(LONG, 1, rows);
     numbers.setAtIndex(LONG, 2, count > LANES ? PANEL_BYTES : BYTES);
-    numbers.setAtIndex(LONG, 3, state);
-    MachineCode.call(function, numbers);
-  }
-
-  private static void mask(MemorySegment scores, long at) {
-    scores = NativeMemory.known(scores);
-    FloatVector masked = FloatVector.broadcast(FLOATS, MASKED);
-    masked.intoMemorySegment(scores, at, NATIVE);
-    masked.intoMemorySegment(scores, at + BYTES, NATIVE);
+    numbers.setAtIndex(LONG, 3, (begins ? state : added).address());
+    MachineCode.Function function =
+        bf16 ? MachineCode.Function.SOFTMAX_BF16 : MachineCode.Function.SOFTMAX_FP32;
+    MachineCode.call(MatrixUnit.code().address(function), numbers);
   }
 
   /** Adds what more keys gave to the sums, both scaled to the larger of the largest scores. */
@@ -154,11 +118,15 @@ final class OnlineSoftmax {
     }
   }
 
-  /** Writes what the sums of a panel are multiplied with, a number for each query. */
-  void invert(int panel, MemorySegment inverses) {
-    MemorySegment state = NativeMemory.known(this.state);
+  /** Writes what the sums of values are multiplied with, a number for each query. */
+  void invert(MemorySegment inverses) {
+    invert(state, 0, inverses);
+  }
+
+  /** The same for sums of powers that lie elsewhere. */
+  static void invert(MemorySegment state, long from, MemorySegment inverses) {
+    state = NativeMemory.known(state);
     inverses = NativeMemory.known(inverses);
-    long from = panel * STATE_BYTES;
     for (long at = 0; at < PANEL_BYTES; at += BYTES) {
       FloatVector.broadcast(FLOATS, 1f)
           .div(load(state, from + at))

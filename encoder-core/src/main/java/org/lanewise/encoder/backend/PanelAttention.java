@@ -188,6 +188,13 @@ abstract class PanelAttention {
     maskRows(scores, at, first, from, freeEnd, end, wide);
   }
 
+  /** Whether {@link #addBiasAndMask} would change any score. */
+  final boolean biasedOrMasked(int first, int count, int from, int end) {
+    boolean everyKey =
+        from >= first + count - 1 - pattern.behind() && end <= first + pattern.ahead() + 1;
+    return !everyKey || pattern.bias() instanceof PositionBias.ByDistance;
+  }
+
   private static void addBias(
       MemorySegment table, long tableAt, MemorySegment scores, long at, int keys, boolean wide) {
     table = NativeMemory.known(table);

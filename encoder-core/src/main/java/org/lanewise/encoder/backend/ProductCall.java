@@ -15,7 +15,7 @@ final class ProductCall {
   /** Bytes from one step of the depth to the next in a panel. */
   static final long STEP_BYTES = 4L * PANEL;
 
-  private static final int NUMBERS = 13;
+  private static final int NUMBERS = 12;
   private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
 
   private final MemorySegment function;
@@ -43,14 +43,8 @@ final class ProductCall {
 
   /** Sets where the sums are written, and the bytes from one row to the next. */
   void output(long address, long rowBytes) {
-    output(address, rowBytes, STEP_BYTES);
-  }
-
-  /** The same where the sums of panels are so many bytes apart; by tiles alone. */
-  void output(long address, long rowBytes, long panelBytes) {
     numbers.setAtIndex(LONG, 5, address);
     numbers.setAtIndex(LONG, 6, rowBytes);
-    numbers.setAtIndex(LONG, 12, panelBytes);
   }
 
   /** Sets what sums start with: 0 for zeros, or an address and the bytes between rows. */

@@ -12,73 +12,78 @@ import jdk.incubator.vector.FloatVector;
  * rounded to bf16, scores and sums are fp32.
  *
  * <p>Tiles want pairs on the right, which is how powers come out of the softmax. So they stay
- * there, values are turned once for each head, and sums come out as (values, queries). Where
- * queries read their whole sequence, as many panels of them go through each product as leave their
- * scores in the second cache: a call that sets up tiles and releases them takes 0.2 us.
+ * there, values are turned once for each head, and sums come out as (values, queries). Few keys at
+ * a time leave their scores in the first cache; a softmax scales what earlier keys gave (Milakov
+ * and Gimelshein, "Online normalizer calculation for softmax", 2018).
  */
 final class TileAttention extends PanelAttention {
+  /** Keys whose scores are kept at once: 24 kB, and as much of keys and values of 32 numbers. */
+  private static final int KEYS = 192;
+
+  /** Panels of queries whose sums are kept until they are written. */
+  private static final int MOST_PANELS = 8;
+
   /** Rows that a transposition takes at once. */
   private static final int TURNED = 16;
 
-  /** Steps of the depth of a tile, each of a pair. */
+  /** Rows that a product takes at once, and steps of its depth, each of a pair. */
+  private static final int TILE_ROWS = 32;
+
   private static final int TILE_PAIRS = 16;
 
-  private final ProductCall product;
+  private final TileCalls calls;
   private final RowsCall turn;
   private final RowsCall round;
   private final RowsCall scale;
-  private final OnlineSoftmax softmax;
 
-  /** Panels of queries of one product. */
-  private int group;
+  /** Bytes of a row of keys or queries, and of the turned values. */
+  private final long keyBytes;
 
-  /** Bytes from one row of the turned values to the next, and from the scores of a panel. */
   private long valueBytes;
 
-  private long scoreBytes;
+  /** Bytes of a panel of queries, and of its sums before they are turned. */
+  private final long queryBytes;
+
+  private final long panelBytes;
 
   private MemorySegment keys;
   private MemorySegment values;
   private MemorySegment queries;
   private MemorySegment scores;
+  private MemorySegment state;
+  private MemorySegment turnedSums;
   private MemorySegment sums;
-  private MemorySegment addedSums;
   private MemorySegment inverses;
 
-  /** Rows before they are turned: pairs of values, queries, sums. */
+  /** Rows before they are turned: pairs of values, queries. */
   private MemorySegment rows;
 
   TileAttention(
       ScratchPool.Scratch scratch, Matrix queryKeyValue, AttentionPattern pattern, Matrix context) {
     super(scratch, queryKeyValue, pattern, context);
-    MachineCode code = MatrixUnit.code();
-    product = new ProductCall(code.address(MachineCode.Function.TILE_BF16), scratch);
+    calls = new TileCalls(scratch);
     turn = new RowsCall(MachineCode.Function.TURN, scratch);
     round = new RowsCall(MachineCode.Function.ROUND_BF16, scratch);
     scale = new RowsCall(MachineCode.Function.SCALE, scratch);
-    softmax = new OnlineSoftmax(scratch);
+    keyBytes = 2L * headSize;
+    queryBytes = PANEL * keyBytes;
+    panelBytes = headSize * PANEL_BYTES;
   }
 
   @Override
   void begin() {
-    // Powers are half as many rows as scores, rounded up to what tiles take.
-    int scored = Matrix.roundUp(Math.min(length, OnlineSoftmax.KEYS), 2);
-    boolean everything = pattern.behind() >= length - 1 && pattern.ahead() >= length - 1;
-    group =
-        everything ? Math.clamp(OnlineSoftmax.KEYS / scored, 1, Math.ceilDiv(length, PANEL)) : 1;
-    int turnedRows = turnedRows();
-    valueBytes = 4L * turnedRows;
+    int panels = Math.min(MOST_PANELS, Math.ceilDiv(length, PANEL));
+    valueBytes = 4L * turnedRows();
     valueBytes += valueBytes % 4096 == 0 ? BYTES : 0;
-    scoreBytes = scored * PANEL_BYTES;
-    keys = scratch.floats((long) length * headSize / 2);
+    keys = scratch.floats((length + TILE_ROWS) * keyBytes / 4);
     values = scratch.floats(headSize * valueBytes / 4);
-    queries = scratch.floats((long) group * headSize / 2 * PANEL);
-    scores = scratch.floats(group * scoreBytes / 4);
-    sums = scratch.floats((long) group * PANEL * headSize);
-    addedSums = scratch.floats((long) PANEL * headSize);
+    queries = scratch.floats(panels * queryBytes / 4);
+    scores = scratch.floats((long) KEYS * PANEL);
+    state = scratch.floats(panels * OnlineSoftmax.STATE_BYTES / 4);
+    turnedSums = scratch.floats(panels * panelBytes / 4);
+    sums = scratch.floats((long) PANEL * headSize);
     inverses = scratch.floats(PANEL);
-    rows = scratch.floats((long) Math.max(turnedRows, group * headSize) * PANEL);
-    softmax.reset(true, group);
+    rows = scratch.floats(Math.max(turnedRows() * PANEL_BYTES, panels * queryBytes) / 4);
   }
 
   /** Rows of pairs of values: zeros follow them, because tiles take some from any key on. */
@@ -91,7 +96,7 @@ final class TileAttention extends PanelAttention {
     MemorySegment source = queryKeyValue.data();
     long keyAt = source.address() + keyOffset(keyValueHead, 0);
     round.factor(1f);
-    round.run(keyAt, rowBytes, length, headSize, keys.address(), 2L * headSize);
+    round.run(keyAt, rowBytes, length, headSize, keys.address(), keyBytes);
     round.factor(factor());
     clear(rows, Math.ceilDiv(length, 2) * PANEL_BYTES, turnedRows() * PANEL_BYTES);
     for (int column = 0; column < headSize; column += PANEL) {
@@ -104,26 +109,20 @@ final class TileAttention extends PanelAttention {
 
   @Override
   void attend(int head) {
-    int most = group * PANEL;
+    int most = MOST_PANELS * PANEL;
     for (int first = 0; first < length; first += most) {
-      int count = Math.min(most, length - first);
-      int from = firstKey(first);
-      int end = endKey(first + count);
-      turnQueries(head, first, count);
-      for (int key = from; key < end; key += OnlineSoftmax.KEYS) {
-        int keysEnd = Math.min(end, key + OnlineSoftmax.KEYS);
-        boolean begins = key == from;
-        multiplyKeys(key, keysEnd, count);
-        for (int panel = 0; panel * PANEL < count; panel++) {
-          takePowers(head, first, count, panel, key, keysEnd, begins);
-        }
-        multiplyValues(key, keysEnd, count, begins ? sums : addedSums);
-        if (!begins) {
-          softmax.join(count, sums, addedSums, sumStep);
+      int end = Math.min(length, first + most);
+      turnQueries(head, first, end - first);
+      int endKey = endKey(end);
+      for (int key = firstKey(first); key < endKey; key += KEYS) {
+        for (int query = first; query < end; query += PANEL) {
+          int count = Math.min(PANEL, end - query);
+          gatherValues(head, query, count, (query - first) / PANEL, key, key + KEYS);
         }
       }
-      for (int panel = 0; panel * PANEL < count; panel++) {
-        writeSums(head, first, count, panel);
+      calls.run();
+      for (int query = first; query < end; query += PANEL) {
+        writeSums(head, query, Math.min(PANEL, end - query), (query - first) / PANEL);
       }
     }
   }
@@ -131,73 +130,52 @@ final class TileAttention extends PanelAttention {
   /** queries (headSize / 2, queries) for each panel, pairs of them. */
   private void turnQueries(int head, int first, int count) {
     long from = queryKeyValue.data().address() + queryOffset(head, first);
-    long bytes = 2L * headSize;
-    round.run(from, rowBytes, count, headSize, rows.address(), bytes);
+    round.run(from, rowBytes, count, headSize, rows.address(), keyBytes);
     // What lay there could become scores whose powers are too small for a processor to be fast.
-    clear(rows, count * bytes, Matrix.roundUp(count, TURNED) * bytes);
+    clear(rows, count * keyBytes, Matrix.roundUp(count, TURNED) * keyBytes);
     for (int query = 0; query < count; query += PANEL) {
       int some = Math.min(PANEL, Matrix.roundUp(count - query, TURNED));
-      long at = rows.address() + query * bytes;
-      long to = queries.address() + query * bytes;
-      turn.run(at, bytes, some, headSize / 2, to, PANEL_BYTES);
+      long at = rows.address() + query * keyBytes;
+      long to = queries.address() + query * keyBytes;
+      turn.run(at, keyBytes, some, headSize / 2, to, PANEL_BYTES);
     }
   }
 
-  /** scores (keys, queries) of each panel. */
-  private void multiplyKeys(int from, int end, int count) {
-    long keyBytes = 2L * headSize;
-    product.left(keys.address() + from * keyBytes, keyBytes, 4);
-    product.panels(queries.address(), PANEL * keyBytes, headSize / 2);
-    product.output(scores.address(), PANEL_BYTES, scoreBytes);
-    product.start(0, 0);
-    product.run(end - from, Math.ceilDiv(count, PANEL));
-  }
-
-  /** Replaces the scores of a panel by powers, and zeros up to what tiles take. */
-  private void takePowers(
-      int head, int first, int count, int panel, int from, int end, boolean begins) {
-    int query = panel * PANEL;
-    int some = Math.min(PANEL, count - query);
-    long at = panel * scoreBytes;
-    addBiasAndMask(scores, at, head, first + query, some, from, end);
-    if (begins) {
-      softmax.begin(scores, at, end - from, some, panel);
-    } else {
-      softmax.goOn(scores, at, end - from, some);
+  /** Adds what some keys give to turnedSums (values, queries) of a panel. */
+  private void gatherValues(
+      int head, int first, int count, int panel, int chunkFrom, int chunkEnd) {
+    int firstKey = firstKey(first);
+    int from = Math.max(chunkFrom, firstKey);
+    int end = Math.min(chunkEnd, endKey(first + count));
+    if (from >= end) {
+      return;
     }
-    int powers = Math.ceilDiv(end - from, 2);
-    clear(scores, at + powers * PANEL_BYTES, at + steps(powers) * PANEL_BYTES);
-  }
-
-  private static int steps(int powers) {
-    return Matrix.roundUp(powers, TILE_PAIRS);
-  }
-
-  /** sums (queries, values), which tiles make the other way round. */
-  private void multiplyValues(int from, int end, int count, MemorySegment output) {
-    long panelBytes = headSize * PANEL_BYTES;
-    product.left(values.address() + 2L * from, valueBytes, 4);
-    product.panels(scores.address(), scoreBytes, steps(Math.ceilDiv(end - from, 2)));
-    product.output(rows.address(), PANEL_BYTES, panelBytes);
-    product.start(0, 0);
-    product.run(headSize, Math.ceilDiv(count, PANEL));
-    for (int query = 0; query < count; query += PANEL) {
-      long at = rows.address() + query / PANEL * panelBytes;
-      turn.run(at, PANEL_BYTES, headSize, PANEL, output.address() + query * sumStep, sumStep);
+    boolean begins = from == firstKey;
+    long sumsAt = turnedSums.address() + panel * panelBytes;
+    long stateAt = state.address() + panel * OnlineSoftmax.STATE_BYTES;
+    long panelAt = queries.address() + panel * queryBytes;
+    int scored = Matrix.roundUp(end - from, TILE_ROWS);
+    long keyAt = keys.address() + from * keyBytes;
+    calls.multiply(keyAt, keyBytes, scored, panelAt, headSize / 2, scores.address(), false);
+    if (biasedOrMasked(first, count, from, end)) {
+      calls.run();
+      addBiasAndMask(scores, 0, head, first, count, from, end);
     }
+    long scoreBytes = count > LANES ? PANEL_BYTES : BYTES;
+    long earlierAt = begins ? 0 : sumsAt;
+    calls.softmax(scores.address(), end - from, scoreBytes, stateAt, earlierAt, headSize);
+    long valueAt = values.address() + 2L * from;
+    calls.multiply(valueAt, valueBytes, headSize, scores.address(), scored / 2, sumsAt, !begins);
   }
 
+  /** Writes the sums of a panel, divided by those of their powers. */
   private void writeSums(int head, int first, int count, int panel) {
-    int query = panel * PANEL;
-    softmax.invert(panel, inverses);
+    long from = turnedSums.address() + panel * panelBytes;
+    turn.run(from, PANEL_BYTES, headSize, PANEL, sums.address(), sumStep);
+    OnlineSoftmax.invert(state, panel * OnlineSoftmax.STATE_BYTES, inverses);
     scale.factors(inverses.address());
-    scale.run(
-        sums.address() + query * sumStep,
-        sumStep,
-        Math.min(PANEL, count - query),
-        headSize,
-        context.data().address() + contextOffset(head, first + query),
-        context.stride() * 4L);
+    long to = context.data().address() + contextOffset(head, first);
+    scale.run(sums.address(), sumStep, count, headSize, to, context.stride() * 4L);
   }
 
   /** Writes zeros, whole vectors of them; a slice to be filled would be an object each time. */

@@ -33,7 +33,7 @@ final class MachineCodeTest {
   private static final int PANEL = ProductCall.PANEL;
 
   /** Bytes of what a product is told. */
-  private static final int PARAMETERS = 13 * 8;
+  private static final int PARAMETERS = 12 * 8;
 
   private static final int PAGE = 4096;
 
@@ -189,8 +189,7 @@ final class MachineCodeTest {
         panels,
         startAt,
         startBytes,
-        bySteps ? 4L * rows : 4,
-        4L * PANEL
+        bySteps ? 4L * rows : 4
       };
       for (int i = 0; i < values.length; i++) {
         parameters.putLong(8 * i, values[i]);
@@ -234,18 +233,30 @@ final class MachineCodeTest {
           product.parameters(parameters, left, false, right, outputAt, rowBytes, outputAt);
           processor.call(function.offset(), parametersAt);
           product.assertIs(start, 2, output);
-          product.parameters(parameters, left, false, right, startAt, 0, outputAt);
-          parameters.putLong(48, 4L * PANEL).putLong(96, rows * 4L * PANEL);
-          processor.call(function.offset(), parametersAt);
-          ByteBuffer joined = TileProcessor.allocate(product.outputBytes());
-          for (int i = 0; i < rows * panels; i++) {
-            int to = (i % rows * panels + i / rows) * 4 * PANEL;
-            joined.put(to, output, i * 4 * PANEL, 4 * PANEL);
-          }
-          product.assertIs(start, 1, joined);
         }
       }
     }
+  }
+
+  @Test
+  void tilesMultiplyOneAfterTheOther() {
+    Product product = new Product(Precision.BF16, 64, 192, 2);
+    TileProcessor processor = new TileProcessor(MachineCode.bytes());
+    long left = processor.map(TileProcessor.allocate(product.left.length).put(0, product.left));
+    long right = processor.map(TileProcessor.allocate(product.right.length).put(0, product.right));
+    ByteBuffer output = TileProcessor.allocate(product.outputBytes());
+    long outputAt = processor.map(output);
+    ByteBuffer first = TileProcessor.allocate(PARAMETERS);
+    product.parameters(first, left, false, right, 0, 0, outputAt);
+    ByteBuffer second = TileProcessor.allocate(PARAMETERS);
+    long rowBytes = 4L * product.panels * PANEL;
+    product.parameters(second, left, false, right, outputAt, rowBytes, outputAt);
+    long block = processor.address(Function.TILE_BLOCK.offset());
+    ByteBuffer calls = TileProcessor.allocate(40).putLong(0, 2);
+    calls.putLong(8, block).putLong(16, processor.map(first));
+    calls.putLong(24, block).putLong(32, processor.map(second));
+    processor.call(Function.TILE_CALLS.offset(), processor.map(calls));
+    product.assertIs(new int[product.panels * PANEL], 2, output);
   }
 
   /** Whole numbers for the columns of a product, as its precision sums them. */
@@ -527,31 +538,28 @@ final class MachineCodeTest {
     assumeTrue(
         pairs ? facts.avx512Bf16() : facts.missing().isEmpty(),
         "this processor has no " + function);
-    for (int rows : new int[] {1, 2, 3, 4, 5, 6, 8, 9, 33, 100}) {
+    for (int rows : new int[] {1, 2, 3, 4, 5, 6, 8, 9, 32, 33, 63, 100}) {
       for (int columns : new int[] {PANEL / 2, PANEL}) {
-        if (!pairs || rows % 2 == 0) {
-          softmax(function, rows, columns);
-        }
+        softmax(function, rows, columns);
       }
     }
   }
 
   private void softmax(Function function, int rows, int columns) {
-    ByteBuffer given = ByteBuffer.allocate(rows * PANEL * 4).order(ByteOrder.nativeOrder());
-    for (int i = 0; i < rows * PANEL; i++) {
+    boolean pairs = function == Function.SOFTMAX_BF16;
+    int pairRows = Math.ceilDiv(rows, 2);
+    int paddedRows = Matrix.roundUp(pairRows, 16);
+    int room = pairs ? Math.max(rows, paddedRows) : rows;
+    ByteBuffer given = ByteBuffer.allocate(room * PANEL * 4).order(ByteOrder.nativeOrder());
+    for (int i = 0; i < room * PANEL; i++) {
       boolean masked = i >= PANEL && random.nextInt(10) == 0;
       given.putFloat(4 * i, masked ? -3e38f : 20 * (float) random.nextGaussian());
     }
     MemorySegment scores = guarded(given.array());
     MemorySegment answers = guarded(new byte[2 * PANEL * 4]);
-    MemorySegment numbers = guarded(new byte[32]);
-    ByteBuffer parameters = numbers.asByteBuffer().order(ByteOrder.nativeOrder());
-    parameters.putLong(0, scores.address()).putLong(8, rows).putLong(16, 4L * columns);
-    parameters.putLong(24, answers.address());
-    MachineCode.call(MatrixUnit.code().address(function), numbers);
+    call(function, scores.address(), rows, 4L * columns, answers.address(), 0, 0);
     ByteBuffer powers = scores.asByteBuffer().order(ByteOrder.nativeOrder());
     ByteBuffer found = answers.asByteBuffer().order(ByteOrder.nativeOrder());
-    boolean pairs = function == Function.SOFTMAX_BF16;
     for (int column = 0; column < columns; column++) {
       float largest = Float.NEGATIVE_INFINITY;
       for (int row = 0; row < rows; row++) {
@@ -568,12 +576,54 @@ final class MachineCodeTest {
         assertEquals(power, actual, pairs ? power / 250 + 1e-37 : power * 1e-5 + 1e-37);
         sum += power;
       }
+      for (int half = rows; pairs && half < 2 * paddedRows; half++) {
+        assertEquals(0, powers.getShort(4 * (half / 2 * PANEL + column) + half % 2 * 2));
+      }
       assertEquals(largest, found.getFloat(4 * (PANEL + column)), "largest");
       assertEquals(sum, found.getFloat(4 * column), sum * (pairs ? 1e-4 : 1e-5), "sum of " + rows);
     }
     for (int column = columns; column < PANEL; column++) {
       assertEquals(0f, found.getFloat(4 * column));
       assertEquals(given.getFloat(4 * column), powers.getFloat(4 * column), "not asked for");
+    }
+  }
+
+  /** Of columns some have a larger score now, and some do not. */
+  @Test
+  void softmaxScalesWhatEarlierScoresGave() {
+    assumeTrue(MachineCode.written(), "machine code is for Linux on x86-64");
+    assumeTrue(MatrixUnit.facts().avx512Bf16(), "this processor has no bf16");
+    int rows = 33;
+    int sumRows = 3;
+    float[] scores = numbers(rows * PANEL);
+    float[] state = numbers(2 * PANEL);
+    for (int column = 0; column < PANEL; column++) {
+      state[PANEL + column] += 2;
+    }
+    float[] sums = numbers(sumRows * PANEL);
+    MemorySegment states = guarded(bytes(state));
+    MemorySegment scaled = guarded(bytes(sums));
+    long scoresAt = guarded(bytes(scores)).address();
+    long rowBytes = 4L * PANEL;
+    call(Function.SOFTMAX_BF16, scoresAt, rows, rowBytes, states.address(), scaled.address(), 3);
+    for (int column = 0; column < PANEL; column++) {
+      double largest = state[PANEL + column];
+      for (int row = 0; row < rows; row++) {
+        largest = Math.max(largest, scores[row * PANEL + column]);
+      }
+      double factor = Math.pow(2, state[PANEL + column] - largest);
+      double sum = factor * state[column];
+      for (int row = 0; row < rows; row++) {
+        sum += Math.pow(2, scores[row * PANEL + column] - largest);
+      }
+      ValueLayout.OfFloat layout = ValueLayout.JAVA_FLOAT_UNALIGNED;
+      assertEquals(largest, states.get(layout, 4L * (PANEL + column)));
+      assertEquals(sum, states.get(layout, 4L * column), 1e-4 * rows);
+      for (int row = 0; row < sumRows; row++) {
+        float before = sums[row * PANEL + column];
+        float actual = scaled.get(layout, 4L * (row * PANEL + column));
+        assertEquals(factor * before, actual, factor == 1 ? 0 : 1e-6 * Math.abs(before));
+      }
     }
   }
 

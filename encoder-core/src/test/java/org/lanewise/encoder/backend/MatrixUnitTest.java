@@ -4,9 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.IOException;
+import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
+import org.lanewise.encoder.OtherJvm;
 import org.lanewise.encoder.backend.MatrixUnit.Facts;
 
 final class MatrixUnitTest {
@@ -47,6 +51,27 @@ final class MatrixUnitTest {
     assertFalse(facts.amxBf16());
     assertTrue(facts.amxInt8());
     assertEquals(MatrixUnit.VECTOR_API, choose(Precision.BF16, 512, true, facts));
+  }
+
+  /** The JVM warns of native access that nobody allowed, once it happens. */
+  @Test
+  void machineCodeIsNotMappedWhereItIsSwitchedOff() throws IOException, InterruptedException {
+    OtherJvm off = OtherJvm.run(List.of("-Dlanewise.tiles=false"), Kernels.class);
+    assertTrue(off.lines().getLast().startsWith("vector_"), off.lines().toString());
+    assertFalse(off.errors().contains("restricted method"), off.errors());
+    assumeTrue(MachineCode.written(), "machine code is for Linux on x86-64");
+    assumeTrue(VectorBackend.vectorBits() == 512, "vectors are not of 512 bits");
+    OtherJvm on = OtherJvm.run(List.of("-Dlanewise.tiles=true"), Kernels.class);
+    assertTrue(on.errors().contains("restricted method"), on.errors());
+  }
+
+  /** Says what multiplies bf16. */
+  static final class Kernels {
+    private Kernels() {}
+
+    public static void main(String[] args) {
+      System.out.println(new VectorBackend(Precision.BF16, new Workers(1)).kernels());
+    }
   }
 
   @Test

@@ -10,10 +10,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import jdk.incubator.vector.ByteVector;
@@ -22,6 +20,7 @@ import jdk.incubator.vector.IntVector;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.lanewise.encoder.OtherJvm;
 import org.lanewise.encoder.batch.PackedBatch;
 import org.lanewise.encoder.weights.Tensor;
 
@@ -80,20 +79,10 @@ final class NativeMemoryTest {
 
     /** Returns the microseconds of the fastest pass through a layer. */
     static double of(Precision precision, boolean others) throws IOException, InterruptedException {
-      List<String> command = new ArrayList<>();
-      command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
       // Callers wait for the JIT, so that a busy machine measures the same code.
-      command.addAll(List.of("-Xbatch", "--add-modules=jdk.incubator.vector", "-cp"));
-      command.add(System.getProperty("java.class.path"));
-      if (System.getProperty("lanewise.vector.bits") != null) {
-        command.add(1, "-Dlanewise.vector.bits=" + System.getProperty("lanewise.vector.bits"));
-      }
-      command.addAll(List.of(Times.class.getName(), precision.name(), String.valueOf(others)));
-      Process process =
-          new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
-      List<String> lines = process.inputReader(StandardCharsets.UTF_8).lines().toList();
-      assertEquals(0, process.waitFor());
-      return Double.parseDouble(lines.getLast());
+      OtherJvm jvm =
+          OtherJvm.run(List.of("-Xbatch"), Times.class, precision.name(), String.valueOf(others));
+      return Double.parseDouble(jvm.lines().getLast());
     }
 
     public static void main(String[] args) throws IOException {

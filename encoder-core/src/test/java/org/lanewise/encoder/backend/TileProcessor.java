@@ -60,6 +60,11 @@ final class TileProcessor {
     return address;
   }
 
+  /** Returns where the function at an offset lies. */
+  long address(int offset) {
+    return codeAt + offset;
+  }
+
   /** Calls the function at an offset with one argument; what it must preserve is checked. */
   void call(int offset, long argument) {
     for (int i = 0; i < 16; i++) {
@@ -179,6 +184,9 @@ final class TileProcessor {
       case 0xFF -> {
         if ((reg & 7) == 6) {
           push(operand.get());
+        } else if ((reg & 7) == 2) {
+          push(at);
+          at = (int) (operand.get() - codeAt);
         } else {
           check((reg & 7) == 1, "not dec");
           operand.set(flags(operand.get() - 1));
