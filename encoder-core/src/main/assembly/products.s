@@ -411,7 +411,7 @@
 #   p[0]  source
 #   p[1]  bytes from one row of the source to the next
 #   p[2]  rows of the source: a multiple of 16 (turn), any number (all others)
-#   p[3]  its columns: a multiple of 16 (turn, scale), of 32 (round_bf16, norm)
+#   p[3]  its columns: a multiple of 16 (turn, pair_rows, scale), of 32 (round_bf16, norm)
 #   p[4]  target, which may be the source where it is fp32
 #   p[5]  bytes from one row of the target to the next
 #   p[6]  factors of the rows (scale), of all (round_bf16), of the columns (norm)
@@ -422,6 +422,8 @@
 #   p[10] bytes from one of these rows to the next
 #   p[11] whether the mean is taken off: 0 for not
 # turn        numbers of four bytes; the rows of the target are the columns of the source
+# pair_rows   two rows of fp32 as one of pairs of bf16, the first in the lower halves; zeros are the
+#             last one's pair where rows are odd
 # scale       rows of fp32 times a number for each
 # round_bf16  rows of fp32 times one number, as rows of bf16
 # norm        rows of fp32, their sums with others, normalised
@@ -734,6 +736,42 @@ turn:
     jnz 1b
     vzeroupper
     LEAVE
+
+# Words of two vectors in turns.
+    .balign 64, 0xcc
+pair_lanes:
+    .irp lane,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
+    .word \lane, \lane+16
+    .endr
+
+# rsi, r9 rows of the source, rdx rows to do, rcx columns to do, r8 target, rax bytes of columns done.
+    .balign 64, 0xcc
+pair_rows:
+    mov rsi, [rdi]
+    mov rdx, [rdi+16]
+    mov r8, [rdi+32]
+    vmovups zmm2, [rip+pair_lanes]
+1:  mov r9, rsi
+    add r9, [rdi+8]
+    xor eax, eax
+    mov rcx, [rdi+24]
+2:  vpxord zmm1, zmm1, zmm1
+    cmp rdx, 1
+    je 3f
+    vmovups zmm1, [r9+rax]
+3:  vcvtne2ps2bf16 zmm0, zmm1, [rsi+rax]
+    vpermw zmm0, zmm2, zmm0
+    vmovups [r8+rax], zmm0
+    add rax, 64
+    sub rcx, 16
+    jnz 2b
+    mov rsi, r9
+    add rsi, [rdi+8]
+    add r8, [rdi+40]
+    sub rdx, 2
+    jg 1b
+    vzeroupper
+    ret
 
 # 1/2, 1, 4.4 squared, and degrees 8 to 0 of (Phi(x) - 1/2) / x in x squared up to there.
     .balign 64, 0xcc

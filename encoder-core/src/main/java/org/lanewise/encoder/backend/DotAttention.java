@@ -5,9 +5,6 @@ import static org.lanewise.encoder.backend.ProductKernels.PANEL;
 import static org.lanewise.encoder.backend.ProductKernels.PANEL_BYTES;
 
 import java.lang.foreign.MemorySegment;
-import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.VectorOperators;
 
 /**
  * Attention by the dot products of AVX-512: a panel of queries at a time, keys where they lie.
@@ -28,6 +25,9 @@ final class DotAttention extends PanelAttention {
 
   /** The products of bf16, or null where nothing is rounded. */
   private final ProductCall bf16Call;
+
+  /** Writes pairs of rows, or null where nothing is rounded. */
+  private final RowsCall pair;
 
   /** Writes rows of sums, or null where heads are no whole vectors. */
   private final RowsCall scale;
@@ -65,6 +65,7 @@ final class DotAttention extends PanelAttention {
     fp32Call = new ProductCall(code.address(MachineCode.Function.DOT_FP32), scratch);
     bf16Call =
         rounds ? new ProductCall(code.address(MachineCode.Function.DOT_BF16), scratch) : null;
+    pair = rounds ? new RowsCall(MachineCode.Function.PAIR_ROWS, scratch) : null;
     scale = headSize % LANES == 0 ? new RowsCall(MachineCode.Function.SCALE, scratch) : null;
     softmax = new OnlineSoftmax(scratch);
     diagonal = scratch.zeros((long) PANEL * PANEL);
@@ -100,7 +101,7 @@ final class DotAttention extends PanelAttention {
       long from = valueAt + column * 4L;
       long to = column / PANEL * valuePanelBytes();
       if (bf16) {
-        pairRows(source, from, rowBytes, length, wide, values, to);
+        pairRows(source.address() + from, rowBytes, length, wide, values.address() + to);
       } else {
         copyColumns(source, from, rowBytes, length, wide, values, to);
       }
@@ -133,48 +134,9 @@ final class DotAttention extends PanelAttention {
     }
   }
 
-  /**
-   * Writes two rows at a time as bf16, the first in the lower halves of numbers of 32 bits; the row
-   * after the last is zeros. The target may be the source.
-   */
-  static void pairRows(
-      MemorySegment source,
-      long from,
-      long rowBytes,
-      int rows,
-      boolean wide,
-      MemorySegment target,
-      long to) {
-    source = NativeMemory.known(source);
-    target = NativeMemory.known(target);
-    for (int row = 0; row < rows - 1; row += 2) {
-      pair(load(source, from), load(source, from + rowBytes)).intoMemorySegment(target, to, NATIVE);
-      if (wide) {
-        pair(load(source, from + BYTES), load(source, from + rowBytes + BYTES))
-            .intoMemorySegment(target, to + BYTES, NATIVE);
-      }
-      from += 2 * rowBytes;
-      to += PANEL_BYTES;
-    }
-    if (rows % 2 != 0) {
-      FloatVector zero = FloatVector.zero(FLOATS);
-      pair(load(source, from), zero).intoMemorySegment(target, to, NATIVE);
-      if (wide) {
-        pair(load(source, from + BYTES), zero).intoMemorySegment(target, to + BYTES, NATIVE);
-      }
-    }
-  }
-
-  /** Rounds both to bf16: the first in the lower halves. */
-  private static IntVector pair(FloatVector low, FloatVector high) {
-    IntVector lower = roundToBf16(low).lanewise(VectorOperators.LSHR, 16);
-    return roundToBf16(high).and(0xFFFF0000).or(lower);
-  }
-
-  /** The upper halves of the answer are the nearest bf16, the even one of two. */
-  private static IntVector roundToBf16(FloatVector numbers) {
-    IntVector bits = numbers.reinterpretAsInts();
-    return bits.add(0x7FFF).add(bits.lanewise(VectorOperators.LSHR, 16).and(1));
+  /** Writes pairs of rows as bf16, a panel of columns or half of it; they may lie where rows do. */
+  private void pairRows(long from, long bytes, int rows, boolean wide, long to) {
+    pair.run(from, bytes, rows, wide ? PANEL : LANES, to, PANEL_BYTES);
   }
 
   @Override
@@ -212,7 +174,7 @@ final class DotAttention extends PanelAttention {
     fp32Call.start(0, 0);
     fp32Call.run(Matrix.roundUp(headSize, MachineProduct.DOT_ROWS), 1);
     if (bf16) {
-      pairRows(queries, 0, PANEL_BYTES, headSize, count > LANES, queries, 0);
+      pairRows(queries.address(), PANEL_BYTES, headSize, count > LANES, queries.address());
     }
   }
 

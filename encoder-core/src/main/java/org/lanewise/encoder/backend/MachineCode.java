@@ -7,8 +7,10 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.EnumMap;
 import java.util.HexFormat;
 import java.util.Locale;
+import java.util.Map;
 
 /**
  * Instructions that the Vector API does not reach, as machine code in executable memory: products
@@ -34,6 +36,9 @@ final class MachineCode {
     SOFTMAX_FP32(MachineCode.SOFTMAX_FP32),
     SOFTMAX_BF16(MachineCode.SOFTMAX_BF16),
     TURN(MachineCode.TURN),
+    /** Not a function: what the one after it loads. */
+    PAIR_LANES(MachineCode.PAIR_LANES),
+    PAIR_ROWS(MachineCode.PAIR_ROWS),
     /** Not functions: what {@link #TILE_GELU} loads and calls. */
     GELU_CONSTANTS(MachineCode.GELU_CONSTANTS),
     GELU_ROWS(MachineCode.GELU_ROWS),
@@ -88,10 +93,12 @@ final class MachineCode {
   private static final MethodHandle CALL =
       LINKER.downcallHandle(FunctionDescriptor.ofVoid(ADDRESS), Linker.Option.critical(false));
 
-  private final MemorySegment code;
+  private final Map<Function, MemorySegment> addresses = new EnumMap<>(Function.class);
 
   private MachineCode(MemorySegment code) {
-    this.code = code;
+    for (Function function : Function.values()) {
+      addresses.put(function, MemorySegment.ofAddress(code.address() + function.offset()));
+    }
   }
 
   /** Returns the code's bytes. */
@@ -164,7 +171,7 @@ final class MachineCode {
 
   /** Returns the address of a function. */
   MemorySegment address(Function function) {
-    return MemorySegment.ofAddress(code.address() + function.offset());
+    return addresses.get(function);
   }
 
   /** Calls the function at the address. */
@@ -440,14 +447,29 @@ final class MachineCode {
       cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc
       """;
 
-  /** gelu_constants, at 0x1f00. */
+  /** pair_lanes, at 0x1f00. */
+  private static final String PAIR_LANES =
+      """
+      000010000100110002001200030013000400140005001500060016000700170008001800090019000a001a00
+      0b001b000c001c000d001d000e001e000f001f00
+      """;
+
+  /** pair_rows, at 0x1f40. */
+  private static final String PAIR_ROWS =
+      """
+      488b37488b57104c8b472062f17c481015abffffff4989f14c034f0831c0488b4f1862f17548efc94883fa01
+      740762d17c48100c0162f2774872040662f2ed488dc062d17c481104004883c0404883e91075cf4c89ce4803
+      77084c0347284883ea027fb1c5f877c3cccccccccccccccccccccccccccccccccccccccccccccccc
+      """;
+
+  /** gelu_constants, at 0x1fc0. */
   private static final String GELU_CONSTANTS =
       """
       0000003f0000803f48e19a41bf1f1d2e581381b15b033b3448979eb6c9ceb038c14a8aba0aff1d3c525387bd
       832acc3ecccccccccccccccccccccccccccccccc
       """;
 
-  /** gelu_rows, at 0x1f40. */
+  /** gelu_rows, at 0x2000. */
   private static final String GELU_ROWS =
       """
       62d17c48100262d17c48105a0162f17c4859c862f16c405dc962b17c4828d362b27548a8d462b27548a8d562
@@ -473,7 +495,7 @@ final class MachineCode {
       cccccccccccccccccccccccccccccccc
       """;
 
-  /** round_bf16, at 0x22c0. */
+  /** round_bf16, at 0x2380. */
   private static final String ROUND_BF16 =
       """
       488b37488b57104c8b4720488b473062f27d4818104889f04d89c1488b4f1862f16c48590062f16c48594801
@@ -481,7 +503,7 @@ final class MachineCode {
       c3cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc
       """;
 
-  /** scale, at 0x2340. */
+  /** scale, at 0x2400. */
   private static final String SCALE =
       """
       488b37488b57104c8b47204c8b57304889f04d89c1488b4f1862d27d48180a62f17448590062d17c48110148
@@ -489,7 +511,7 @@ final class MachineCode {
       cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc
       """;
 
-  /** norm, at 0x23c0. */
+  /** norm, at 0x2480. */
   private static final String NORM =
       """
       488b37488b5710488b4f184c8b47204c8b57304c8b5f404c8b4f48c4e1ca2af148c1e10231c062f17d48efc0
@@ -499,14 +521,14 @@ final class MachineCode {
       fa58c1c5fa5ec662f27d4818e031c062f17d48efc062f17548efc962d17c4810140062d17c48105c000162f1
       6c485cd462f164485cdc62f26d48b8c262f26548b8cb4805800000004839c872ce62f17c4858c162f3fd481b
       c101c5fc58c1c4e37d19c101c5f858c1c5f812c8c5f858c1c5fa16c8c5fa58c1c5fa5ec6c5fa584738c5fa51
-      c0c5fa102dc3f3ffffc5d25ee862f27d4818ed31c062d17c4810140062d17c48105c000162f16c485cd462f1
+      c0c5fa102d03f3ffffc5d25ee862f27d4818ed31c062d17c4810140062d17c48105c000162f16c485cd462f1
       64485cdc62f16c4859d562f1644859dd62d17c4810040362d17c48104c030162d26d48b8040262d26548b84c
       020162d17c4811040062d17c48114c00014805800000004839c872a1480377084c0347284d85c974044c034f
       5048ffca0f8562feffffc5f877c3cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc
       cccccccccccccccccccccccccccccccccccccccccccccccccccccccc
       """;
 
-  /** tile_int8, at 0x25c0. */
+  /** tile_int8, at 0x2680. */
   private static final String TILE_INT8 =
       """
       535541544155415641574889e04881ec800000004883e4c04889442450c4e27849059a0b0000488b7708488b
@@ -529,7 +551,7 @@ final class MachineCode {
       cccccccccccccccccccccccccccccccccccccccc
       """;
 
-  /** tile_bf16, at 0x28c0. */
+  /** tile_bf16, at 0x2980. */
   private static final String TILE_BF16 =
       """
       535541544155415641574889e04881ec800000004883e4c04889442450c4e27849059a080000488b7708488b
@@ -552,7 +574,7 @@ final class MachineCode {
       cccccccccccccccccccccccccccccccccccccccc
       """;
 
-  /** tile_gelu, at 0x2bc0. */
+  /** tile_gelu, at 0x2c80. */
   private static final String TILE_GELU =
       """
       535541544155415641574889e04881ec801000004883e4c04889442450c4e27849059a050000488b7708488b
@@ -581,14 +603,14 @@ final class MachineCode {
       cccccccccccccccccccccccc
       """;
 
-  /** tile_calls, at 0x2fc0. */
+  /** tile_calls, at 0x3080. */
   private static final String TILE_CALLS =
       """
       534154c4e2784905b40100004c8b27488d5f08488b7b08ff134883c31049ffcc75f1c4e27849c0415c5bc3cc
       cccccccccccccccccccccccccccccccccccccccc
       """;
 
-  /** tile_block, at 0x3000. */
+  /** tile_block, at 0x30c0. */
   private static final String TILE_BLOCK =
       """
       535541544155415641574881ec80000000488b7708488b5710488b4f204c8b5730488b5f404c8b074c8b5f38
@@ -602,7 +624,7 @@ final class MachineCode {
       8fdefeffff4881c480000000415f415e415d415c5d5bc3cccccccccccccccccc
       """;
 
-  /** tile_shapes, at 0x3180. */
+  /** tile_shapes, at 0x3240. */
   private static final String TILE_SHAPES =
       """
       0100000000000000000000000000000040004000400040004000400040004000000000000000000000000000

@@ -33,6 +33,7 @@ final class TileAttention extends PanelAttention {
 
   private final TileCalls calls;
   private final RowsCall turn;
+  private final RowsCall pair;
   private final RowsCall round;
   private final RowsCall scale;
 
@@ -63,6 +64,7 @@ final class TileAttention extends PanelAttention {
     super(scratch, queryKeyValue, pattern, context);
     calls = new TileCalls(scratch);
     turn = new RowsCall(MachineCode.Function.TURN, scratch);
+    pair = new RowsCall(MachineCode.Function.PAIR_ROWS, scratch);
     round = new RowsCall(MachineCode.Function.ROUND_BF16, scratch);
     scale = new RowsCall(MachineCode.Function.SCALE, scratch);
     keyBytes = 2L * headSize;
@@ -101,7 +103,8 @@ final class TileAttention extends PanelAttention {
     clear(rows, Math.ceilDiv(length, 2) * PANEL_BYTES, turnedRows() * PANEL_BYTES);
     for (int column = 0; column < headSize; column += PANEL) {
       long from = valueOffset(keyValueHead) + column * 4L;
-      DotAttention.pairRows(source, from, rowBytes, length, true, rows, 0);
+      long pairsAt = source.address() + from;
+      pair.run(pairsAt, rowBytes, length, PANEL, rows.address(), PANEL_BYTES);
       long to = values.address() + column * valueBytes;
       turn.run(rows.address(), PANEL_BYTES, turnedRows(), PANEL, to, valueBytes);
     }

@@ -452,6 +452,34 @@ final class MachineCodeTest {
     }
   }
 
+  /** Everything ends with its memory, and pairs may lie where the rows do. */
+  @Test
+  void rowsArePaired() {
+    assumeTrue(MachineCode.written(), "machine code is for Linux on x86-64");
+    assumeTrue(MatrixUnit.facts().avx512Bf16(), "this processor has no bf16");
+    for (int rows : new int[] {1, 2, 7, 8}) {
+      for (int columns : new int[] {PANEL / 2, PANEL, 3 * PANEL}) {
+        float[] numbers = numbers(rows * columns);
+        long step = 4L * columns;
+        MemorySegment source = guarded(bytes(numbers));
+        int pairs = Math.ceilDiv(rows, 2);
+        MemorySegment target = guarded(new byte[4 * pairs * columns]);
+        long at = source.address();
+        call(Function.PAIR_ROWS, at, step, rows, columns, target.address(), step);
+        call(Function.PAIR_ROWS, at, step, rows, columns, at, step);
+        for (int i = 0; i < pairs * columns; i++) {
+          int first = i / columns * 2 * columns + i % columns;
+          int low = BFloat16.bits(numbers[first]);
+          int next = first + columns;
+          int high = next < numbers.length ? BFloat16.bits(numbers[next]) : 0;
+          int expected = low & 0xFFFF | high << 16;
+          assertEquals(expected, target.get(ValueLayout.JAVA_INT_UNALIGNED, 4L * i));
+          assertEquals(expected, source.get(ValueLayout.JAVA_INT_UNALIGNED, 4L * i));
+        }
+      }
+    }
+  }
+
   /** Everything ends with its memory; the target is the source, or the rows that are added. */
   @Test
   void rowsAreNormalized() {
