@@ -7,7 +7,7 @@ import java.util.function.Supplier;
 /** What multiplies matrices: the Vector API, or machine code for instructions beyond it. */
 enum MatrixUnit {
   VECTOR_API,
-  /** AVX512F, and for pairs of bf16 or quadruples of int8 AVX512_BF16 or AVX512_VNNI. */
+  /** AVX512F, DQ and BW, and for pairs of bf16 or quadruples of int8 AVX512_BF16 or AVX512_VNNI. */
   AVX512,
   /** Tiles of 16 x 16 sums: AMX-BF16, AMX-INT8. */
   AMX;
@@ -106,7 +106,9 @@ enum MatrixUnit {
    *     tiles
    */
   static Facts facts(int[] seven, int[] sevenOne, int saved, Supplier<Integer> permission) {
-    boolean avx512 = has(seven[1], 16) && has(seven[1], 30) && (saved & 0xE6) == 0xE6;
+    // AVX512F, AVX512DQ and AVX512BW.
+    boolean vectors = has(seven[1], 16) && has(seven[1], 17) && has(seven[1], 30);
+    boolean avx512 = vectors && (saved & 0xE6) == 0xE6;
     if (!avx512) {
       return Facts.none("the processor has no AVX-512");
     }

@@ -14,7 +14,7 @@ import org.lanewise.encoder.OtherJvm;
 import org.lanewise.encoder.backend.MatrixUnit.Facts;
 
 final class MatrixUnitTest {
-  private static final int AVX512 = 1 << 16 | 1 << 30;
+  private static final int AVX512 = 1 << 16 | 1 << 17 | 1 << 30;
   private static final int VNNI = 1 << 11;
   private static final int AMX = 1 << 22 | 1 << 24 | 1 << 25;
   private static final int BF16 = 1 << 5;
@@ -86,6 +86,10 @@ final class MatrixUnitTest {
   @Test
   void aProcessorWithoutAvx512HasNothing() {
     assertTrue(facts(0, VNNI, AMX, BF16, SAVES_TILES).missing().isPresent());
+    for (int part : new int[] {16, 17, 30}) {
+      int some = AVX512 & ~(1 << part);
+      assertTrue(facts(some, VNNI, AMX, BF16, SAVES_TILES).missing().isPresent(), "bit " + part);
+    }
     assertTrue(facts(AVX512, VNNI, AMX, BF16, 7).missing().isPresent(), "not saved by the system");
     assertEquals(
         MatrixUnit.VECTOR_API,
