@@ -1,6 +1,5 @@
 package org.lanewise.encoder.backend;
 
-import static org.lanewise.encoder.backend.ProductKernels.BYTES;
 import static org.lanewise.encoder.backend.ProductKernels.PANEL;
 import static org.lanewise.encoder.backend.ProductKernels.PANEL_BYTES;
 
@@ -111,27 +110,6 @@ final class DotAttention extends PanelAttention {
   /** Bytes from one panel of values to the next: rows of it, or pairs of rows. */
   private long valuePanelBytes() {
     return (bf16 ? Math.ceilDiv(length, 2) : length) * PANEL_BYTES;
-  }
-
-  /** Copies a panel of columns, one row behind the other. */
-  static void copyColumns(
-      MemorySegment source,
-      long from,
-      long rowBytes,
-      int rows,
-      boolean wide,
-      MemorySegment target,
-      long to) {
-    source = NativeMemory.known(source);
-    target = NativeMemory.known(target);
-    for (int row = 0; row < rows; row++) {
-      load(source, from).intoMemorySegment(target, to, NATIVE);
-      if (wide) {
-        load(source, from + BYTES).intoMemorySegment(target, to + BYTES, NATIVE);
-      }
-      from += rowBytes;
-      to += PANEL_BYTES;
-    }
   }
 
   /** Writes pairs of rows as bf16, a panel of columns or half of it; they may lie where rows do. */

@@ -14,8 +14,8 @@ import java.util.Map;
 
 /**
  * Instructions that the Vector API does not reach, as machine code in executable memory: products
- * of int8 and bf16 matrices with AVX-512 and with AMX tiles, the softmax between two of them, and
- * the questions that tell whether the processor has these.
+ * of int8 and bf16 matrices with AVX-512 and with AMX tiles, the softmax between two of them,
+ * norms, and the questions that tell whether the processor has these.
  *
  * <p>The code is the assembled {@code src/main/assembly/products.s}, which documents what each
  * function takes; a test assembles it again. It is mapped writable, filled, and then made

@@ -233,6 +233,27 @@ abstract class PanelAttention {
     load(scores, at).blend(MASKED, outside).intoMemorySegment(scores, at, NATIVE);
   }
 
+  /** Copies a panel of columns, one row behind the other. */
+  static void copyColumns(
+      MemorySegment source,
+      long from,
+      long rowBytes,
+      int rows,
+      boolean wide,
+      MemorySegment target,
+      long to) {
+    source = NativeMemory.known(source);
+    target = NativeMemory.known(target);
+    for (int row = 0; row < rows; row++) {
+      load(source, from).intoMemorySegment(target, to, NATIVE);
+      if (wide) {
+        load(source, from + BYTES).intoMemorySegment(target, to + BYTES, NATIVE);
+      }
+      from += rowBytes;
+      to += PANEL_BYTES;
+    }
+  }
+
   /** Writes a row of the sums to the context, divided by the sum of its powers. */
   final void writeRow(MemorySegment sums, long at, float inverse, long to) {
     sums = NativeMemory.known(sums);

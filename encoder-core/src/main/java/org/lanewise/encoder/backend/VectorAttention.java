@@ -57,7 +57,7 @@ final class VectorAttention extends PanelAttention {
     for (int column = 0; column < headSize; column += PANEL) {
       boolean wide = headSize - column > LANES;
       long from = valueOffset(keyValueHead) + column * 4L;
-      DotAttention.copyColumns(source, from, rowBytes, length, wide, values, column * 4L * length);
+      copyColumns(source, from, rowBytes, length, wide, values, column * 4L * length);
     }
   }
 
