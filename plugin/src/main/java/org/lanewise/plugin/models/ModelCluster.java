@@ -37,7 +37,7 @@ public interface ModelCluster {
    *
    * @param settled whether this was answered before, and others can see that it was. Two nodes may
    *     ask at once, each before the other had anything to say; when both ask again, the one whose
-   *     id is greater learns of the other
+   *     id is greater learns of the other. It is answered when the other one is settled or refused
    */
   void agree(String id, String fingerprint, boolean settled, ActionListener<Void> listener);
 

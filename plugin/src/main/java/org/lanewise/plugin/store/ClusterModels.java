@@ -53,6 +53,9 @@ public final class ClusterModels implements ModelCluster {
   /** A node that does not answer in this time does not keep others from opening a model. */
   private static final TimeValue PATIENCE = TimeValue.timeValueSeconds(5);
 
+  /** Between two questions to a node that is about to know whether it uses a model. */
+  private static final TimeValue PAUSE = TimeValue.timeValueMillis(20);
+
   private final Client client;
   private final ClusterService clusterService;
   private final ProjectResolver projects;
@@ -205,28 +208,63 @@ public final class ClusterModels implements ModelCluster {
         Operation.HELD,
         id,
         others,
-        listener.map(
-            answers -> {
+        listener.delegateFailureAndWrap(
+            (next, answers) -> {
+              boolean wait = false;
               for (ModelNodesAction.NodeResponse other : answers.getNodes()) {
-                if (other.fingerprint().isPresent()
-                    && !other.fingerprint().get().equals(fingerprint)
-                    && goesFirst(other.getNode().getId(), other.open(), self, settled)) {
-                  throw new ElasticsearchStatusException(
-                      "its files have fingerprint [{}] but node [{}] uses it with [{}]; put the"
-                          + " same files on every node, or upload the model under an id of its own",
-                      RestStatus.CONFLICT,
-                      fingerprint,
-                      other.getNode().getName(),
-                      other.fingerprint().get());
+                if (other.fingerprint().isEmpty()
+                    || other.fingerprint().get().equals(fingerprint)) {
+                  continue;
+                }
+                switch (turn(other.getNode().getId(), other.open(), self, settled)) {
+                  case OURS -> {}
+                  case UNDECIDED -> wait = true;
+                  case THEIRS ->
+                      throw new ElasticsearchStatusException(
+                          "its files have fingerprint [{}] but node [{}] uses it with [{}]; put the"
+                              + " same files on every node, or upload the model under an id of its"
+                              + " own",
+                          RestStatus.CONFLICT,
+                          fingerprint,
+                          other.getNode().getName(),
+                          other.fingerprint().get());
                 }
               }
-              return null;
+              if (wait) {
+                client
+                    .threadPool()
+                    .schedule(
+                        ActionRunnable.wrap(next, each -> agree(id, fingerprint, settled, each)),
+                        PAUSE,
+                        executor);
+              } else {
+                next.onResponse(null);
+              }
             }));
   }
 
-  /** Returns whether another node with other files keeps this one from going on. */
-  static boolean goesFirst(String other, boolean otherSettled, String self, boolean settled) {
-    return otherSettled && !settled || other.compareTo(self) < 0;
+  /** Which of two nodes with other files of one model uses it. */
+  enum Turn {
+    OURS,
+    THEIRS,
+    /** The other node's answer to its first question says. */
+    UNDECIDED
+  }
+
+  /**
+   * Returns which of two nodes with other files of one model uses it. Whoever asks first gives way
+   * to one that is settled, and to a lesser id; whoever is settled gives way to a lesser id that is
+   * settled, too, and waits while that is not known: so never both and never none go on.
+   */
+  static Turn turn(String other, boolean otherSettled, String self, boolean settled) {
+    boolean otherIsLess = other.compareTo(self) < 0;
+    if (!settled) {
+      return otherSettled || otherIsLess ? Turn.THEIRS : Turn.OURS;
+    }
+    if (!otherIsLess) {
+      return Turn.OURS;
+    }
+    return otherSettled ? Turn.THEIRS : Turn.UNDECIDED;
   }
 
   /** Has nodes do something with a model, with the rights of this node. */

@@ -1,53 +1,148 @@
 package org.lanewise.plugin.store;
 
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import org.elasticsearch.test.ESTestCase;
+import org.lanewise.plugin.store.ClusterModels.Turn;
 
 /** The rule by which nodes with other files of one model keep each other from using it. */
 public final class ClusterModelsTests extends ESTestCase {
-  /** What a node does: it says what it has, asks, says that it goes on, asks again. */
-  private static final int STEPS = 4;
-
-  private static final String[] IDS = {"a", "b"};
-
-  private final int[] done = new int[2];
-  private final boolean[] refused = new boolean[2];
-
-  /** In whatever order two nodes take their steps, not both go on; without a rush one does. */
-  public void testOfTwoNodesAtMostOneGoesOn() {
-    int bothRefused = 0;
-    int orders = 0;
-    for (int order = 0; order < 1 << 2 * STEPS; order++) {
-      if (Integer.bitCount(order) != STEPS) {
-        continue;
-      }
-      for (int node = 0; node < 2; node++) {
-        done[node] = 0;
-        refused[node] = false;
-      }
-      for (int turn = 0; turn < 2 * STEPS; turn++) {
-        step(order >> turn & 1);
-      }
-      orders++;
-      String turns = Integer.toBinaryString(order);
-      assertTrue("both go on in order " + turns, refused[0] || refused[1]);
-      bothRefused += refused[0] && refused[1] ? 1 : 0;
-      boolean inTurn = order == 0b1111 || order == 0b11110000;
-      assertFalse("none goes on in order " + turns, inTurn && refused[0] && refused[1]);
-    }
-    assertEquals(70, orders);
-    assertTrue("none goes on in " + bothRefused + " orders", bothRefused < 15);
+  private enum Phase {
+    IDLE,
+    ASKS,
+    SETTLED,
+    USES,
+    REFUSED
   }
 
-  private void step(int node) {
-    int other = 1 - node;
-    if (refused[node]) {
-      return;
+  /**
+   * One of some nodes.
+   *
+   * @param answers a bit for each node that answered its question
+   * @param turn the worst of these answers
+   */
+  private record Node(Phase phase, int answers, Turn turn) {
+    static final Node IDLE = new Node(Phase.IDLE, 0, Turn.OURS);
+
+    boolean isAsking() {
+      return phase == Phase.ASKS || phase == Phase.SETTLED;
     }
-    int step = done[node]++;
-    // What the first step says counts from then on, what the third says likewise.
-    if (step % 2 == 1 && done[other] > 0 && !refused[other]) {
-      refused[node] =
-          ClusterModels.goesFirst(IDS[other], done[other] > 2, IDS[node], step == STEPS - 1);
+
+    boolean isSeen() {
+      return isAsking() || phase == Phase.USES;
     }
+
+    boolean isSettled() {
+      return phase == Phase.SETTLED || phase == Phase.USES;
+    }
+
+    /** Returns it after the answer of another node. */
+    Node hears(int other, Turn answer) {
+      return new Node(
+          phase, answers | 1 << other, answer == Turn.THEIRS || turn == Turn.OURS ? answer : turn);
+    }
+
+    /** Returns it after the answers of all others. */
+    Node goesOn() {
+      return switch (turn) {
+        case THEIRS -> new Node(Phase.REFUSED, 0, Turn.OURS);
+        case UNDECIDED -> new Node(phase, 0, Turn.OURS);
+        case OURS -> new Node(phase == Phase.ASKS ? Phase.SETTLED : Phase.USES, 0, Turn.OURS);
+      };
+    }
+  }
+
+  public void testExactlyOneOfTwoNodesUsesIt() {
+    check(2);
+  }
+
+  public void testExactlyOneOfThreeNodesUsesIt() {
+    check(3);
+  }
+
+  /** Visits all states that nodes can get into, in whatever order they begin, ask and hear. */
+  private static void check(int nodes) {
+    List<Node> begin = new ArrayList<>();
+    for (int node = 0; node < nodes; node++) {
+      begin.add(Node.IDLE);
+    }
+    Map<List<Node>, Set<List<Node>>> before = new HashMap<>();
+    before.put(begin, new HashSet<>());
+    ArrayDeque<List<Node>> open = new ArrayDeque<>(List.of(begin));
+    Set<List<Node>> ends = new HashSet<>();
+    while (!open.isEmpty()) {
+      List<Node> state = open.remove();
+      assertTrue("more than one in " + state, users(state) <= 1);
+      List<List<Node>> after = after(state);
+      if (after.isEmpty()) {
+        assertEquals("end " + state, 1, users(state));
+        ends.add(state);
+      }
+      for (List<Node> each : after) {
+        if (!before.containsKey(each)) {
+          before.put(each, new HashSet<>());
+          open.add(each);
+        }
+        before.get(each).add(state);
+      }
+    }
+    // Who begins last is refused, so each of them can be the one that uses it.
+    assertEquals(nodes, ends.size());
+    // Nobody waits for ever: every state leads to an end.
+    Set<List<Node>> ending = new HashSet<>(ends);
+    open.addAll(ends);
+    while (!open.isEmpty()) {
+      for (List<Node> state : before.get(open.remove())) {
+        if (ending.add(state)) {
+          open.add(state);
+        }
+      }
+    }
+    assertEquals(before.keySet(), ending);
+  }
+
+  private static long users(List<Node> state) {
+    return state.stream().filter(node -> node.phase == Phase.USES).count();
+  }
+
+  /** Returns what may be next: a step of one of them. */
+  private static List<List<Node>> after(List<Node> state) {
+    List<List<Node>> after = new ArrayList<>();
+    for (int self = 0; self < state.size(); self++) {
+      Node node = state.get(self);
+      if (node.phase == Phase.IDLE) {
+        after.add(with(state, self, new Node(Phase.ASKS, 1 << self, Turn.OURS)));
+      } else if (node.isAsking()) {
+        boolean answered = true;
+        for (int other = 0; other < state.size(); other++) {
+          if (other != self && (node.answers >> other & 1) == 0) {
+            answered = false;
+            Node asked = state.get(other);
+            Turn turn =
+                asked.isSeen()
+                    ? ClusterModels.turn(
+                        "id" + other, asked.isSettled(), "id" + self, node.isSettled())
+                    : Turn.OURS;
+            after.add(with(state, self, node.hears(other, turn)));
+          }
+        }
+        if (answered) {
+          after.add(with(state, self, node.goesOn()));
+        }
+      }
+    }
+    return after;
+  }
+
+  private static List<Node> with(List<Node> state, int index, Node node) {
+    Node[] nodes = state.toArray(Node[]::new);
+    nodes[index] = node;
+    return Arrays.asList(nodes);
   }
 }
