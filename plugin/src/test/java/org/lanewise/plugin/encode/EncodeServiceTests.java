@@ -296,6 +296,7 @@ public class EncodeServiceTests extends ESTestCase {
   public void testModelsAreUnloadedAndReplacedWhileTextsCome() throws Exception {
     int rounds = 200;
     List<PlainActionFuture<List<Encoded>>> answers = new ArrayList<>();
+    List<PlainActionFuture<Object>> changes = new ArrayList<>();
     for (int i = 0; i < rounds; i++) {
       answers.add(test.start("m", i % 3 == 0 ? Side.SEARCH : Side.INGEST, "text " + i));
       PlainActionFuture<Object> changed = new PlainActionFuture<>();
@@ -304,12 +305,16 @@ public class EncodeServiceTests extends ESTestCase {
       } else {
         test.registry.reload("m", changed.map(open -> open));
       }
+      changes.add(changed);
       if (i % 10 == 0) {
         changed.actionGet(10, TimeUnit.SECONDS);
       }
     }
     for (PlainActionFuture<List<Encoded>> answer : answers) {
       assertEquals(1, answer.actionGet(10, TimeUnit.SECONDS).size());
+    }
+    for (PlainActionFuture<Object> change : changes) {
+      change.actionGet(10, TimeUnit.SECONDS);
     }
     ModelStats stats = test.stats("m");
     assertEquals(rounds, stats.bulk().texts() + stats.search().texts());
