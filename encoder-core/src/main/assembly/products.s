@@ -18,6 +18,13 @@
 #         p[1] says
 # tile_gelu is tile_bf16 of x * Phi(x), absolute error below 4e-5, written as bf16: a panel has 64 bytes
 # of each row of the output, which has room for rows up to a multiple of 4.
+# tile_scaled is a product of int8 with scales, written as fp32, for rows up to a multiple of 4:
+#   (sum - excess of the row) * scale of the row * scale of the column + bias of the column
+# and tile_scaled_gelu is x * Phi(x) of that. They start with zeros, and take
+#   p[9]  for each row 8 bytes: the scale as fp32, the excess as int32
+#   p[10] 8
+#   p[11] fp32: scales of the columns
+#   p[12] their biases
 # int8 is signed on the left and unsigned in the panels, in both kinds of product. What was kept in
 # tiles or in the upper halves of vectors is released before the return.
 
@@ -201,7 +208,8 @@
     .endm
 
 
-# ---- GELU of four rows of two vectors at r10, as bf16 at r9 ----------------------------------------
+# ---- What becomes of sums, four rows of two vectors at r10; it is written at r9 --------------------
+# then: 0 nothing, 1 GELU as bf16, 2 scales as fp32, 3 scales and GELU.
 
     .macro GELU_BEGIN
     .irp c,16,17,18,19,20,21,22,23,24,25,26,27
@@ -210,13 +218,23 @@
     vpxord zmm28, zmm28, zmm28
     .endm
 
-    .macro GELU_REST
-.Lgelurest\@:
-    cmp r10, [rsp+88]
-    jae .Lgeludone\@
+    .macro THEN then
+    .if \then == 1
     call gelu_rows
-    jmp .Lgelurest\@
-.Lgeludone\@:
+    .elseif \then == 2
+    call scaled_rows
+    .else
+    call scaled_gelu_rows
+    .endif
+    .endm
+
+    .macro THEN_REST then
+.Lthenrest\@:
+    cmp r10, [rsp+88]
+    jae .Lthendone\@
+    THEN \then
+    jmp .Lthenrest\@
+.Lthendone\@:
     .endm
 
 # ---- AMX: 32 or 16 rows x 32 columns of sums in tmm0 to tmm3, the last rows in smaller tiles ------
@@ -225,29 +243,34 @@
 # r14: rows 0 and 16; r15 panel, rbp steps; [rsp] shapes of the tiles of the last rows, [rsp+64]
 # output of the rows, [rsp+72] their start, [rsp+80] the caller's rsp. All panels follow each other
 # while 32 rows of the left side stay in the first cache, so that panels want to be in the second.
-# With gelu, sums go to [rsp+128], and vectors make bf16 of them while tiles multiply the next panel:
-# r10 is where they are read, up to [rsp+88], r9 where they are written, [rsp+96] where those of the
-# panel at work will be, and [rsp+104] the bytes of its sums.
+# Where something becomes of sums, they go to [rsp+128], and vectors work on them while tiles multiply
+# the next panel: r10 is where they are read, up to [rsp+88], r9 where they are written, [rsp+96] where
+# those of the panel at work will be, and [rsp+104] the bytes of its sums. With scales, r12 is free,
+# [rsp+72] the scales and excesses of the rows, [rsp+112] those of the sums at r10, and [rsp+120] how
+# far their columns are behind the first.
 
-    .macro TILE_ROWS rows, op, gelu
+    .macro TILE_ROWS rows, op, then
     mov r12, [rsp+72]
     mov rdx, [rdi+16]
     mov rbx, [rdi+64]
-    .if \gelu
+    .if \then
     mov r13, [rsp+64]
     mov [rsp+96], r13
     .else
     mov r9, [rsp+64]
     .endif
 .Ltilepanel\@:
+    .if \then < 2
     test r12, r12
     jnz .Ltilestart\@
+    .endif
     tilezero tmm0
     tilezero tmm1
     .if \rows > 16
     tilezero tmm2
     tilezero tmm3
     .endif
+    .if \then < 2
     jmp .Ltilebegin\@
 .Ltilestart\@:
     mov r14, [rdi+80]
@@ -262,6 +285,7 @@
     .endif
     add r12, 128
 .Ltilebegin\@:
+    .endif
     mov r13, r8
     mov r14, rsi
     shl r14, 4
@@ -281,19 +305,19 @@
     .if \rows > 16
     \op tmm3, tmm5, tmm7
     .endif
-    .if \gelu
+    .if \then
     cmp r10, [rsp+88]
-    jae .Ltilegelu\@
-    call gelu_rows
-.Ltilegelu\@:
+    jae .Ltilethen\@
+    THEN \then
+.Ltilethen\@:
     .endif
     add r13, 64
     add r14, 64
     add r15, 2048
     sub rbp, 16
     jnz .Ltiledepth\@
-    .if \gelu
-    GELU_REST
+    .if \then
+    THEN_REST \then
     lea r10, [rsp+128]
     tilestored [r10+rax], tmm0
     tilestored [r10+rax+64], tmm1
@@ -302,7 +326,16 @@
     tilestored [r10+rax+2048+64], tmm3
     .endif
     mov r9, [rsp+96]
+    .if \then == 1
     add qword ptr [rsp+96], 64
+    .else
+    mov r13, r9
+    sub r13, [rsp+64]
+    mov [rsp+120], r13
+    add qword ptr [rsp+96], 128
+    mov r13, [rsp+72]
+    mov [rsp+112], r13
+    .endif
     mov r13, [rsp+104]
     add r13, r10
     mov [rsp+88], r13
@@ -351,17 +384,23 @@
     sub r11, 32
     .endm
 
-    .macro TILE_PRODUCT name, op, gelu=0
+    .macro TILE_PRODUCT name, op, then=0
 \name:
     ENTER
     mov rax, rsp
-    sub rsp, 128+4096*\gelu
+    .if \then
+    sub rsp, 128+4096
+    .else
+    sub rsp, 128
+    .endif
     and rsp, -64
     mov [rsp+80], rax
     ldtilecfg [rip+tile_shapes]
     TILE_BEGIN
-    .if \gelu
+    .if \then & 1
     GELU_BEGIN
+    .endif
+    .if \then
     xor r10d, r10d
     mov [rsp+88], r10
     mov qword ptr [rsp+104], 4096
@@ -373,7 +412,7 @@
     mov r13, [rip+tile_shapes+\i]
     mov [rsp+\i], r13
     .endr
-    .if \gelu
+    .if \then
     lea r13, [r11+3]
     and r13, -4
     shl r13, 7
@@ -387,7 +426,7 @@
     mov [rsp+53], r13b
     ldtilecfg [rsp]
 .Ltiletwo\@:
-    TILE_ROWS 32, \op, \gelu
+    TILE_ROWS 32, \op, \then
     TILE_NEXT
     jg .Ltilerows\@
     jmp .Ltiledone\@
@@ -396,10 +435,10 @@
     mov [rsp+49], r11b
     mov [rsp+52], r11b
     ldtilecfg [rsp]
-    TILE_ROWS 16, \op, \gelu
+    TILE_ROWS 16, \op, \then
 .Ltiledone\@:
-    .if \gelu
-    GELU_REST
+    .if \then
+    THEN_REST \then
     vzeroupper
     .endif
     tilerelease
@@ -411,10 +450,12 @@
 #   p[0]  source
 #   p[1]  bytes from one row of the source to the next
 #   p[2]  rows of the source: a multiple of 16 (turn), any number (all others)
-#   p[3]  its columns: a multiple of 16 (turn, pair_rows, scale), of 32 (round_bf16, norm)
+#   p[3]  its columns: a multiple of 16 (turn, pair_rows, scale), of 32 (round_bf16, round_int8, norm)
 #   p[4]  target, which may be the source where it is fp32
 #   p[5]  bytes from one row of the target to the next
-#   p[6]  factors of the rows (scale), of all (round_bf16), of the columns (norm)
+#   p[6]  factors of the rows (scale), of all (round_bf16), of the columns (norm); written by
+#         round_int8: for each row the largest magnitude / 127 as fp32, and 128 times the sum of what
+#         became of the row as int32
 # norm reads more:
 #   p[7]  fp32: epsilon
 #   p[8]  what is added to the columns
@@ -426,6 +467,7 @@
 #             last one's pair where rows are odd
 # scale       rows of fp32 times a number for each
 # round_bf16  rows of fp32 times one number, as rows of bf16
+# round_int8  rows of fp32 times 127 / their largest magnitude, as rows of int8
 # norm        rows of fp32, their sums with others, normalised
 
 # turn takes 16 rows at a time. rsi source row bytes, rax three times that, r8 to r11: rows 0, 4, 8,
@@ -806,6 +848,119 @@ gelu_rows:
     add r10, 512
     ret
 
+# All lanes of two vectors of int32 as one number, in the first.
+    .macro ACROSS op, z, y, x, z2, y2, x2
+    \op \z, \z, \z2
+    vextracti64x4 \y2, \z, 1
+    \op \y, \y, \y2
+    vextracti128 \x2, \y, 1
+    \op \x, \x, \x2
+    vpshufd \x2, \x, 0x4e
+    \op \x, \x, \x2
+    vpshufd \x2, \x, 0xb1
+    \op \x, \x, \x2
+    .endm
+
+    .macro SCALED_ROWS gelu
+    mov r12, [rsp+128]
+    add r12, [rdi+88]
+    vmovups zmm8, [r12]
+    vmovups zmm9, [r12+64]
+    mov r12, [rsp+128]
+    add r12, [rdi+96]
+    vmovups zmm10, [r12]
+    vmovups zmm11, [r12+64]
+    mov r12, [rsp+120]
+    .irp r,0,1,2,3
+    vmovups zmm0, [r10+128*\r]
+    vmovups zmm3, [r10+128*\r+64]
+    vpsubd zmm0, zmm0, dword ptr [r12+8*\r+4]{1to16}
+    vpsubd zmm3, zmm3, dword ptr [r12+8*\r+4]{1to16}
+    vcvtdq2ps zmm0, zmm0
+    vcvtdq2ps zmm3, zmm3
+    vmulps zmm0, zmm0, dword ptr [r12+8*\r]{1to16}
+    vmulps zmm3, zmm3, dword ptr [r12+8*\r]{1to16}
+    vfmadd213ps zmm0, zmm8, zmm10
+    vfmadd213ps zmm3, zmm9, zmm11
+    .if \gelu
+    NORMAL zmm0, zmm1, zmm2
+    NORMAL zmm3, zmm4, zmm5
+    .endif
+    vmovups [r9], zmm0
+    vmovups [r9+64], zmm3
+    add r9, [rdi+48]
+    .endr
+    add r10, 512
+    add qword ptr [rsp+120], 32
+    ret
+    .endm
+
+    .balign 64, 0xcc
+scaled_rows:
+    SCALED_ROWS 0
+
+    .balign 64, 0xcc
+scaled_gelu_rows:
+    SCALED_ROWS 1
+
+# xmm6 127, zmm7 all bits but the sign, zmm4 127 / largest magnitude, zmm5 and zmm8 sums.
+    .balign 64, 0xcc
+round_int8:
+    mov rsi, [rdi]
+    mov rdx, [rdi+16]
+    mov r8, [rdi+32]
+    mov r10, [rdi+48]
+    mov eax, 0x42fe0000
+    vmovd xmm6, eax
+    mov eax, 0x7fffffff
+    vpbroadcastd zmm7, eax
+1:  mov rax, rsi
+    mov rcx, [rdi+24]
+    vpxord zmm0, zmm0, zmm0
+    vpxord zmm1, zmm1, zmm1
+    vmovaps zmm5, zmm0
+    vmovaps zmm8, zmm0
+2:  vpandd zmm2, zmm7, [rax]
+    vpandd zmm3, zmm7, [rax+64]
+    vpmaxsd zmm0, zmm0, zmm2
+    vpmaxsd zmm1, zmm1, zmm3
+    add rax, 128
+    sub rcx, 32
+    jnz 2b
+    ACROSS vpmaxsd, zmm0, ymm0, xmm0, zmm1, ymm1, xmm1
+    vdivss xmm2, xmm0, xmm6
+    vmovss [r10], xmm2
+    vpxord xmm3, xmm3, xmm3
+    vcmpss k1, xmm0, xmm3, 4
+    vdivss xmm4{k1}{z}, xmm6, xmm0
+    vbroadcastss zmm4, xmm4
+    mov rax, rsi
+    mov r9, r8
+    mov rcx, [rdi+24]
+3:  vmulps zmm0, zmm4, [rax]
+    vmulps zmm1, zmm4, [rax+64]
+    vcvtps2dq zmm0, zmm0
+    vcvtps2dq zmm1, zmm1
+    vpaddd zmm5, zmm5, zmm0
+    vpaddd zmm8, zmm8, zmm1
+    vpmovdb [r9], zmm0
+    vpmovdb [r9+16], zmm1
+    add rax, 128
+    add r9, 32
+    sub rcx, 32
+    jnz 3b
+    ACROSS vpaddd, zmm5, ymm5, xmm5, zmm8, ymm8, xmm8
+    vmovd eax, xmm5
+    shl eax, 7
+    mov [r10+4], eax
+    add rsi, [rdi+8]
+    add r8, [rdi+40]
+    add r10, 8
+    dec rdx
+    jnz 1b
+    vzeroupper
+    ret
+
     .balign 64, 0xcc
 round_bf16:
     mov rsi, [rdi]
@@ -949,11 +1104,15 @@ norm:
     ret
 
     .balign 64, 0xcc
-    TILE_PRODUCT tile_int8, tdpbsud
-    .balign 64, 0xcc
     TILE_PRODUCT tile_bf16, tdpbf16ps
     .balign 64, 0xcc
     TILE_PRODUCT tile_gelu, tdpbf16ps, 1
+
+    .balign 64, 0xcc
+    TILE_PRODUCT tile_scaled, tdpbsud, 2
+
+    .balign 64, 0xcc
+    TILE_PRODUCT tile_scaled_gelu, tdpbsud, 3
 
 # void tile_calls(long *p): p[0] calls, made one after the other while tiles are set up; for each the
 # address of tile_block or of a function that leaves tiles alone, and what it is told.

@@ -55,6 +55,9 @@ final class MachineProduct {
   /** Panels that stay in a second cache of 2 MB, which all processors with tiles have. */
   private static final int GROUP_BYTES = 900 << 10;
 
+  /** For each row of int8 its scale, and 128 times the sum of its numbers. */
+  private static final long FACTORS_BYTES = 8;
+
   /** Rows that AVX-512 works on at once, at the most. */
   private static final int FEW_ROWS = 12;
 
@@ -79,7 +82,7 @@ final class MachineProduct {
    *
    * @param scales of the columns; for int8 alone
    * @param depthBytes bytes of a column, rounded up
-   * @param function the address of the product
+   * @param function the address of the product, without an activation
    * @param tiles whether it works on tiles, of any number of rows; else on {@link #DOT_ROWS}
    */
   record Weight(
@@ -112,7 +115,7 @@ final class MachineProduct {
 
     /** The most rows of one task. */
     int mostRows() {
-      if (tiles && direct()) {
+      if (tiles) {
         return MOST_TILE_ROWS;
       }
       boolean fp32 = precision == Precision.FP32;
@@ -165,7 +168,7 @@ final class MachineProduct {
         switch (precision) {
           case FP32 -> MachineCode.Function.DOT_FP32;
           case BF16 -> tiles ? MachineCode.Function.TILE_BF16 : MachineCode.Function.DOT_BF16;
-          case INT8 -> tiles ? MachineCode.Function.TILE_INT8 : MachineCode.Function.DOT_INT8;
+          case INT8 -> tiles ? MachineCode.Function.TILE_SCALED : MachineCode.Function.DOT_INT8;
         };
     return new Weight(
         panels,
@@ -223,10 +226,9 @@ final class MachineProduct {
     try (ScratchPool.Scratch scratch = scratches.borrow()) {
       long rowBytes = fp32 ? input.stride() * 4L : weight.depthBytes();
       MemorySegment left = scratch.floats(fp32 ? 1 : Matrix.roundUp(rows, DOT_ROWS) * rowBytes / 4);
-      MemorySegment scales = scratch.floats(rows);
-      MemorySegment excesses = scratch.floats(rows);
+      MemorySegment factors = scratch.floats(2L * Matrix.roundUp(rows, DOT_ROWS));
       if (!fp32) {
-        pack(scratch, input, firstRow, rows, weight, left, scales, excesses);
+        pack(scratch, input, firstRow, rows, weight, left, factors);
       }
       long leftAt = fp32 ? input.data().address() + input.rowOffset(firstRow) : left.address();
       ProductCall call = new ProductCall(weight.function(), scratch);
@@ -247,6 +249,20 @@ final class MachineProduct {
               output,
               firstRow + row);
         }
+        return;
+      }
+      if (weight.tiles()) {
+        scaleDirectly(
+            scratch,
+            left,
+            factors,
+            rows,
+            weight,
+            firstPanel,
+            endPanel,
+            activation,
+            output,
+            firstRow);
         return;
       }
       int chunk = Math.min(weight.wholeRows(rows), CALL_ROWS);
@@ -271,8 +287,7 @@ final class MachineProduct {
                 i * 4L * PANEL,
                 sumsStride,
                 many,
-                scales,
-                excesses,
+                factors,
                 row,
                 weight,
                 columnAt,
@@ -281,6 +296,50 @@ final class MachineProduct {
                 outputStride);
             VectorBackend.activate(activation, output.data(), outputAt, outputStride, many);
           }
+        }
+      }
+    }
+  }
+
+  /**
+   * Products of int8 by tiles, scaled while tiles multiply the next panel. Rows are rounded up, as
+   * those of matrices are.
+   */
+  private static void scaleDirectly(
+      ScratchPool.Scratch scratch,
+      MemorySegment left,
+      MemorySegment factors,
+      int rows,
+      Weight weight,
+      int firstPanel,
+      int endPanel,
+      Activation activation,
+      Matrix output,
+      int firstRow) {
+    boolean gelu = activation == Activation.GELU;
+    MemorySegment function =
+        gelu ? MatrixUnit.code().address(MachineCode.Function.TILE_SCALED_GELU) : weight.function();
+    boolean activates = !gelu && activation != Activation.IDENTITY;
+    ProductCall call = new ProductCall(function, scratch);
+    long outputStride = output.stride() * 4L;
+    int chunk = activates ? CALL_ROWS : rows;
+    int group = activates ? 1 : groupPanels(weight.steps());
+    for (int row = 0; row < rows; row += chunk) {
+      int many = Math.min(chunk, rows - row);
+      long outputAt = output.rowOffset(firstRow + row);
+      call.left(left.address() + (long) row * weight.depthBytes(), weight.depthBytes(), 4);
+      for (int panel = firstPanel; panel < endPanel; panel += group) {
+        long columnAt = panel * ProductCall.STEP_BYTES;
+        call.panels(weight.panelAddress(panel), weight.panelBytes(), weight.steps());
+        call.output(output.data().address() + outputAt + columnAt, outputStride);
+        call.scales(
+            factors.address() + row * FACTORS_BYTES,
+            weight.scales().address() + columnAt,
+            weight.bias().address() + columnAt);
+        call.run(many, Math.min(group, endPanel - panel));
+        if (activates) {
+          VectorBackend.activate(
+              activation, output.data(), outputAt + columnAt, outputStride, many);
         }
       }
     }
@@ -326,7 +385,7 @@ final class MachineProduct {
     try (ScratchPool.Scratch scratch = scratches.borrow()) {
       long rowBytes = weight.depthBytes();
       MemorySegment left = scratch.floats(rows * rowBytes / 4);
-      pack(scratch, input, firstRow, rows, weight, left, left, left);
+      pack(scratch, input, firstRow, rows, weight, left, left);
       MemorySegment function = MatrixUnit.code().address(MachineCode.Function.TILE_GELU);
       ProductCall call = new ProductCall(function, scratch);
       call.left(left.address(), rowBytes, 4);
@@ -432,8 +491,7 @@ final class MachineProduct {
       int rows,
       Weight weight,
       MemorySegment left,
-      MemorySegment scales,
-      MemorySegment excesses) {
+      MemorySegment factors) {
     MemorySegment data = NativeMemory.known(input.data());
     left = NativeMemory.known(left);
     int depth = weight.depthBytes();
@@ -449,15 +507,27 @@ final class MachineProduct {
               depth);
       return;
     }
+    if (weight.precision() == Precision.INT8 && size == depth) {
+      RowsCall call = new RowsCall(MachineCode.Function.ROUND_INT8, scratch);
+      call.factors(factors.address());
+      call.run(
+          data.address() + input.rowOffset(firstRow),
+          input.stride() * 4L,
+          rows,
+          size,
+          left.address(),
+          depth);
+      return;
+    }
     for (int row = 0; row < rows; row++) {
       long from = input.rowOffset(firstRow + row);
       long to = (long) row * depth;
       if (weight.precision() == Precision.INT8) {
         float largest = largest(data, from, size);
-        scales.setAtIndex(FLOAT, row, largest / Int8.LARGEST);
+        factors.set(FLOAT, row * FACTORS_BYTES, largest / Int8.LARGEST);
         float inverse = largest == 0 ? 0 : Int8.LARGEST / largest;
         int sum = roundInt8(data, from, size, inverse, left, to);
-        excesses.setAtIndex(INT, row, ZERO * sum);
+        factors.set(INT, row * FACTORS_BYTES + 4, ZERO * sum);
       } else {
         roundBf16(data, from, size, left, to);
       }
@@ -590,8 +660,7 @@ final class MachineProduct {
       long sumsAt,
       long sumsStride,
       int rows,
-      MemorySegment scales,
-      MemorySegment excesses,
+      MemorySegment factors,
       int firstRow,
       Weight weight,
       long columnAt,
@@ -599,8 +668,7 @@ final class MachineProduct {
       long outputAt,
       long outputStride) {
     sums = NativeMemory.known(sums);
-    scales = NativeMemory.known(scales);
-    excesses = NativeMemory.known(excesses);
+    factors = NativeMemory.known(factors);
     output = NativeMemory.known(output);
     MemorySegment columnScales = NativeMemory.known(weight.scales());
     MemorySegment bias = NativeMemory.known(weight.bias());
@@ -609,8 +677,9 @@ final class MachineProduct {
     FloatVector bias0 = load(bias, columnAt);
     FloatVector bias1 = load(bias, columnAt + 64);
     for (int row = 0; row < rows; row++) {
-      float scale = scales.getAtIndex(FLOAT, firstRow + row);
-      int excess = excesses.getAtIndex(INT, firstRow + row);
+      long factorsAt = (firstRow + row) * FACTORS_BYTES;
+      float scale = factors.get(FLOAT, factorsAt);
+      int excess = factors.get(INT, factorsAt + 4);
       FloatVector sum0 = ints(sums, sumsAt, excess);
       FloatVector sum1 = ints(sums, sumsAt + 64, excess);
       sum0.mul(scale).fma(scale0, bias0).intoMemorySegment(output, outputAt, NATIVE);

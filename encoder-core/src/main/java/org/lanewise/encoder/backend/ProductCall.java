@@ -15,7 +15,7 @@ final class ProductCall {
   /** Bytes from one step of the depth to the next in a panel. */
   static final long STEP_BYTES = 4L * PANEL;
 
-  private static final int NUMBERS = 12;
+  private static final int NUMBERS = 13;
   private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
 
   private final MemorySegment function;
@@ -51,6 +51,16 @@ final class ProductCall {
   void start(long address, long rowBytes) {
     numbers.setAtIndex(LONG, 9, address);
     numbers.setAtIndex(LONG, 10, rowBytes);
+  }
+
+  /**
+   * Sets what makes numbers of the sums of int8: for each row 8 bytes, its scale and what is too
+   * much in its sums, and the scales and biases of the columns.
+   */
+  void scales(long rows, long columns, long biases) {
+    start(rows, 8);
+    numbers.setAtIndex(LONG, 11, columns);
+    numbers.setAtIndex(LONG, 12, biases);
   }
 
   /** Multiplies rows, as many as the function takes at once or a multiple, with some panels. */

@@ -201,15 +201,12 @@ final class MachineCodeTest {
     }
   }
 
-  @ParameterizedTest
-  @EnumSource(
-      value = Function.class,
-      names = {"TILE_INT8", "TILE_BF16"})
-  void tilesMultiply(Function function) {
+  @Test
+  void tilesMultiply() {
     for (int rows : new int[] {1, 15, 16, 17, 32, 33, 63, 80}) {
       for (int depthBytes : new int[] {64, 192}) {
         for (int panels : new int[] {1, 3}) {
-          Product product = new Product(precision(function), rows, depthBytes, panels);
+          Product product = new Product(Precision.BF16, rows, depthBytes, panels);
           TileProcessor processor = new TileProcessor(MachineCode.bytes());
           long left =
               processor.map(TileProcessor.allocate(product.left.length).put(0, product.left));
@@ -224,14 +221,14 @@ final class MachineCodeTest {
           ByteBuffer parameters = TileProcessor.allocate(PARAMETERS);
           long parametersAt = processor.map(parameters);
           product.parameters(parameters, left, false, right, 0, 0, outputAt);
-          processor.call(function.offset(), parametersAt);
+          processor.call(Function.TILE_BF16.offset(), parametersAt);
           product.assertIs(new int[start.length], 1, output);
           product.parameters(parameters, left, false, right, startAt, 0, outputAt);
-          processor.call(function.offset(), parametersAt);
+          processor.call(Function.TILE_BF16.offset(), parametersAt);
           product.assertIs(start, 1, output);
           long rowBytes = 4L * panels * PANEL;
           product.parameters(parameters, left, false, right, outputAt, rowBytes, outputAt);
-          processor.call(function.offset(), parametersAt);
+          processor.call(Function.TILE_BF16.offset(), parametersAt);
           product.assertIs(start, 2, output);
         }
       }
@@ -277,7 +274,7 @@ final class MachineCodeTest {
   @ParameterizedTest
   @EnumSource(
       value = Function.class,
-      names = {"DOT_INT8", "DOT_BF16", "DOT_FP32", "TILE_INT8", "TILE_BF16"})
+      names = {"DOT_INT8", "DOT_BF16", "DOT_FP32", "TILE_BF16"})
   void productsStayInTheirMemory(Function function) {
     boolean tiles = function.name().startsWith("TILE");
     assumeTrue(MachineCode.written(), "machine code is for Linux on x86-64");
@@ -286,7 +283,6 @@ final class MachineCodeTest {
         switch (function) {
           case DOT_INT8 -> facts.avx512Int8();
           case DOT_BF16 -> facts.avx512Bf16();
-          case TILE_INT8 -> facts.amxInt8();
           case TILE_BF16 -> facts.amxBf16();
           default -> facts.missing().isEmpty();
         };
@@ -405,6 +401,109 @@ final class MachineCodeTest {
             assertEquals((float) expected, actual);
           }
         }
+      }
+    }
+  }
+
+  /** Everything at the very end of its memory; rows have room up to a multiple of four. */
+  @ParameterizedTest
+  @EnumSource(
+      value = Activation.class,
+      names = {"IDENTITY", "GELU"})
+  void tilesScaleSumsOfInt8(Activation activation) {
+    assumeTrue(MachineCode.written(), "machine code is for Linux on x86-64");
+    assumeTrue(MatrixUnit.facts().amxInt8(), "this processor has no AMX-INT8");
+    for (int rows : new int[] {1, 4, 15, 16, 19, 32, 45, 64, 90}) {
+      for (int depthBytes : new int[] {64, 192, 768}) {
+        for (int panels : new int[] {1, 3}) {
+          Product product = new Product(Precision.INT8, rows, depthBytes, panels);
+          int columns = panels * PANEL;
+          int paddedRows = Matrix.roundUp(rows, 4);
+          float[] columnScales = numbers(columns);
+          float[] biases = numbers(columns);
+          float[] rowScales = numbers(paddedRows);
+          int[] excesses = random.ints(paddedRows, -9999, 9999).toArray();
+          ByteBuffer factors = ByteBuffer.allocate(8 * paddedRows).order(ByteOrder.nativeOrder());
+          for (int row = 0; row < paddedRows; row++) {
+            rowScales[row] /= 1000;
+            factors.putFloat(rowScales[row]).putInt(excesses[row]);
+          }
+          MemorySegment output = guarded(new byte[4 * paddedRows * columns]);
+          call(
+              activation == Activation.GELU ? Function.TILE_SCALED_GELU : Function.TILE_SCALED,
+              guarded(product.left).address(),
+              depthBytes,
+              guarded(product.right).address(),
+              (long) PANEL * depthBytes,
+              depthBytes / 4,
+              output.address(),
+              4L * columns,
+              rows,
+              panels,
+              guarded(factors.array()).address(),
+              8,
+              guarded(bytes(columnScales)).address(),
+              guarded(bytes(biases)).address());
+          for (int row = 0; row < rows; row++) {
+            for (int column = 0; column < columns; column++) {
+              int sum = -excesses[row];
+              for (int step = 0; step < depthBytes / 4; step++) {
+                sum += (int) product.dot(row, column, step);
+              }
+              float x = Math.fma(sum * rowScales[row], columnScales[column], biases[column]);
+              float actual =
+                  output.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4L * (row * columns + column));
+              if (activation == Activation.GELU) {
+                assertEquals(ScalarBackend.apply(activation, x), actual, 4e-5);
+              } else {
+                assertEquals(x, actual);
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /** Sources and targets at the very end of their memory. */
+  @Test
+  void rowsAreRoundedToInt8() {
+    assumeTrue(MachineCode.written(), "machine code is for Linux on x86-64");
+    assumeTrue(MatrixUnit.facts().missing().isEmpty(), "this processor has no AVX-512");
+    for (int columns : new int[] {PANEL, 3 * PANEL}) {
+      int rows = 5;
+      float[] numbers = numbers(rows * columns);
+      Arrays.fill(numbers, columns, 2 * columns, 0f);
+      numbers[2 * columns + 3] = Float.NaN;
+      numbers[3 * columns + 5] = -1e9f;
+      MemorySegment rounded = guarded(new byte[numbers.length]);
+      MemorySegment factors = guarded(new byte[8 * rows]);
+      call(
+          Function.ROUND_INT8,
+          guarded(bytes(numbers)).address(),
+          4L * columns,
+          rows,
+          columns,
+          rounded.address(),
+          columns,
+          factors.address());
+      for (int row = 0; row < rows; row++) {
+        float largest = 0;
+        for (int column = 0; column < columns; column++) {
+          largest = Math.max(largest, Math.abs(numbers[row * columns + column]));
+        }
+        float scale = factors.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 8L * row);
+        assertEquals(largest / Int8.LARGEST, scale);
+        int sum = 0;
+        for (int column = 0; column < columns; column++) {
+          byte actual = rounded.get(ValueLayout.JAVA_BYTE, row * columns + column);
+          sum += actual;
+          if (!Float.isNaN(largest)) {
+            float inverse = largest == 0 ? 0 : Int8.LARGEST / largest;
+            assertEquals((byte) Math.rint(numbers[row * columns + column] * inverse), actual);
+          }
+        }
+        assertEquals(128 * sum, factors.get(ValueLayout.JAVA_INT_UNALIGNED, 8L * row + 4));
       }
     }
   }

@@ -318,15 +318,11 @@ final class TileProcessor {
       case 0x493 -> tile(operand.reg).put(0, new byte[1024]);
       case 0x4B3 -> move(operand, true);
       case 0x4B2 -> move(operand, false);
-      case 0x5E2, 0x5C2 -> {
+      case 0x5C2 -> {
         int rows = tileRows[operand.reg];
         check(rows == tileRows[operand.register], "rows of sums and of the left side differ");
         check(tileRows[right] == 16, "a right side of fewer steps than the left side has");
-        if (prefix == 2 && operation == 0x5E) {
-          signedByUnsigned(rows, tile(operand.reg), tile(operand.register), tile(right));
-        } else {
-          bf16(rows, tile(operand.reg), tile(operand.register), tile(right));
-        }
+        bf16(rows, tile(operand.reg), tile(operand.register), tile(right));
       }
       default -> throw new IllegalStateException(Integer.toHexString(operation << 4 | prefix));
     }
@@ -357,20 +353,6 @@ final class TileProcessor {
         part.put(bytes);
       } else {
         bytes.put(part);
-      }
-    }
-  }
-
-  private static void signedByUnsigned(
-      int rows, ByteBuffer sums, ByteBuffer left, ByteBuffer right) {
-    for (int row = 0; row < rows; row++) {
-      for (int column = 0; column < 16; column++) {
-        int sum = sums.getInt(row * 64 + column * 4);
-        for (int k = 0; k < 64; k++) {
-          int unsigned = right.get(k / 4 * 64 + column * 4 + k % 4) & 0xFF;
-          sum += left.get(row * 64 + k) * unsigned;
-        }
-        sums.putInt(row * 64 + column * 4, sum);
       }
     }
   }
