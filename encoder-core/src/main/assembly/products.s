@@ -450,7 +450,8 @@
 #   p[0]  source
 #   p[1]  bytes from one row of the source to the next
 #   p[2]  rows of the source: a multiple of 16 (turn), any number (all others)
-#   p[3]  its columns: a multiple of 16 (turn, pair_rows, scale), of 32 (round_bf16, round_int8, norm)
+#   p[3]  its columns: a multiple of 16 (turn, pair_rows, scale), of 32 (round_bf16, norm), any number
+#         (round_int8)
 #   p[4]  target, which may be the source where it is fp32
 #   p[5]  bytes from one row of the target to the next
 #   p[6]  factors of the rows (scale), of all (round_bf16), of the columns (norm); written by
@@ -467,7 +468,8 @@
 #             last one's pair where rows are odd
 # scale       rows of fp32 times a number for each
 # round_bf16  rows of fp32 times one number, as rows of bf16
-# round_int8  rows of fp32 times 127 / their largest magnitude, as rows of int8
+# round_int8  rows of fp32 times 127 / their largest magnitude, as rows of int8, which end with zeros
+#             where the next begins; p[5] is a multiple of 16
 # norm        rows of fp32, their sums with others, normalised
 
 # turn takes 16 rows at a time. rsi source row bytes, rax three times that, r8 to r11: rows 0, 4, 8,
@@ -848,9 +850,8 @@ gelu_rows:
     add r10, 512
     ret
 
-# All lanes of two vectors of int32 as one number, in the first.
-    .macro ACROSS op, z, y, x, z2, y2, x2
-    \op \z, \z, \z2
+# All lanes of a vector of int32 as one number.
+    .macro ACROSS op, z, y, x, y2, x2
     vextracti64x4 \y2, \z, 1
     \op \y, \y, \y2
     vextracti128 \x2, \y, 1
@@ -903,9 +904,18 @@ scaled_rows:
 scaled_gelu_rows:
     SCALED_ROWS 1
 
-# xmm6 127, zmm7 all bits but the sign, zmm4 127 / largest magnitude, zmm5 and zmm8 sums.
+# rcx vectors to do, r11 whole ones, k1 the rest; xmm6 127, zmm7 all bits but the sign, zmm4 127 /
+# largest magnitude, zmm5 sums.
     .balign 64, 0xcc
 round_int8:
+    mov rcx, [rdi+24]
+    mov r11, rcx
+    shr r11, 4
+    and ecx, 15
+    mov eax, 1
+    shl eax, cl
+    dec eax
+    kmovw k1, eax
     mov rsi, [rdi]
     mov rdx, [rdi+16]
     mov r8, [rdi+32]
@@ -915,46 +925,52 @@ round_int8:
     mov eax, 0x7fffffff
     vpbroadcastd zmm7, eax
 1:  mov rax, rsi
-    mov rcx, [rdi+24]
+    mov rcx, r11
     vpxord zmm0, zmm0, zmm0
-    vpxord zmm1, zmm1, zmm1
     vmovaps zmm5, zmm0
-    vmovaps zmm8, zmm0
-2:  vpandd zmm2, zmm7, [rax]
-    vpandd zmm3, zmm7, [rax+64]
-    vpmaxsd zmm0, zmm0, zmm2
-    vpmaxsd zmm1, zmm1, zmm3
-    add rax, 128
-    sub rcx, 32
-    jnz 2b
-    ACROSS vpmaxsd, zmm0, ymm0, xmm0, zmm1, ymm1, xmm1
+    jmp 3f
+2:  vpandd zmm1, zmm7, [rax]
+    vpmaxsd zmm0, zmm0, zmm1
+    add rax, 64
+3:  dec rcx
+    jge 2b
+    vpandd zmm1{k1}{z}, zmm7, [rax]
+    vpmaxsd zmm0, zmm0, zmm1
+    ACROSS vpmaxsd, zmm0, ymm0, xmm0, ymm1, xmm1
     vdivss xmm2, xmm0, xmm6
     vmovss [r10], xmm2
     vpxord xmm3, xmm3, xmm3
-    vcmpss k1, xmm0, xmm3, 4
-    vdivss xmm4{k1}{z}, xmm6, xmm0
+    vcmpss k2, xmm0, xmm3, 4
+    vdivss xmm4{k2}{z}, xmm6, xmm0
     vbroadcastss zmm4, xmm4
     mov rax, rsi
     mov r9, r8
-    mov rcx, [rdi+24]
-3:  vmulps zmm0, zmm4, [rax]
-    vmulps zmm1, zmm4, [rax+64]
+    mov rcx, r11
+    jmp 5f
+4:  vmulps zmm0, zmm4, [rax]
     vcvtps2dq zmm0, zmm0
-    vcvtps2dq zmm1, zmm1
     vpaddd zmm5, zmm5, zmm0
-    vpaddd zmm8, zmm8, zmm1
     vpmovdb [r9], zmm0
-    vpmovdb [r9+16], zmm1
-    add rax, 128
-    add r9, 32
-    sub rcx, 32
-    jnz 3b
-    ACROSS vpaddd, zmm5, ymm5, xmm5, zmm8, ymm8, xmm8
+    add rax, 64
+    add r9, 16
+5:  dec rcx
+    jge 4b
+    add r8, [rdi+40]
+    vmulps zmm0{k1}{z}, zmm4, [rax]
+    vcvtps2dq zmm0, zmm0
+    vpaddd zmm5, zmm5, zmm0
+    vpmovdb xmm0, zmm0
+6:  cmp r9, r8
+    jae 7f
+    vmovups [r9], xmm0
+    vpxord xmm0, xmm0, xmm0
+    add r9, 16
+    jmp 6b
+7:  ACROSS vpaddd, zmm5, ymm5, xmm5, ymm1, xmm1
     vmovd eax, xmm5
     shl eax, 7
     mov [r10+4], eax
     add rsi, [rdi+8]
-    add r8, [rdi+40]
     add r10, 8
     dec rdx
     jnz 1b

@@ -5,7 +5,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.List;
-import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
@@ -65,15 +64,11 @@ final class MachineProduct {
 
   private static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_512;
   private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_512;
-  private static final VectorSpecies<Byte> BYTES = ByteVector.SPECIES_128;
   private static final VectorSpecies<Short> SHORTS = ShortVector.SPECIES_256;
   private static final int LANES = 16;
   private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
-
-  /** 1.5 * 2^23: adding it rounds to an integer that then sits in the low bits. */
-  private static final float ROUND = 12582912f;
 
   private MachineProduct() {}
 
@@ -496,20 +491,14 @@ final class MachineProduct {
     left = NativeMemory.known(left);
     int depth = weight.depthBytes();
     int size = weight.inputSize();
-    if (weight.precision() == Precision.BF16 && size % PANEL == 0) {
-      new RowsCall(MachineCode.Function.ROUND_BF16, scratch)
-          .run(
-              data.address() + input.rowOffset(firstRow),
-              input.stride() * 4L,
-              rows,
-              size,
-              left.address(),
-              depth);
-      return;
-    }
-    if (weight.precision() == Precision.INT8 && size == depth) {
-      RowsCall call = new RowsCall(MachineCode.Function.ROUND_INT8, scratch);
-      call.factors(factors.address());
+    boolean int8 = weight.precision() == Precision.INT8;
+    if (int8 || size % PANEL == 0) {
+      RowsCall call =
+          new RowsCall(
+              int8 ? MachineCode.Function.ROUND_INT8 : MachineCode.Function.ROUND_BF16, scratch);
+      if (int8) {
+        call.factors(factors.address());
+      }
       call.run(
           data.address() + input.rowOffset(firstRow),
           input.stride() * 4L,
@@ -520,84 +509,12 @@ final class MachineProduct {
       return;
     }
     for (int row = 0; row < rows; row++) {
-      long from = input.rowOffset(firstRow + row);
       long to = (long) row * depth;
-      if (weight.precision() == Precision.INT8) {
-        float largest = largest(data, from, size);
-        factors.set(FLOAT, row * FACTORS_BYTES, largest / Int8.LARGEST);
-        float inverse = largest == 0 ? 0 : Int8.LARGEST / largest;
-        int sum = roundInt8(data, from, size, inverse, left, to);
-        factors.set(INT, row * FACTORS_BYTES + 4, ZERO * sum);
-      } else {
-        roundBf16(data, from, size, left, to);
-      }
-      int written = Matrix.roundUp(size, LANES) * (weight.precision() == Precision.INT8 ? 1 : 2);
-      for (; written < depth; written += 4) {
+      roundBf16(data, input.rowOffset(firstRow + row), size, left, to);
+      for (int written = 2 * Matrix.roundUp(size, LANES); written < depth; written += 4) {
         left.set(INT, to + written, 0);
       }
     }
-  }
-
-  /**
-   * Returns the largest magnitude, or what is no number where there is such. Bits of magnitudes are
-   * in the order of the magnitudes, and integers have a maximum of one instruction.
-   */
-  private static float largest(MemorySegment data, long at, int size) {
-    data = NativeMemory.known(data);
-    IntVector largest0 = IntVector.zero(INTS);
-    IntVector largest1 = largest0;
-    int i = 0;
-    for (; i <= size - 2 * LANES; i += 2 * LANES) {
-      largest0 = largest0.max(magnitude(load(data, at + 4L * i)));
-      largest1 = largest1.max(magnitude(load(data, at + 4L * (i + LANES))));
-    }
-    if (i <= size - LANES) {
-      largest0 = largest0.max(magnitude(load(data, at + 4L * i)));
-    }
-    if (FLOATS.loopBound(size) < size) {
-      largest1 = largest1.max(magnitude(tail(data, at, size)));
-    }
-    return Float.intBitsToFloat(largest0.max(largest1).reduceLanes(VectorOperators.MAX));
-  }
-
-  private static IntVector magnitude(FloatVector numbers) {
-    return numbers.reinterpretAsInts().and(0x7FFFFFFF);
-  }
-
-  /** Writes a row as int8 and returns the sum of what it wrote. */
-  private static int roundInt8(
-      MemorySegment data, long at, int size, float inverse, MemorySegment left, long to) {
-    data = NativeMemory.known(data);
-    left = NativeMemory.known(left);
-    // Whole numbers up to 127 * size, which fp32 holds exactly.
-    FloatVector sum0 = FloatVector.zero(FLOATS);
-    FloatVector sum1 = sum0;
-    int i = 0;
-    for (; i <= size - 2 * LANES; i += 2 * LANES) {
-      FloatVector shifted0 = load(data, at + 4L * i).mul(inverse).add(ROUND);
-      FloatVector shifted1 = load(data, at + 4L * (i + LANES)).mul(inverse).add(ROUND);
-      storeInt8(shifted0, left, to + i);
-      storeInt8(shifted1, left, to + i + LANES);
-      sum0 = sum0.add(shifted0.sub(ROUND));
-      sum1 = sum1.add(shifted1.sub(ROUND));
-    }
-    if (i <= size - LANES) {
-      FloatVector shifted = load(data, at + 4L * i).mul(inverse).add(ROUND);
-      storeInt8(shifted, left, to + i);
-      sum0 = sum0.add(shifted.sub(ROUND));
-    }
-    int whole = FLOATS.loopBound(size);
-    if (whole < size) {
-      FloatVector shifted = tail(data, at, size).mul(inverse).add(ROUND);
-      storeInt8(shifted, left, to + whole);
-      sum1 = sum1.add(shifted.sub(ROUND));
-    }
-    return (int) sum0.add(sum1).reduceLanes(VectorOperators.ADD);
-  }
-
-  private static void storeInt8(FloatVector shifted, MemorySegment left, long to) {
-    ((ByteVector) shifted.reinterpretAsInts().convertShape(VectorOperators.I2B, BYTES, 0))
-        .intoMemorySegment(left, to, NATIVE);
   }
 
   /**

@@ -35,7 +35,7 @@ final class RowsCall {
     factors(numbers.address() + SCALAR);
   }
 
-  /** Sets the address of the factors of the rows. */
+  /** Sets the address of the factors of the rows; rounding to int8 writes them. */
   void factors(long address) {
     numbers.setAtIndex(LONG, 6, address);
   }

@@ -470,13 +470,15 @@ final class MachineCodeTest {
   void rowsAreRoundedToInt8() {
     assumeTrue(MachineCode.written(), "machine code is for Linux on x86-64");
     assumeTrue(MatrixUnit.facts().missing().isEmpty(), "this processor has no AVX-512");
-    for (int columns : new int[] {PANEL, 3 * PANEL}) {
+    for (int columns : new int[] {7, 16, 33, 64, 120, 192}) {
       int rows = 5;
+      int rowBytes = Matrix.roundUp(columns, 64);
       float[] numbers = numbers(rows * columns);
       Arrays.fill(numbers, columns, 2 * columns, 0f);
       numbers[2 * columns + 3] = Float.NaN;
       numbers[3 * columns + 5] = -1e9f;
-      MemorySegment rounded = guarded(new byte[numbers.length]);
+      MemorySegment rounded = guarded(new byte[rows * rowBytes]);
+      rounded.fill((byte) 9);
       MemorySegment factors = guarded(new byte[8 * rows]);
       call(
           Function.ROUND_INT8,
@@ -485,7 +487,7 @@ final class MachineCodeTest {
           rows,
           columns,
           rounded.address(),
-          columns,
+          rowBytes,
           factors.address());
       for (int row = 0; row < rows; row++) {
         float largest = 0;
@@ -496,12 +498,15 @@ final class MachineCodeTest {
         assertEquals(largest / Int8.LARGEST, scale);
         int sum = 0;
         for (int column = 0; column < columns; column++) {
-          byte actual = rounded.get(ValueLayout.JAVA_BYTE, row * columns + column);
+          byte actual = rounded.get(ValueLayout.JAVA_BYTE, (long) row * rowBytes + column);
           sum += actual;
           if (!Float.isNaN(largest)) {
             float inverse = largest == 0 ? 0 : Int8.LARGEST / largest;
             assertEquals((byte) Math.rint(numbers[row * columns + column] * inverse), actual);
           }
+        }
+        for (int column = columns; column < rowBytes; column++) {
+          assertEquals(0, rounded.get(ValueLayout.JAVA_BYTE, (long) row * rowBytes + column));
         }
         assertEquals(128 * sum, factors.get(ValueLayout.JAVA_INT_UNALIGNED, 8L * row + 4));
       }
