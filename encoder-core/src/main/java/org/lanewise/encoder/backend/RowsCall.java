@@ -40,16 +40,15 @@ final class RowsCall {
     numbers.setAtIndex(LONG, 6, address);
   }
 
-  /** Sets what rows are normalised with; none are added to them. */
+  /** Sets what rows are normalised with. */
   void norm(NormWeight norm) {
     factors(norm.weight().address());
     numbers.set(FLOAT, SCALAR, norm.epsilon());
     numbers.setAtIndex(LONG, 8, norm.bias().address());
-    numbers.setAtIndex(LONG, 9, 0);
     numbers.setAtIndex(LONG, 11, norm.centered() ? 1 : 0);
   }
 
-  /** Sets the address of rows that are added before the norm. */
+  /** Sets the address of rows that are added before the norm, 0 for none. */
   void residual(long address, long rowBytes) {
     numbers.setAtIndex(LONG, 9, address);
     numbers.setAtIndex(LONG, 10, rowBytes);

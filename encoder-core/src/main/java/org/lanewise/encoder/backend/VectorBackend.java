@@ -462,13 +462,8 @@ public final class VectorBackend implements TrainingBackend {
         input.rows(),
         (first, end) -> {
           if (normsByMachineCode(norm)) {
-            try (ScratchPool.Scratch scratch = scratches.borrow()) {
-              RowsCall call = new RowsCall(MachineCode.Function.NORM, scratch);
-              call.norm(norm);
-              long address = residual.data().address() + residual.rowOffset(first);
-              call.residual(address, residual.stride() * 4L);
-              normalizeRows(call, input, first, end, 0, norm.size(), output);
-            }
+            long address = residual.data().address() + residual.rowOffset(first);
+            normalizeRows(input, address, residual.stride() * 4L, norm, first, end, output);
             return;
           }
           for (int row = first; row < end; row++) {
@@ -495,14 +490,7 @@ public final class VectorBackend implements TrainingBackend {
         input.rows(),
         (first, end) -> {
           if (normsByMachineCode(norm)) {
-            try (ScratchPool.Scratch scratch = scratches.borrow()) {
-              RowsCall call = new RowsCall(MachineCode.Function.NORM, scratch);
-              call.norm(norm);
-              for (int group = 0; group < groups; group++) {
-                int column = group * norm.size();
-                normalizeRows(call, input, first, end, column, norm.size(), output);
-              }
-            }
+            normalizeRows(input, 0, 0, norm, first, end, output);
             return;
           }
           for (int row = first; row < end; row++) {
@@ -625,15 +613,33 @@ public final class VectorBackend implements TrainingBackend {
     return products.unit() != MatrixUnit.VECTOR_API && norm.size() % RowsCall.COLUMNS == 0;
   }
 
-  private static void normalizeRows(
-      RowsCall call, Matrix input, int first, int end, int column, int size, Matrix output) {
-    call.run(
-        input.data().address() + input.rowOffset(first) + 4L * column,
-        input.stride() * 4L,
-        end - first,
-        size,
-        output.data().address() + output.rowOffset(first) + 4L * column,
-        output.stride() * 4L);
+  /**
+   * Normalises as many columns of rows at once as the norm has.
+   *
+   * @param residual the address of rows that are added before, or 0 for none
+   */
+  private void normalizeRows(
+      Matrix input,
+      long residual,
+      long residualBytes,
+      NormWeight norm,
+      int first,
+      int end,
+      Matrix output) {
+    try (ScratchPool.Scratch scratch = scratches.borrow()) {
+      RowsCall call = new RowsCall(MachineCode.Function.NORM, scratch);
+      call.norm(norm);
+      call.residual(residual, residualBytes);
+      for (int column = 0; column < input.columns(); column += norm.size()) {
+        call.run(
+            input.data().address() + input.rowOffset(first) + 4L * column,
+            input.stride() * 4L,
+            end - first,
+            norm.size(),
+            output.data().address() + output.rowOffset(first) + 4L * column,
+            output.stride() * 4L);
+      }
+    }
   }
 
   /** Reads and writes nothing outside the row: others may be at work beside it. */
