@@ -137,12 +137,20 @@ final class TileProcessor {
         case 0x76 -> jump(below || zero, (byte) next());
         case 0x74 -> jump(zero, (byte) next());
         case 0x75 -> jump(!zero, (byte) next());
-        case 0x0F -> farJump(next());
+        case 0x0F -> ofTwoBytes(next());
         default -> {
           check(wide || operation == 0xFF || operation == 0x88, "an instruction of 32 bits");
           withOperand(operation);
         }
       }
+    }
+  }
+
+  private void ofTwoBytes(int operation) {
+    if (operation == 0x18) {
+      operand(0); // a prefetch, of whatever is there
+    } else {
+      farJump(operation);
     }
   }
 
