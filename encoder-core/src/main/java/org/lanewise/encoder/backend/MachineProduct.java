@@ -225,6 +225,20 @@ final class MachineProduct {
       if (!fp32) {
         pack(scratch, input, firstRow, rows, weight, left, factors);
       }
+      if (weight.tiles() && !weight.direct()) {
+        scaleDirectly(
+            scratch,
+            left,
+            factors,
+            rows,
+            weight,
+            firstPanel,
+            endPanel,
+            activation,
+            output,
+            firstRow);
+        return;
+      }
       long leftAt = fp32 ? input.data().address() + input.rowOffset(firstRow) : left.address();
       ProductCall call = new ProductCall(weight.function(), scratch);
       if (weight.direct()) {
@@ -244,20 +258,6 @@ final class MachineProduct {
               output,
               firstRow + row);
         }
-        return;
-      }
-      if (weight.tiles()) {
-        scaleDirectly(
-            scratch,
-            left,
-            factors,
-            rows,
-            weight,
-            firstPanel,
-            endPanel,
-            activation,
-            output,
-            firstRow);
         return;
       }
       int chunk = Math.min(weight.wholeRows(rows), CALL_ROWS);

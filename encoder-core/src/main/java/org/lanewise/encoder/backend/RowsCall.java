@@ -8,7 +8,7 @@ import java.lang.foreign.ValueLayout;
  * checks addresses, so callers answer for them. Belongs to one task.
  */
 final class RowsCall {
-  /** Columns of which a norm and a rounding take a multiple. */
+  /** Columns of which a norm and a rounding to bf16 take a multiple. */
   static final int COLUMNS = 32;
 
   private static final int NUMBERS = 12;
