@@ -248,8 +248,9 @@
 # those of the panel at work will be, and [rsp+104] the bytes of its sums. With scales, r12 is free,
 # [rsp+72] the scales and excesses of the rows, [rsp+112] those of the sums at r10, and [rsp+120] how
 # far their columns are behind the first. Few rows ask for panels 12 kB ahead: that is memory's speed.
+# Where rows are many, panels are loaded past the first cache (tileloaddt1): they would sweep it.
 
-    .macro TILE_ROWS rows, op, then
+    .macro TILE_ROWS rows, op, then, load
     mov r12, [rsp+72]
     mov rdx, [rdi+16]
     mov rbx, [rdi+64]
@@ -298,14 +299,14 @@
     prefetcht0 [r15+12288+64*\line]
     .endr
     .endif
-    tileloadd tmm6, [r15+rax]
+    \load tmm6, [r15+rax]
     tileloadd tmm4, [r13+rsi]
     \op tmm0, tmm4, tmm6
     .if \rows > 16
     tileloadd tmm5, [r14+rsi]
     \op tmm2, tmm5, tmm6
     .endif
-    tileloadd tmm7, [r15+rax+64]
+    \load tmm7, [r15+rax+64]
     \op tmm1, tmm4, tmm7
     .if \rows > 16
     \op tmm3, tmm5, tmm7
@@ -431,7 +432,7 @@
     mov [rsp+53], r13b
     ldtilecfg [rsp]
 .Ltiletwo\@:
-    TILE_ROWS 32, \op, \then
+    TILE_ROWS 32, \op, \then, tileloaddt1
     TILE_NEXT
     jg .Ltilerows\@
     jmp .Ltiledone\@
@@ -440,7 +441,7 @@
     mov [rsp+49], r11b
     mov [rsp+52], r11b
     ldtilecfg [rsp]
-    TILE_ROWS 16, \op, \then
+    TILE_ROWS 16, \op, \then, tileloadd
 .Ltiledone\@:
     .if \then
     THEN_REST \then
@@ -1160,7 +1161,7 @@ tile_block:
     ENTER
     sub rsp, 128
     TILE_BEGIN
-1:  TILE_ROWS 32, tdpbf16ps, 0
+1:  TILE_ROWS 32, tdpbf16ps, 0, tileloadd
     TILE_NEXT
     jg 1b
     add rsp, 128

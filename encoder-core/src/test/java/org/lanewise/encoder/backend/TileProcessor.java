@@ -324,7 +324,7 @@ final class TileProcessor {
         }
       }
       case 0x493 -> tile(operand.reg).put(0, new byte[1024]);
-      case 0x4B3 -> move(operand, true);
+      case 0x4B3, 0x4B1 -> move(operand, true);
       case 0x4B2 -> move(operand, false);
       case 0x5C2 -> {
         int rows = tileRows[operand.reg];
