@@ -30,7 +30,7 @@ import org.lanewise.encoder.tokenizer.Tokenizer;
 
 /**
  * What only concerns ours: opening, memory, allocation, long texts, tokenizing; and how fast one
- * processor reads memory, which bounds how fast a single text can be.
+ * processor reads memory and multiplies, which bounds how fast a single text and a bulk can be.
  */
 final class OwnFigures {
   private static final int OPENINGS = 7;
@@ -89,6 +89,7 @@ final class OwnFigures {
   private final PrintStream log;
   private final List<Opened> opened = new ArrayList<>();
   private final List<Streaming> streaming = new ArrayList<>();
+  private final List<LayerProducts.Speed> products = new ArrayList<>();
   private List<LongText> longTexts = List.of();
   private Tokenizing tokenizing;
 
@@ -117,6 +118,11 @@ final class OwnFigures {
     return streaming;
   }
 
+  /** Returns what was measured of products alone. */
+  List<LayerProducts.Speed> products() {
+    return products;
+  }
+
   /**
    * Measures everything; meant for a JVM that has done nothing else.
    *
@@ -135,11 +141,13 @@ final class OwnFigures {
     tokenizing = tokenizing(directory);
   }
 
-  /** Measures how fast one processor reads as much as the model's weights. */
-  void stream(String shape, EncoderSizes sizes) {
+  /** Measures how fast one processor reads as much as the model's weights, and multiplies. */
+  void limits(String shape, EncoderSizes sizes) {
     for (Precision precision : Precision.values()) {
+      log.printf(Locale.ROOT, "limits of %s, %s%n", shape, precision.label());
       long bytes = layerWeights(sizes) * bytes(precision);
       streaming.add(new Streaming(shape, precision.label(), bytes, bandwidth(bytes)));
+      products.add(LayerProducts.measure(shape, sizes, precision));
     }
   }
 
@@ -223,7 +231,7 @@ final class OwnFigures {
   }
 
   /** The numbers of all linear weights of the layers. */
-  private static long layerWeights(EncoderSizes sizes) {
+  static long layerWeights(EncoderSizes sizes) {
     long hidden = sizes.hiddenSize();
     return sizes.layers() * (4 * hidden * hidden + 2 * hidden * sizes.intermediateSize());
   }

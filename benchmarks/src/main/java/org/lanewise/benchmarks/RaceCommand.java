@@ -157,7 +157,7 @@ final class RaceCommand implements Callable<Integer> {
           Files.isDirectory(Path.of(shape)) ? Path.of(shape) : random(shape, POSITIONS, scratch);
       if (own) {
         try (ModelDirectory model = ModelDirectory.open(directory)) {
-          figures.get().stream(name(shape), model.config().sizes());
+          figures.get().limits(name(shape), model.config().sizes());
         }
       }
       for (int each : threads) {

@@ -231,6 +231,46 @@ final class Report {
         }
       }
     }
+    products(figures.products());
+  }
+
+  /** What bounds a bulk. */
+  private void products(List<LayerProducts.Speed> speeds) {
+    page.format("\n");
+    page.format(
+        "\nA bulk is products for the most part. One thread multiplies random numbers at the rates"
+            + " below: where all of a product stays in the second cache, and through the weights of"
+            + " all layers in turn, GELU included. The last column is what the latter would take of"
+            + " a contender's time if nothing else were to be done:");
+    table(
+        "model",
+        "weights",
+        "in the second cache, GFLOP/s",
+        "all layers, GFLOP/s",
+        "contender",
+        "texts",
+        "ms",
+        "products alone / time");
+    for (LayerProducts.Speed speed : speeds) {
+      for (Timing timing : race.timings()) {
+        if (timing.shape().equals(speed.shape())
+            && timing.threads() == 1
+            && !timing.workload().startsWith("1x")
+            && timing.contender().equals("tiles-" + speed.precision())) {
+          double alone = timing.tokens() * speed.operations() / speed.layers();
+          page.format(
+              "\n| %s | %s | %.0f | %.0f | %s | %s | %.3f | %.2f |",
+              speed.shape(),
+              speed.precision(),
+              speed.cached() / 1e9,
+              speed.layers() / 1e9,
+              timing.contender(),
+              timing.workload(),
+              timing.seconds() * 1e3,
+              alone / timing.seconds());
+        }
+      }
+    }
   }
 
   /** Returns a chart of tokens per second. */
