@@ -108,20 +108,20 @@ final class LayerProducts {
         });
   }
 
-  /** The median of some passes, after others that do not count. */
+  /** The fastest of some passes, because what bounds a bulk is wanted. */
   private static double seconds(Runnable pass) {
     long warm = System.nanoTime() + NANOS;
     do {
       pass.run();
     } while (System.nanoTime() < warm);
-    List<Double> seconds = new ArrayList<>();
+    long best = Long.MAX_VALUE;
     long end = System.nanoTime() + NANOS;
-    while (seconds.size() < LEAST_PASSES || System.nanoTime() < end) {
+    for (int i = 0; i < LEAST_PASSES || System.nanoTime() < end; i++) {
       long began = System.nanoTime();
       pass.run();
-      seconds.add((System.nanoTime() - began) / 1e9);
+      best = Math.min(best, System.nanoTime() - began);
     }
-    return Timing.median(seconds.stream().mapToDouble(each -> each).toArray());
+    return best / 1e9;
   }
 
   private LinearWeight weight(Tensor... stacked) {
