@@ -25,7 +25,7 @@ final class LayerProducts {
   /** Rows of a bulk that goes through all layers. */
   private static final int ROWS = 1024;
 
-  /** A product that fits a second cache with everything it reads and writes, in fp32, too. */
+  /** A product that fits a second cache of 2 MB with everything it reads and writes, in fp32. */
   private static final int CACHED_ROWS = 128;
 
   private static final int CACHED_DEPTH = 384;
