@@ -189,6 +189,9 @@ __device__ __forceinline__ void attention_tile(const bf16* queryKeyValue, int st
   float largest[2] = {-INFINITY, -INFINITY};
   float total[2] = {0.0f, 0.0f};
   float scale = pattern.scale * LOG2_E;
+  long long biasRow = static_cast<long long>(head) * pattern.biasStride;
+  // Scores without a bias are scaled when their weights are computed.
+  float factor = pattern.bias == nullptr ? scale : 1.0f;
   int query = firstQuery + warp * 16 + lane / 4;
   int buffer = 0;
   for (int base = first; base < end; base += KEYS, buffer ^= 1) {
@@ -201,6 +204,10 @@ __device__ __forceinline__ void attention_tile(const bf16* queryKeyValue, int st
       copy_head<SIZE, KEYS>(nextKeys, keyRows + static_cast<long long>(next) * stride, stride, end - next, size);
       copy_head<SIZE, KEYS>(nextValues, valueRows + static_cast<long long>(next) * stride, stride, end - next, size);
       copies_end_group();
+    }
+    // Short texts leave warps without a query: these copy for the others alone.
+    if (firstQuery + warp * 16 >= length) {
+      continue;
     }
     const bf16* keyTile = keys + buffer * KEYS * SIZE;
     const bf16* valueTile = values + buffer * KEYS * SIZE;
@@ -217,31 +224,45 @@ __device__ __forceinline__ void attention_tile(const bf16* queryKeyValue, int st
         multiply_tile(scores[2 * j + 1], a, b[2], b[3]);
       }
     }
+    if (next > end || base < firstQuery + QUERIES - 1 - pattern.behind || next - 1 > firstQuery + pattern.ahead) {
+      int column = base + lane % 4 * 2;
+      int from[2] = {query - pattern.behind - column, query + 8 - pattern.behind - column};
+      int to[2] = {min(end, query + pattern.ahead + 1) - column, min(end, query + 8 + pattern.ahead + 1) - column};
+#pragma unroll
+      for (int j = 0; j < KEY_TILES; j++) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+          int key = j * 8 + i % 2;
+          scores[j][i] = key >= from[i / 2] && key < to[i / 2] ? scores[j][i] : -INFINITY;
+        }
+      }
+    }
+    if (pattern.bias != nullptr) {
+#pragma unroll
+      for (int j = 0; j < KEY_TILES; j++) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+          int row = query + i / 2 * 8;
+          int key = base + j * 8 + lane % 4 * 2 + i % 2;
+          if (row < length && scores[j][i] != -INFINITY) {
+            scores[j][i] = scores[j][i] * scale + pattern.bias[biasRow + pattern.reach + row - key] * LOG2_E;
+          }
+        }
+      }
+    }
     float highest[2] = {-INFINITY, -INFINITY};
 #pragma unroll
     for (int j = 0; j < KEY_TILES; j++) {
 #pragma unroll
       for (int i = 0; i < 4; i++) {
-        int row = query + i / 2 * 8;
-        int key = base + j * 8 + lane % 4 * 2 + i % 2;
-        bool read = key < end && key >= row - pattern.behind && key <= row + pattern.ahead;
-        float score = -INFINITY;
-        if (read) {
-          score = scores[j][i] * scale;
-          if (pattern.bias != nullptr && row < length) {
-            score += LOG2_E *
-                     pattern.bias[static_cast<long long>(head) * pattern.biasStride + pattern.reach + row - key];
-          }
-        }
-        scores[j][i] = score;
-        highest[i / 2] = fmaxf(highest[i / 2], score);
+        highest[i / 2] = fmaxf(highest[i / 2], scores[j][i]);
       }
     }
     float shrink[2];
     float base2[2];
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      float top = highest[half];
+      float top = highest[half] * factor;
       top = fmaxf(top, shuffle_xor(top, 1));
       top = fmaxf(top, shuffle_xor(top, 2));
       top = fmaxf(top, largest[half]);
@@ -255,7 +276,7 @@ __device__ __forceinline__ void attention_tile(const bf16* queryKeyValue, int st
     for (int j = 0; j < KEY_TILES; j++) {
 #pragma unroll
       for (int i = 0; i < 4; i++) {
-        float weight = exp2_fast(scores[j][i] - base2[i / 2]);
+        float weight = exp2_fast(fmaf(scores[j][i], factor, -base2[i / 2]));
         scores[j][i] = weight;
         total[i / 2] += weight;
       }

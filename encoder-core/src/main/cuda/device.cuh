@@ -88,6 +88,12 @@ __device__ __forceinline__ float exp2_fast(float x) {
   return y;
 }
 
+__device__ __forceinline__ float reciprocal_fast(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
 __device__ __forceinline__ float shuffle_xor(float x, int mask) { return __shfl_xor_sync(ALL_LANES, x, mask); }
 
 __device__ __forceinline__ float shuffle(float x, int lane) { return __shfl_sync(ALL_LANES, x, lane); }
@@ -191,31 +197,80 @@ enum Activation { IDENTITY = 0, GELU = 1, GELU_TANH = 2, RELU = 3, SILU = 4, TAN
 
 __device__ __forceinline__ float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
+/** By the device's own exponential and reciprocal, within 1e-6 of sigmoid: for results that are rounded to bf16. */
+__device__ __forceinline__ float sigmoid_fast(float x) {
+  return reciprocal_fast(1.0f + exp2_fast(-1.4426950408889634f * x));
+}
+
+/**
+ * x times the normal distribution's share below it, which is an odd polynomial and a half here (least largest error of
+ * the product, from -4.3 to 4.3; 0 and 1 beyond): within 4e-5 of the exact GELU, which is less than a bf16 number of
+ * 0.02 is rounded by, in 13 instructions where erff takes 27.
+ */
+__device__ __forceinline__ float gelu_fast(float x) {
+  float inside = fminf(fmaxf(x, -4.3f), 4.3f);
+  float square = inside * inside;
+  float sum = 4.1974525e-11f;
+  sum = fmaf(sum, square, -4.2490051e-9f);
+  sum = fmaf(sum, square, 1.9022431e-7f);
+  sum = fmaf(sum, square, -5.0061758e-6f);
+  sum = fmaf(sum, square, 8.7117747e-5f);
+  sum = fmaf(sum, square, -1.071387e-3f);
+  sum = fmaf(sum, square, 9.6951509e-3f);
+  sum = fmaf(sum, square, -6.6155598e-2f);
+  sum = fmaf(sum, square, 0.39880207f);
+  return x * __saturatef(fmaf(sum, inside, 0.5f));
+}
+
+/** What is computed for a result of a format: the functions themselves in fp32, the fast ones in bf16. */
+template <class T>
 __device__ __forceinline__ float activate(int activation, float x) {
+  constexpr bool FAST = sizeof(T) == sizeof(bf16);
   switch (activation) {
     case GELU:
-      return 0.5f * x * (1.0f + erff(x * 0.70710678118654752f));
-    case GELU_TANH:
-      return 0.5f * x * (1.0f + tanhf(0.79788456080286536f * (x + 0.044715f * x * x * x)));
+      return FAST ? gelu_fast(x) : 0.5f * x * (1.0f + erff(x * 0.70710678118654752f));
+    case GELU_TANH: {
+      float inner = 0.79788456080286536f * (x + 0.044715f * x * x * x);
+      return FAST ? x * sigmoid_fast(2.0f * inner) : 0.5f * x * (1.0f + tanhf(inner));
+    }
     case RELU:
       return fmaxf(x, 0.0f);
     case SILU:
-      return x * sigmoid(x);
+      return x * (FAST ? sigmoid_fast(x) : sigmoid(x));
     case TANH:
       return tanhf(x);
     case SIGMOID:
-      return sigmoid(x);
+      return FAST ? sigmoid_fast(x) : sigmoid(x);
     default:
       return x;
   }
 }
 
-__device__ __forceinline__ void activate8(int activation, Eight& eight) {
-  if (activation == IDENTITY) {
-    return;
-  }
+template <class T, int ACTIVATION>
+__device__ __forceinline__ void activate_each(Eight& eight) {
 #pragma unroll
   for (int i = 0; i < 8; i++) {
-    eight.at[i] = activate(activation, eight.at[i]);
+    eight.at[i] = activate<T>(ACTIVATION, eight.at[i]);
+  }
+}
+
+/** One branch for all eight: the compiler jumps through a table for each number where it is left to it. */
+template <class T>
+__device__ __forceinline__ void activate8(int activation, Eight& eight) {
+  switch (activation) {
+    case GELU:
+      return activate_each<T, GELU>(eight);
+    case GELU_TANH:
+      return activate_each<T, GELU_TANH>(eight);
+    case RELU:
+      return activate_each<T, RELU>(eight);
+    case SILU:
+      return activate_each<T, SILU>(eight);
+    case TANH:
+      return activate_each<T, TANH>(eight);
+    case SIGMOID:
+      return activate_each<T, SIGMOID>(eight);
+    default:
+      return;
   }
 }

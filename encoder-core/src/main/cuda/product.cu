@@ -140,7 +140,7 @@ __device__ __forceinline__ void product_tile(const bf16* left, int leftStride, c
       for (int k = 0; k < 8; k++) {
         eight.at[k] += added.at[k];
       }
-      activate8(activation, eight);
+      activate8<Out>(activation, eight);
       store_some(output + static_cast<long long>(row) * outputStride + column, eight, columns - column, aligned);
     }
   }
@@ -201,7 +201,8 @@ extern "C" __global__ void __launch_bounds__(256)
       int row = firstRow + threadRow + i;
       int column = firstColumn + threadColumn + j;
       if (row < rows && column < columns) {
-        output[static_cast<long long>(row) * outputStride + column] = activate(activation, sums[i][j] + bias[column]);
+        output[static_cast<long long>(row) * outputStride + column] =
+            activate<float>(activation, sums[i][j] + bias[column]);
       }
     }
   }

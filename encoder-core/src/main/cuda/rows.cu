@@ -314,7 +314,7 @@ __device__ __forceinline__ void gate(const T* input, int inputStride, int activa
   if (element(half, 1, &row, &column)) {
     const T* in = input + static_cast<long long>(row) * inputStride + column;
     store(output + static_cast<long long>(row) * outputStride + column,
-          activate(activation, load(in)) * load(in + half));
+          activate<T>(activation, load(in)) * load(in + half));
   }
 }
 
@@ -336,7 +336,7 @@ extern "C" __global__ void gate_wide_bf16(const bf16* input, int inputStride, in
     const bf16* in = input + static_cast<long long>(row) * inputStride + column;
     Eight gated = load8(in);
     Eight factor = load8(in + half);
-    activate8(activation, gated);
+    activate8<bf16>(activation, gated);
 #pragma unroll
     for (int i = 0; i < 8; i++) {
       gated.at[i] *= factor.at[i];
@@ -352,7 +352,7 @@ __device__ __forceinline__ void activate_row(T* matrix, int stride, int activati
   int column;
   if (element(columns, 1, &row, &column)) {
     T* at = matrix + static_cast<long long>(row) * stride + column;
-    store(at, activate(activation, load(at)));
+    store(at, activate<T>(activation, load(at)));
   }
 }
 
@@ -370,7 +370,7 @@ extern "C" __global__ void activate_wide_bf16(bf16* matrix, int stride, int acti
   if (element(columns, 8, &row, &column)) {
     bf16* at = matrix + static_cast<long long>(row) * stride + column;
     Eight eight = load8(at);
-    activate8(activation, eight);
+    activate8<bf16>(activation, eight);
     store8(at, eight);
   }
 }

@@ -192,6 +192,7 @@ static void attentions() {
       attention(kind.name, kind.keys, size, kind.room, {1, 33, 64, 65}, 2, 1, all, all, false);
       attention(kind.name, kind.keys, size, kind.room, {129}, 1, 1, all, 0, true);
       attention(kind.name, kind.keys, size, kind.room, {100}, 2, 2, 5, 3, true);
+      attention(kind.name, kind.keys, size, kind.room, {290}, 1, 1, 130, 70, false);
     }
   }
   attention("attention_32", 64, 8, 32, {5, 70}, 3, 3, 64, 64, false);
@@ -238,7 +239,50 @@ static void norms() {
   }
 }
 
+static double exact(int activation, double x) {
+  double inner = sqrt(2 / M_PI) * (x + 0.044715 * x * x * x);
+  switch (activation) {
+    case GELU:
+      return x * 0.5 * erfc(-x / sqrt(2));
+    case GELU_TANH:
+      return x / (1 + exp(-2 * inner));
+    case SILU:
+      return x / (1 + exp(-x));
+    default:
+      return 1 / (1 + exp(-x));
+  }
+}
+
+/** The fast functions at every bf16 number, and GELU's polynomial between them. */
+static void activations() {
+  for (double x = -6; x < 6; x += 1e-4) {
+    float rounded = static_cast<float>(x);
+    compare("gelu_fast of " + std::to_string(x), exact(GELU, rounded), gelu_fast(rounded), 4e-5);
+  }
+  const int all = 1 << 16;
+  for (int activation : {GELU, GELU_TANH, SILU, SIGMOID}) {
+    Memory<bf16> matrix(all);
+    for (int i = 0; i < all; i++) {
+      matrix.at[i].bits = static_cast<unsigned short>(i);
+    }
+    launch("activate_wide_bf16", 256, 1, 128, 0, matrix.at, 256, activation, 256);
+    for (int i = 0; i < all; i++) {
+      float x = widen(bf16{static_cast<unsigned short>(i)});
+      double expected = exact(activation, x);
+      float actual = value(matrix.at[i]);
+      std::string what = "activation " + std::to_string(activation) + " of " + std::to_string(x);
+      if (expected != expected || isinf(expected)) {
+        compare(what, 1, expected == actual || (expected != expected && actual != actual), 0);
+      } else {
+        // Half a unit of bf16 beside the error of the function; the largest numbers round to infinity.
+        compare(what, expected, isinf(actual) ? copysign(3.39e38, actual) : actual, 4e-5 + fabs(expected) / 256);
+      }
+    }
+  }
+}
+
 int main() {
+  activations();
   products();
   attentions();
   norms();

@@ -110,6 +110,10 @@ inline void warp_barrier() { exchange("", 1); }
 
 inline float exp2_fast(float x) { return exp2f(x); }
 
+inline float reciprocal_fast(float x) { return 1.0f / x; }
+
+inline float __saturatef(float x) { return x > 0.0f ? min(x, 1.0f) : 0.0f; }
+
 /** Number k of the pairs that a register holds. */
 inline float half_of(unsigned word, int k) { return as_float(k % 2 == 0 ? word << 16 : word & 0xffff0000u); }
 

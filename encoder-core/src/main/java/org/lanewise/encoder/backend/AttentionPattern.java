@@ -40,6 +40,10 @@ public record AttentionPattern(
       throw new IllegalArgumentException(
           "attention reaches [" + behind + "] behind and [" + ahead + "] ahead");
     }
+    if (!(scale > 0)) {
+      throw new IllegalArgumentException(
+          "attention scales by [" + scale + "], expected a positive number");
+    }
   }
 
   /** Returns BERT's attention: every query reads all keys, scaled by 1 / sqrt(headSize). */

@@ -2,6 +2,7 @@ package org.lanewise.encoder.backend;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -502,6 +503,18 @@ public abstract class BackendContract {
     compareAttention(new AttentionPattern(1, 1, 16, 0.3f, all, 0, none), 4, 1300);
     compareAttention(new AttentionPattern(1, 1, 16, 0.3f, 700, 3, none), 4, 1300);
     compareAttention(new AttentionPattern(1, 1, 16, 0.3f, 1300, 3, none), 4, 2500);
+  }
+
+  @Test
+  void attentionRefusesAScaleThatTurnsScoresAround() {
+    for (float scale : new float[] {0, -1, Float.NaN}) {
+      IllegalArgumentException e =
+          assertThrows(
+              IllegalArgumentException.class,
+              () -> new AttentionPattern(1, 1, 16, scale, 1, 1, new PositionBias.None()));
+      assertEquals(
+          "attention scales by [" + scale + "], expected a positive number", e.getMessage());
+    }
   }
 
   @Test
