@@ -6,40 +6,7 @@
 // gives every multiprocessor something to do when there are few rows. Shared memory is laid out in chunks of 16 bytes
 // whose place in a row is exclusive-or-ed with the row, so that the eight rows that ldmatrix reads at once lie in
 // different banks. Weights are padded with zeros to whole tiles; the left side is not, and is cut off while it is read.
-#include "device.cuh"
-
-static const int DEPTH = 64;
-static const int CHUNKS = DEPTH / 8;
-
-/** The place of a chunk of eight numbers in a tile of rows of DEPTH. */
-__device__ __forceinline__ int place(int row, int chunk) { return row * DEPTH + ((chunk ^ (row & 7)) * 8); }
-
-template <int ROWS, int THREADS>
-__device__ __forceinline__ void copy_rows(bf16* tile, const bf16* source, int stride, int rows, int depth) {
-#pragma unroll
-  for (int i = threadIdx.x; i < ROWS * CHUNKS; i += THREADS) {
-    int row = i / CHUNKS;
-    int chunk = i % CHUNKS;
-    int bytes = row < rows ? min(max(2 * (depth - chunk * 8), 0), 16) : 0;
-    const bf16* from = bytes > 0 ? source + static_cast<long long>(row) * stride + chunk * 8 : source;
-    copy16(tile + place(row, chunk), from, bytes);
-  }
-}
-
-/** Stores the first count of eight numbers, 16 bytes at a time where the place allows it. */
-template <class T>
-__device__ __forceinline__ void store_some(T* p, const Eight& eight, int count, bool aligned) {
-  if (aligned && count >= 8) {
-    store8(p, eight);
-    return;
-  }
-#pragma unroll
-  for (int i = 0; i < 8; i++) {
-    if (i < count) {
-      store(p + i, eight.at[i]);
-    }
-  }
-}
+#include "product.cuh"
 
 /**
  * One tile of ROWS x COLUMNS of the output, each warp WARP_ROWS x WARP_COLUMNS of it.
@@ -114,7 +81,7 @@ __device__ __forceinline__ void product_tile(const bf16* left, int leftStride, c
       }
     }
   }
-  constexpr int PITCH = COLUMNS + 8;
+  constexpr int PITCH = COLUMNS + STAGED_PADDING;
   float* staged = reinterpret_cast<float*>(dynamic_shared);
   copies_wait<0>();
   __syncthreads();
@@ -128,22 +95,8 @@ __device__ __forceinline__ void product_tile(const bf16* left, int leftStride, c
     }
   }
   __syncthreads();
-  bool aligned = (reinterpret_cast<unsigned long long>(output) | outputStride * sizeof(Out)) % 16 == 0;
-#pragma unroll 1
-  for (int i = threadIdx.x; i < ROWS * COLUMNS / 8; i += THREADS) {
-    int row = firstRow + i / (COLUMNS / 8);
-    int column = firstColumn + i % (COLUMNS / 8) * 8;
-    if (row < rows && column < columns) {
-      Eight eight = load8(staged + (row - firstRow) * PITCH + column - firstColumn);
-      Eight added = load8(bias + column);
-#pragma unroll
-      for (int k = 0; k < 8; k++) {
-        eight.at[k] += added.at[k];
-      }
-      activate8<Out>(activation, eight);
-      store_some(output + static_cast<long long>(row) * outputStride + column, eight, columns - column, aligned);
-    }
-  }
+  write_tile<ROWS, COLUMNS, THREADS>(staged, firstRow, firstColumn, bias, activation, output, outputStride, rows,
+                                     columns);
 }
 
 // The numbers of a name: rows and columns of the tile, rows and columns of a warp, stages.

@@ -114,6 +114,16 @@ static void products() {
   }
 }
 
+/** Products of warpgroups, with fewer steps than stages and with more. */
+static void warpgroups() {
+  for (int depth : {8, 128, 200, 330}) {
+    product<bf16, float>("product_bf16_warpgroup_middle_to_fp32", 128, 128, 64, 256, 99328, 130, depth, 150, 1e-4);
+    product<bf16, float>("product_bf16_warpgroup_large_to_fp32", 128, 256, 64, 256, 197632, 30, depth, 290, 1e-4);
+  }
+  product<bf16, bf16>("product_bf16_warpgroup_middle_to_bf16", 128, 128, 64, 256, 99328, 129, 200, 100, 1e-2);
+  product<bf16, bf16>("product_bf16_warpgroup_large_to_bf16", 128, 256, 64, 256, 197632, 129, 200, 100, 1e-2);
+}
+
 static void attention(const char* name, int keys, int size, int room, const std::vector<int>& lengths, int heads,
                       int keyValueHeads, int behind, int ahead, bool biased) {
   std::vector<int> tileList;
@@ -284,6 +294,7 @@ static void activations() {
 int main() {
   activations();
   products();
+  warpgroups();
   attentions();
   norms();
   return 0;

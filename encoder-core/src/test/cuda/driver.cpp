@@ -67,7 +67,7 @@ CUresult cuDeviceGetName(char* name, int length, CUdevice device) {
 }
 
 CUresult cuDeviceGetAttribute(int* value, int attribute, CUdevice device) {
-  *value = attribute == 16 ? 132 : attribute == 75 ? 9 : attribute == 97 ? 227 << 10 : 0;
+  *value = attribute == 16 ? 132 : attribute == 75 ? 8 : attribute == 97 ? 227 << 10 : 0;
   return device == 7 ? 0 : INVALID_VALUE;
 }
 

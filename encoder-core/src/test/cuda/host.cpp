@@ -5,6 +5,7 @@
 #include "../../main/cuda/product.cu"
 #include "../../main/cuda/recurrence.cu"
 #include "../../main/cuda/rows.cu"
+#include "../../main/cuda/warpgroup.cu"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,13 @@ struct Copy {
   int bytes;
 };
 
+struct GroupProduct {
+  float (*sums)[4];
+  int columnTiles;
+  unsigned long long a;
+  unsigned long long b;
+};
+
 struct Warp {
   /** What lanes handed over, in turn: a lane is at most one exchange ahead of the others. */
   unsigned char slots[2][32][64];
@@ -54,6 +62,12 @@ struct Fiber {
   long until = 0;
   std::vector<Copy> open;
   std::vector<std::vector<Copy>> groups;
+  std::vector<GroupProduct> openProducts;
+  std::vector<std::vector<GroupProduct>> productGroups;
+  /** Whether copies arrived that products may not see yet, and whether products may begin. */
+  bool unfenced = false;
+  bool begun = false;
+  unsigned asked = 0;
   void* fake = nullptr;
 };
 
@@ -152,6 +166,11 @@ void start(Fiber& fiber, unsigned thread) {
   fiber.awaited = nullptr;
   fiber.open.clear();
   fiber.groups.clear();
+  fiber.openProducts.clear();
+  fiber.productGroups.clear();
+  fiber.unfenced = false;
+  fiber.begun = false;
+  fiber.asked = 0;
   // A return address aligned as after a call, below it six registers.
   uintptr_t top = reinterpret_cast<uintptr_t>(fiber.stack.data() + STACK) & ~static_cast<uintptr_t>(15);
   void** pointer = reinterpret_cast<void**>(top - 16);
@@ -247,10 +266,84 @@ void copies_wait_for_all_but(int groups) {
     for (const Copy& copy : current->groups.front()) {
       memset(copy.shared, 0, 16);
       memcpy(copy.shared, copy.global, copy.bytes);
+      current->unfenced = true;
     }
     current->groups.erase(current->groups.begin());
   }
 }
+
+namespace {
+
+/** Number k of a row of a tile of shared memory: K-major, swizzled by 128 bytes. */
+float described(unsigned long long description, int row, int k) {
+  unsigned start = (description & 0x3fff) << 4;
+  unsigned stride = (description >> 32 & 0x3fff) << 4;
+  if (description >> 62 != 1 || (description >> 49 & 7) != 0) {
+    fprintf(stderr, "wgmma of a tile without a swizzle of 128 bytes, or from within one\n");
+    abort();
+  }
+  unsigned address = start + row / 8 * stride + row % 8 * 128 + k * 2;
+  address ^= (address >> 7 & 7) << 4;
+  unsigned short bits;
+  memcpy(&bits, dynamic_shared + (address - SHARED_START), 2);
+  return widen(bf16{bits});
+}
+
+void compute(const GroupProduct& product) {
+  int lane = current->thread % 32;
+  int warp = current->thread / 32 % 4;
+  for (int tile = 0; tile < product.columnTiles; tile++) {
+    for (int i = 0; i < 4; i++) {
+      float sum = 0;
+      for (int k = 0; k < 16; k++) {
+        sum += described(product.a, warp * 16 + lane / 4 + i / 2 * 8, k) *
+               described(product.b, tile * 8 + lane % 4 * 2 + i % 2, k);
+      }
+      product.sums[tile][i] += sum;
+    }
+  }
+}
+
+}  // namespace
+
+void multiply_group(float (*d)[4], int columnTiles, unsigned long long a, unsigned long long b) {
+  for (unsigned i = 0; i < blockDim.x; i++) {
+    if (fibers[i].unfenced && !fibers[i].ended) {
+      fprintf(stderr, "wgmma while thread %u has not fenced what it copied\n", i);
+      abort();
+    }
+  }
+  if (!current->begun || warps[current->thread / 32].alive != 32) {
+    fprintf(stderr, "wgmma without a fence, or of a warp that is not whole\n");
+    abort();
+  }
+  current->openProducts.push_back({d, columnTiles, a, b});
+}
+
+void group_begins() { current->begun = true; }
+
+void products_end_group() {
+  // A warpgroup's threads agree, so that what one reads early none reads late.
+  if ((current->asked++ + current->thread / 128) % 3 == 0 && current->productGroups.empty()) {
+    for (const GroupProduct& product : current->openProducts) {
+      compute(product);
+    }
+    current->openProducts.clear();
+  }
+  current->productGroups.push_back(current->openProducts);
+  current->openProducts.clear();
+}
+
+void products_wait_for_all_but(int groups) {
+  while (current->productGroups.size() > static_cast<size_t>(groups)) {
+    for (const GroupProduct& product : current->productGroups.front()) {
+      compute(product);
+    }
+    current->productGroups.erase(current->productGroups.begin());
+  }
+}
+
+void shared_for_products() { current->unfenced = false; }
 
 namespace {
 
@@ -275,6 +368,10 @@ const std::map<std::string, Launch> KERNELS = {
     KERNEL(product_bf16_middle_to_fp32),
     KERNEL(product_bf16_large_to_bf16),
     KERNEL(product_bf16_large_to_fp32),
+    KERNEL(product_bf16_warpgroup_middle_to_bf16),
+    KERNEL(product_bf16_warpgroup_middle_to_fp32),
+    KERNEL(product_bf16_warpgroup_large_to_bf16),
+    KERNEL(product_bf16_warpgroup_large_to_fp32),
     KERNEL(attention_plain_fp32),
     KERNEL(attention_plain_bf16),
     KERNEL(attention_32),

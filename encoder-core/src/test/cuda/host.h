@@ -1,6 +1,9 @@
 // The device of the kernels, on the host: every thread of a block is a fiber, blocks run one after the other, and each
 // instruction does what the PTX manual says (sections "mma.m16n8k16", "ldmatrix" and "cp.async"), one lane at a time.
 //
+// wgmma is there, too (section "Asynchronous Warpgroup Level Matrix Multiply-Accumulate"): a thread computes its own sums,
+// out of shared memory as the descriptions say, some when they are asked for and some when they are waited for.
+//
 // It is made to find mistakes. Fibers take turns in an order that changes, so that a missing barrier shows; shared
 // memory begins as NaNs; what cp.async copies arrives only when it is waited for, and is NaN until then; and all of it
 // is ordinary memory, so that the address sanitizer sees reads and writes that go astray.
@@ -53,6 +56,33 @@ template <int N>
 inline void copies_wait() {
   copies_wait_for_all_but(N);
 }
+
+/** Where the block's shared memory begins: no more aligned than the device promises. */
+const unsigned SHARED_START = 0x480;
+
+inline unsigned shared_address(const void* pointer) {
+  return SHARED_START + static_cast<unsigned>(static_cast<const unsigned char*>(pointer) - dynamic_shared);
+}
+
+/** Products of a warpgroup: noted, ended as a group, and done at the latest when they are waited for. */
+void multiply_group(float (*d)[4], int columnTiles, unsigned long long a, unsigned long long b);
+void group_begins();
+void products_end_group();
+void products_wait_for_all_but(int groups);
+void shared_for_products();
+
+template <int N>
+inline void multiply_group(float (&d)[N][4], unsigned long long a, unsigned long long b) {
+  multiply_group(d, N, a, b);
+}
+
+template <int N>
+inline void products_wait() {
+  products_wait_for_all_but(N);
+}
+
+template <int N>
+inline void sums_are_there(float (&)[N][4]) {}
 
 inline int lane_of_thread() { return threadIdx.x % 32; }
 

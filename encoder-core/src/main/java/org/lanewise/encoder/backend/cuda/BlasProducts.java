@@ -59,15 +59,6 @@ final class BlasProducts {
       int outputStride,
       Precision format) {}
 
-  /** A call of the library that did not succeed; nothing is wrong with the device itself. */
-  static final class Failure extends RuntimeException {
-    private static final long serialVersionUID = 1;
-
-    Failure(String message) {
-      super(message);
-    }
-  }
-
   /** A function that creates something and puts its handle there. */
   @FunctionalInterface
   private interface Creation {
@@ -83,7 +74,7 @@ final class BlasProducts {
   /**
    * Opens the library on a device that the calling thread has entered.
    *
-   * @throws Failure if it cannot
+   * @throws CudaProducts.Failure if it cannot
    */
   BlasProducts(CudaBlas library, CudaDevice device) {
     this.library = library;
@@ -92,7 +83,7 @@ final class BlasProducts {
         String.format(
             Locale.ROOT, "cuBLASLt %d.%d.%d", version / 10_000, version / 100 % 100, version % 100);
     if (version < OLDEST || version >= AFTER_NEWEST) {
-      throw new Failure("the library is " + name + ", expected version 12 or 13");
+      throw new CudaProducts.Failure("the library is " + name + ", expected version 12 or 13");
     }
     CudaDriver driver = device.driver();
     MemorySegment context = device.context();
@@ -133,7 +124,7 @@ final class BlasProducts {
    * @param input bf16, like the weight; all addresses and strides are multiples of 16 bytes
    * @param bias in the output's format
    * @param workspace the address of {@link #workspaceBytes} of the lane's
-   * @throws Failure if the library cannot; then nothing was launched
+   * @throws CudaProducts.Failure if the library cannot; then nothing was launched
    */
   void multiply(
       Lane lane,
@@ -181,7 +172,8 @@ final class BlasProducts {
         algorithms.put(problem, known);
       }
       if (known.length == 0) {
-        throw new Failure("cublasLtMatmulAlgoGetHeuristic found no algorithm for " + problem);
+        throw new CudaProducts.Failure(
+            "cublasLtMatmulAlgoGetHeuristic found no algorithm for " + problem);
       }
       MemorySegment algorithm = longs(call, known);
       MemorySegment one = call.allocateFrom(ValueLayout.JAVA_FLOAT, 1);
@@ -320,7 +312,7 @@ final class BlasProducts {
       throw new IllegalStateException(what + " could not be called", e);
     }
     if (status != 0) {
-      throw new Failure(what + " failed: " + statusName(status));
+      throw new CudaProducts.Failure(what + " failed: " + statusName(status));
     }
   }
 

@@ -6,7 +6,6 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
-import java.util.OptionalLong;
 import org.lanewise.encoder.backend.Activation;
 import org.lanewise.encoder.backend.AttentionPattern;
 import org.lanewise.encoder.backend.BFloat16;
@@ -41,7 +40,7 @@ public final class CudaBackend implements Backend {
   /** Products with fewer tokens leave most of a device idle; with more they are no faster. */
   private static final BatchTokens BATCH_TOKENS = new BatchTokens(8192, 32768);
 
-  private static final List<String> FILES = List.of("product", "attention", "rows", "recurrence");
+  private static final List<String> FILES = List.of("attention", "rows", "recurrence");
 
   /** Rows of a matrix begin where tensor cores can read them, and so do its parts. */
   private static final int COLUMN_BLOCK = 32;
@@ -50,43 +49,16 @@ public final class CudaBackend implements Backend {
   private static final int ROW_WARPS = 4;
   private static final int ELEMENT_THREADS = 128;
   private static final int POOL_THREADS = 128;
-  private static final int PLAIN_TILE = 64;
-  private static final int PLAIN_DEPTH = 16;
 
   /** Numbers that are read at once, 16 bytes of bf16. */
-  private static final int EIGHT = 8;
+  static final int EIGHT = 8;
 
   private static final int VECTOR_BYTES = 16;
-
-  /** A model has some four shapes, each measured at up to four numbers of rows. */
-  private static final int TRIAL_ROUNDS = 2;
-
-  private static final int TRIAL_REPEATS = 4;
-  private static final long TRIAL_NANOS = 10_000_000;
-
-  /** A process's first calls of the library take 200 times as long as when the JIT is done. */
-  private static final long FIRST_TRIAL_NANOS = 300_000_000;
 
   private final CudaDevice device;
   private final Precision precision;
   private final ThreadLocal<Lane> lanes;
-  private final Optional<BlasChoices> choices;
-  private final Optional<BlasProducts> blas;
-
-  /**
-   * Rows of the output, padded with zeros to whole tiles.
-   *
-   * @param bias fp32
-   * @param roundedBias bf16
-   */
-  private record Weight(
-      MemorySegment rows,
-      int stride,
-      MemorySegment bias,
-      MemorySegment roundedBias,
-      int inputSize,
-      int outputSize)
-      implements LinearWeight {}
+  private final CudaProducts products;
 
   /**
    * The directions of a recurrent layer.
@@ -112,9 +84,9 @@ public final class CudaBackend implements Backend {
   /**
    * Creates a backend.
    *
-   * @param choices of the products that cuBLASLt computes
+   * @param choices of the way in which bf16 is multiplied
    */
-  CudaBackend(CudaDevice device, Precision precision, Optional<BlasChoices> choices) {
+  CudaBackend(CudaDevice device, Precision precision, Optional<ProductChoices> choices) {
     if (precision == Precision.INT8) {
       throw new IllegalArgumentException(
           "backend [cuda] has no precision [int8]; available: bf16, fp32");
@@ -124,8 +96,7 @@ public final class CudaBackend implements Backend {
     lanes = ThreadLocal.withInitial(() -> new Lane(device));
     device.enter();
     FILES.forEach(device::load);
-    this.choices = precision == Precision.BF16 ? choices : Optional.empty();
-    blas = this.choices.flatMap(each -> each.open(device));
+    products = new CudaProducts(device, precision, choices);
   }
 
   /**
@@ -136,7 +107,7 @@ public final class CudaBackend implements Backend {
    */
   public static CudaBackend open(int device, Precision precision, long memoryLimit) {
     return open(
-        CudaDriver.load(), device, precision, memoryLimit, Optional.of(BlasChoices.of(device)));
+        CudaDriver.load(), device, precision, memoryLimit, Optional.of(ProductChoices.of(device)));
   }
 
   static CudaBackend open(
@@ -144,7 +115,7 @@ public final class CudaBackend implements Backend {
       int device,
       Precision precision,
       long memoryLimit,
-      Optional<BlasChoices> choices) {
+      Optional<ProductChoices> choices) {
     try {
       return new CudaBackend(CudaDevice.open(driver, device, memoryLimit), precision, choices);
     } catch (DeviceException e) {
@@ -175,7 +146,7 @@ public final class CudaBackend implements Backend {
             device.name(),
             device.architecture(),
             device.multiprocessors())
-        + choices.map(each -> "; " + each.text()).orElse("");
+        + products.text().map(each -> "; " + each).orElse("");
   }
 
   @Override
@@ -186,6 +157,11 @@ public final class CudaBackend implements Backend {
   @Override
   public boolean computesElsewhere() {
     return true;
+  }
+
+  /** Returns whether cuBLASLt can be used. */
+  boolean hasLibrary() {
+    return products.hasLibrary();
   }
 
   /** Returns the calling thread's lane on the device. */
@@ -205,13 +181,18 @@ public final class CudaBackend implements Backend {
   }
 
   private Matrix allocate(Arena arena, int rows, int columns, Precision format) {
+    return allocate(device, lane(), arena, rows, columns, format);
+  }
+
+  static Matrix allocate(
+      CudaDevice device, Lane lane, Arena arena, int rows, int columns, Precision format) {
     int stride = roundUp(columns, COLUMN_BLOCK);
     long bytes = (long) rows * stride * format.bytes();
-    MemorySegment data = device.memory().allocate(lane(), arena, bytes);
+    MemorySegment data = device.memory().allocate(lane, arena, bytes);
     return new Matrix(data, rows, columns, stride, format);
   }
 
-  private static int roundUp(int n, int multiple) {
+  static int roundUp(int n, int multiple) {
     return Math.ceilDiv(n, multiple) * multiple;
   }
 
@@ -247,9 +228,8 @@ public final class CudaBackend implements Backend {
   public LinearWeight prepareLinear(Arena arena, List<Tensor> weights, List<Tensor> biases) {
     int inputSize = Math.toIntExact(weights.getFirst().shape()[1]);
     int outputSize = weights.stream().mapToInt(each -> Math.toIntExact(each.shape()[0])).sum();
-    boolean half = precision == Precision.BF16;
-    int stride = roundUp(inputSize, half ? ProductTile.DEPTH : PLAIN_DEPTH);
-    int paddedRows = roundUp(outputSize, half ? ProductTile.COLUMN_BLOCK : PLAIN_TILE);
+    int stride = products.weightStride(inputSize);
+    int paddedRows = products.weightRows(outputSize);
     Lane lane = lane();
     MemorySegment rows =
         device.memory().allocate(lane, arena, (long) paddedRows * stride * precision.bytes());
@@ -271,7 +251,7 @@ public final class CudaBackend implements Backend {
     MemorySegment biasOnDevice = onDevice(lane, arena, bias);
     MemorySegment roundedBias = onDevice(lane, arena, segment(bias, Precision.BF16));
     lane.synchronize();
-    return new Weight(rows, stride, biasOnDevice, roundedBias, inputSize, outputSize);
+    return new CudaProducts.Weight(rows, stride, biasOnDevice, roundedBias, inputSize, outputSize);
   }
 
   /** Returns the numbers in the format, in host memory. */
@@ -412,12 +392,12 @@ public final class CudaBackend implements Backend {
   }
 
   /** Returns the end of the names of kernels for the format of a matrix. */
-  private static String suffix(Matrix matrix) {
+  static String suffix(Matrix matrix) {
     return matrix.format().label();
   }
 
   /** Returns whether kernels that read 16 bytes at once can take the matrices. */
-  private static boolean aligned(Matrix... matrices) {
+  static boolean aligned(Matrix... matrices) {
     for (Matrix matrix : matrices) {
       if (matrix.data().address() % VECTOR_BYTES != 0 || matrix.stride() % EIGHT != 0) {
         return false;
@@ -429,7 +409,7 @@ public final class CudaBackend implements Backend {
   private static final int WIDEST = 1024;
 
   /** Returns whether rows of the size in the matrices can be read 16 bytes at a time. */
-  private static boolean readsEight(int size, Matrix... matrices) {
+  static boolean readsEight(int size, Matrix... matrices) {
     return matrices[0].format() == Precision.BF16 && size % EIGHT == 0 && aligned(matrices);
   }
 
@@ -456,190 +436,25 @@ public final class CudaBackend implements Backend {
 
   @Override
   public void linear(Matrix input, LinearWeight weight, Activation activation, Matrix output) {
-    Weight rows = (Weight) weight;
+    CudaProducts.Weight rows = (CudaProducts.Weight) weight;
     assert input.columns() == rows.inputSize() && output.columns() == rows.outputSize();
-    Lane lane = lane();
-    if (precision == Precision.FP32) {
-      product(lane.kernel("product", "product_fp32_plain"), input, rows, activation, output)
-          .run(
-              Math.ceilDiv(input.rows(), PLAIN_TILE),
-              Math.ceilDiv(output.columns(), PLAIN_TILE),
-              256,
-              2 * PLAIN_TILE * PLAIN_DEPTH * Float.BYTES);
-      return;
-    }
-    if (!byBlas(lane, input, rows, activation, output)) {
-      tiled(lane, input, rows, activation, output);
-    }
+    products.multiply(lane(), input, rows, activation, output);
   }
 
-  /** Launches a product by cuBLASLt where it is there and was chosen; else returns false. */
-  private boolean byBlas(
-      Lane lane, Matrix input, Weight weight, Activation activation, Matrix output) {
-    if (blas.isEmpty() || input.rows() == 0 || !aligned(output)) {
-      return false;
-    }
-    OptionalLong workspace = lane.workspace(blas.get().workspaceBytes());
-    BlasChoices.Shape shape =
-        new BlasChoices.Shape(weight.inputSize(), weight.outputSize(), activation, output.format());
-    if (workspace.isEmpty()
-        || !choices
-            .orElseThrow()
-            .byLibrary(shape, input.rows(), count -> time(weight, shape, count))) {
-      return false;
-    }
-    try {
-      byBlas(lane, input, weight, activation, output, workspace.getAsLong());
-      return true;
-    } catch (BlasProducts.Failure e) {
-      choices.orElseThrow().failed(shape, String.valueOf(e.getMessage()));
-      return false;
-    }
+  /** As {@link #linear} in bf16, in tiles of a kind, for tests and measurements. */
+  void multiply(
+      ProductTile tile, Matrix input, LinearWeight weight, Activation activation, Matrix output) {
+    CudaProducts.multiply(tile, lane(), input, (CudaProducts.Weight) weight, activation, output);
   }
 
-  /** Launches a product by cuBLASLt, which knows no GELU by the error function. */
-  private void byBlas(
-      Lane lane,
+  /** As {@link #linear} in bf16, in one way, for tests and measurements. */
+  void multiply(
+      ProductChoices.Way way,
       Matrix input,
-      Weight weight,
+      LinearWeight weight,
       Activation activation,
-      Matrix output,
-      long workspace) {
-    MemorySegment bias = output.format() == Precision.BF16 ? weight.roundedBias() : weight.bias();
-    blas.orElseThrow()
-        .multiply(
-            lane,
-            halved(lane, input),
-            weight.rows().address(),
-            weight.stride(),
-            bias.address(),
-            output,
-            workspace);
-    if (activation != Activation.IDENTITY) {
-      int columns = output.columns();
-      boolean wide = readsEight(columns, output);
-      elements(
-          lane.kernel("rows", (wide ? "activate_wide_" : "activate_") + suffix(output))
-              .matrix(output)
-              .integer(code(activation))
-              .integer(columns),
-          output.rows(),
-          wide ? columns / EIGHT : columns);
-    }
-  }
-
-  /** Returns cuBLASLt on the device; empty where it cannot be used. */
-  Optional<BlasProducts> blas() {
-    return blas;
-  }
-
-  /** As {@link #linear}, by cuBLASLt, which has to be there. */
-  void byBlas(Matrix input, LinearWeight weight, Activation activation, Matrix output) {
-    Lane lane = lane();
-    long workspace = lane.workspace(blas.orElseThrow().workspaceBytes()).orElseThrow();
-    byBlas(lane, input, (Weight) weight, activation, output, workspace);
-  }
-
-  /** Times both products on matrices of their own, in turns, the fastest of each. */
-  private BlasChoices.Figure time(Weight weight, BlasChoices.Shape shape, int rows) {
-    Lane lane = lane();
-    try (Arena arena = Arena.ofConfined()) {
-      Matrix input = allocateState(arena, rows, weight.inputSize());
-      Matrix output = allocate(arena, rows, weight.outputSize(), shape.format());
-      double own = Double.POSITIVE_INFINITY;
-      double library = Double.POSITIVE_INFINITY;
-      long nanos = choices.orElseThrow().timesFirst() ? FIRST_TRIAL_NANOS : TRIAL_NANOS;
-      long began = System.nanoTime();
-      for (int round = 0; round < TRIAL_ROUNDS || System.nanoTime() - began < nanos; round++) {
-        own =
-            Math.min(
-                own, seconds(lane, () -> tiled(lane, input, weight, shape.activation(), output)));
-        library =
-            Math.min(
-                library, seconds(lane, () -> byBlas(input, weight, shape.activation(), output)));
-      }
-      return new BlasChoices.Figure(rows, own, library);
-    }
-  }
-
-  private static double seconds(Lane lane, Runnable product) {
-    long began = System.nanoTime();
-    for (int i = 0; i < TRIAL_REPEATS; i++) {
-      product.run();
-    }
-    lane.synchronize();
-    return (System.nanoTime() - began) / 1e9 / TRIAL_REPEATS;
-  }
-
-  /** The product on tensor cores, in the tiles that should be fastest. */
-  private void tiled(Lane lane, Matrix input, Weight weight, Activation activation, Matrix output) {
-    ProductTile tile =
-        ProductTile.choose(
-            input.rows(),
-            input.columns(),
-            output.columns(),
-            device.multiprocessors(),
-            device.sharedMemory());
-    linear(lane, input, weight, activation, output, tile);
-  }
-
-  /** The product on tensor cores, in tiles of a kind. */
-  void linear(
-      Matrix input, LinearWeight weight, Activation activation, Matrix output, ProductTile tile) {
-    linear(lane(), input, (Weight) weight, activation, output, tile);
-  }
-
-  private static void linear(
-      Lane lane,
-      Matrix input,
-      Weight weight,
-      Activation activation,
-      Matrix output,
-      ProductTile tile) {
-    String name = "product_bf16_" + tile.name().toLowerCase(Locale.ROOT) + "_to_" + suffix(output);
-    product(lane.kernel("product", name), halved(lane, input), weight, activation, output)
-        .run(
-            tile.rowTiles(input.rows()),
-            tile.columnTiles(output.columns()),
-            tile.threads(),
-            tile.sharedBytes());
-  }
-
-  private static Lane.Launch product(
-      Lane.Launch launch, Matrix left, Weight weight, Activation activation, Matrix output) {
-    return launch
-        .matrix(left)
-        .pointer(weight.rows())
-        .integer(weight.stride())
-        .pointer(weight.bias())
-        .integer(code(activation))
-        .matrix(output)
-        .integer(left.rows())
-        .integer(left.columns())
-        .integer(output.columns());
-  }
-
-  /**
-   * Returns what tensor cores can read: the matrix, or a copy in memory that the lane's next copy
-   * takes again.
-   */
-  @SuppressWarnings("restricted") // A device address.
-  private static Matrix halved(Lane lane, Matrix input) {
-    if (input.format() == Precision.BF16 && aligned(input)) {
-      return input;
-    }
-    int stride = roundUp(input.columns(), EIGHT);
-    long bytes = (long) input.rows() * stride * Short.BYTES;
-    MemorySegment data = MemorySegment.ofAddress(lane.scratch(bytes)).reinterpret(bytes);
-    Matrix copy = new Matrix(data, input.rows(), input.columns(), stride, Precision.BF16);
-    elements(
-        lane.kernel("rows", "to_bf16_from_" + suffix(input))
-            .matrix(input)
-            .matrix(copy)
-            .integer(input.columns()),
-        input.rows(),
-        input.columns());
-    return copy;
+      Matrix output) {
+    products.multiply(way, lane(), input, (CudaProducts.Weight) weight, activation, output);
   }
 
   /**
@@ -647,7 +462,7 @@ public final class CudaBackend implements Backend {
    *
    * @param columns numbers of a row, or as many as are not read together
    */
-  private static void elements(Lane.Launch launch, int rows, int columns) {
+  static void elements(Lane.Launch launch, int rows, int columns) {
     launch.run(rows, Math.ceilDiv(columns, ELEMENT_THREADS), ELEMENT_THREADS, 0);
   }
 
@@ -885,7 +700,10 @@ public final class CudaBackend implements Backend {
 
   @Override
   public float[][] read(Matrix matrix, int columns) {
-    Lane lane = lane();
+    return read(lane(), matrix, columns);
+  }
+
+  static float[][] read(Lane lane, Matrix matrix, int columns) {
     float[][] answer = new float[matrix.rows()][columns];
     long rowBytes = matrix.rowOffset(1);
     int atOnce = (int) Math.max(1, Lane.mostOut() / Math.max(1, rowBytes));
@@ -912,7 +730,7 @@ public final class CudaBackend implements Backend {
   }
 
   /** Returns the number that device.cuh gives the activation. */
-  private static int code(Activation activation) {
+  static int code(Activation activation) {
     return switch (activation) {
       case IDENTITY -> 0;
       case GELU -> 1;

@@ -231,6 +231,11 @@ final class CudaDevice {
     return 10 * major + minor;
   }
 
+  /** Returns whether it runs what was compiled for warpgroups: Hopper alone does. */
+  boolean hasWarpgroups() {
+    return computeCapability() == 90;
+  }
+
   /** Returns what is released with the device, and not before. */
   MemorySegment context() {
     return context;

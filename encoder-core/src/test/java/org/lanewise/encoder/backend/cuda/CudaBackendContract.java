@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.EnumMap;
 import java.util.List;
@@ -46,7 +47,7 @@ abstract class CudaBackendContract extends BackendContract {
   abstract CudaDevice device();
 
   /** Returns the choices of what cuBLASLt multiplies; none here. */
-  Optional<BlasChoices> choices() {
+  Optional<ProductChoices> choices() {
     return Optional.empty();
   }
 
@@ -131,6 +132,35 @@ abstract class CudaBackendContract extends BackendContract {
           backend.linear(state(backend, input), prepared, Activation.IDENTITY, output);
           return output;
         });
+  }
+
+  @ParameterizedTest
+  @EnumSource(ProductTile.class)
+  void statesAreMultipliedByEveryTile(ProductTile tile) {
+    assumeTrue(!tile.ofWarpgroups() || device().hasWarpgroups(), "the device has no warpgroups");
+    assumeTrue(tile.sharedBytes() <= device().sharedMemory(), "the device has no room for it");
+    CudaBackend backend = (CudaBackend) backend(Precision.BF16);
+    int[][] sizes = {{1, 8, 1}, {130, 72, 300}, {65, 330, 70}, {300, 200, 256}};
+    for (int[] size : sizes) {
+      float[][] input = halves(size[0], size[1]);
+      List<Tensor> weight = List.of(halfTensor(size[2], size[1]));
+      List<Tensor> bias = List.of(tensor(size[2]));
+      for (Activation activation : new Activation[] {Activation.IDENTITY, Activation.GELU}) {
+        compareStates(
+            tile + " " + size[0] + "x" + size[1] + "x" + size[2] + " " + activation,
+            each -> {
+              LinearWeight prepared = each.prepareLinear(arena, weight, bias);
+              Matrix output = each.allocateState(arena, size[0], size[2]);
+              Matrix states = state(each, input);
+              if (each == backend) {
+                backend.multiply(tile, states, prepared, activation, output);
+              } else {
+                each.linear(states, prepared, activation, output);
+              }
+              return output;
+            });
+      }
+    }
   }
 
   @ParameterizedTest

@@ -10,7 +10,7 @@ import org.lanewise.encoder.backend.Precision;
 /** The backend on this machine's device with cuBLASLt; skipped, with the reason, without either. */
 final class CudaBlasBackendTest extends CudaBackendContract {
   private CudaDevice device;
-  private BlasChoices choices;
+  private ProductChoices choices;
 
   @BeforeEach
   void open() {
@@ -29,7 +29,7 @@ final class CudaBlasBackendTest extends CudaBackendContract {
   }
 
   @Override
-  Optional<BlasChoices> choices() {
+  Optional<ProductChoices> choices() {
     return Optional.of(choices);
   }
 

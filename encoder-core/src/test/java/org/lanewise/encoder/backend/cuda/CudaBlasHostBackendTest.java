@@ -8,6 +8,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.TestInfo;
 import org.lanewise.encoder.backend.Precision;
 
 /** The backend without a device, with cuBLASLt's products as its header documents them. */
@@ -28,7 +29,7 @@ final class CudaBlasHostBackendTest extends CudaBackendContract {
   }
 
   @Override
-  Optional<BlasChoices> choices() {
+  Optional<ProductChoices> choices() {
     return Optional.of(HostDevice.always(host::blas));
   }
 
@@ -38,8 +39,10 @@ final class CudaBlasHostBackendTest extends CudaBackendContract {
   }
 
   @AfterEach
-  void ownKernelsMultipliedNothing() {
-    if (host != null) {
+  void ownKernelsMultipliedNothing(TestInfo test) {
+    boolean asked =
+        test.getTestMethod().orElseThrow().getName().equals("statesAreMultipliedByEveryTile");
+    if (host != null && !asked) {
       assertEquals(
           Set.of(),
           host.launches().stream()

@@ -157,7 +157,7 @@ final class CudaBlasTest {
     CudaBlas real = realLibrary();
     assumeTrue(Backends.gpuProblem().isPresent(), "this machine has a device");
     CudaDevice device = device(HostDevice.create());
-    BlasChoices choices = HostDevice.always(() -> real);
+    ProductChoices choices = HostDevice.always(() -> real);
     assertEquals(Optional.empty(), choices.open(device));
     assertEquals(
         "products: our own kernels: cublasLtCreate failed: CUBLAS_STATUS_NOT_INITIALIZED",
@@ -361,7 +361,7 @@ final class CudaBlasTest {
     return device;
   }
 
-  private static CudaBackend backend(HostDevice host, BlasChoices choices) {
+  private static CudaBackend backend(HostDevice host, ProductChoices choices) {
     return CudaBackend.open(host.driver(), 0, Precision.BF16, Long.MAX_VALUE, Optional.of(choices));
   }
 
@@ -428,13 +428,13 @@ final class CudaBlasTest {
   @Test
   void productsAreMeasuredOnTheDevice() {
     HostDevice host = host();
-    List<BlasChoices.Figure> figures = new ArrayList<>();
-    BlasChoices choices =
-        new BlasChoices(
+    List<ProductChoices.Figure> figures = new ArrayList<>();
+    ProductChoices choices =
+        new ProductChoices(
             host::blas,
             (shape, stopwatch) -> {
               assertEquals(
-                  new BlasChoices.Shape(INPUT, OUTPUT, Activation.RELU, Precision.BF16), shape);
+                  new ProductChoices.Shape(INPUT, OUTPUT, Activation.RELU, Precision.BF16), shape);
               figures.add(stopwatch.time(9));
               return figures;
             });
@@ -445,21 +445,46 @@ final class CudaBlasTest {
     assertMultiplies(backend);
     assertMultiplies(backend);
     assertEquals(1, figures.size());
-    BlasChoices.Figure figure = figures.getFirst();
-    assertTrue(figure.ownSeconds() > 0 && figure.librarySeconds() > 0, figure.toString());
+    ProductChoices.Figure figure = figures.getFirst();
+    assertEquals(Set.of(ProductChoices.Way.values()), figure.seconds().keySet());
+    assertTrue(figure.seconds().values().stream().allMatch(each -> each > 0), figure.toString());
     assertEquals(9, figure.rows());
-    boolean chosen = figure.librarySeconds() < figure.ownSeconds();
+    ProductChoices.Way chosen = figure.fastest(figure.seconds().keySet());
     assertEquals(
-        "products: cuBLASLt 13.1.1 for " + (chosen ? 1 : 0) + " of 1 shapes", choices.text());
+        "products: cuBLASLt 13.1.1 for "
+            + (chosen == ProductChoices.Way.LIBRARY ? 1 : 0)
+            + " of 1 shapes; warpgroups for "
+            + (chosen == ProductChoices.Way.WARPGROUPS ? 1 : 0)
+            + " of 1 shapes",
+        choices.text());
     List<String> launches = host.launches();
     assertTrue(launches.contains("cublasLtMatmul"), launches.toString());
     assertTrue(launches.contains("product_bf16_small_to_bf16"), launches.toString());
+    assertTrue(launches.contains("product_bf16_warpgroup_middle_to_bf16"), launches.toString());
+  }
+
+  @Test
+  void aWayThatAnswersOtherwiseIsNotUsed() {
+    for (String broken : List.of("product_bf16_warpgroup", "cublasLtMatmul")) {
+      HostDevice host = host();
+      ProductChoices choices =
+          new ProductChoices(host::blas, (shape, stopwatch) -> List.of(stopwatch.time(9)));
+      CudaBackend backend = backend(host, choices);
+      host.skip(broken);
+      assertMultiplies(backend);
+      String name = broken.equals("cublasLtMatmul") ? "cuBLASLt" : "warpgroups";
+      String text = choices.text();
+      assertTrue(
+          text.contains("; " + name + " failed for 1, the last time because its answers differ"),
+          text);
+      assertTrue(text.endsWith(" of their length, expected at most [0.02]"), text);
+    }
   }
 
   @Test
   void aProductThatFailsIsComputedByOurOwnKernel() {
     HostDevice host = host();
-    BlasChoices choices = HostDevice.always(host::blas);
+    ProductChoices choices = HostDevice.always(host::blas);
     CudaBackend backend = backend(host, choices);
     assertMultiplies(backend);
     HostDevice.failProducts(1);
@@ -469,7 +494,7 @@ final class CudaBlasTest {
     List<String> launches = host.launches();
     assertFalse(launches.contains("cublasLtMatmul"), launches.toString());
     assertEquals(
-        "products: cuBLASLt 13.1.1 for 0 of 1 shapes; it failed for 1, the last time because"
+        "products: cuBLASLt 13.1.1 for 0 of 1 shapes; cuBLASLt failed for 1, the last time because"
             + " cublasLtMatmul failed: CUBLAS_STATUS_EXECUTION_FAILED",
         choices.text());
   }
@@ -479,7 +504,7 @@ final class CudaBlasTest {
     HostDevice host = host();
     HostDevice.failProducts(-1);
     CudaBackend backend =
-        backend(host, new BlasChoices(host::blas, (shape, watch) -> List.of(watch.time(3))));
+        backend(host, new ProductChoices(host::blas, (shape, watch) -> List.of(watch.time(3))));
     assertMultiplies(backend);
     assertFalse(host.launches().contains("cublasLtMatmul"));
   }
@@ -526,7 +551,7 @@ final class CudaBlasTest {
           Declarations.of(
               CudaBlas.class,
               signature -> signature.contains("GetVersion") ? other : handle(known, signature));
-      BlasChoices choices = HostDevice.always(() -> unknown);
+      ProductChoices choices = HostDevice.always(() -> unknown);
       assertEquals(Optional.empty(), choices.open(device(host)));
       assertTrue(choices.text().endsWith(", expected version 12 or 13"), choices.text());
     }

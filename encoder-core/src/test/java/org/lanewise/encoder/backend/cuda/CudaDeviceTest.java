@@ -136,9 +136,13 @@ final class CudaDeviceTest {
   @Test
   void tilesGrowWithTheProduct() {
     int hopper = 227 << 10;
-    assertEquals(ProductTile.SMALL, ProductTile.choose(12, 384, 1152, 132, hopper));
-    assertEquals(ProductTile.LARGE, ProductTile.choose(32768, 768, 3072, 132, hopper));
+    assertEquals(ProductTile.SMALL, ProductTile.choose(12, 384, 1152, 132, hopper, false));
+    assertEquals(ProductTile.LARGE, ProductTile.choose(32768, 768, 3072, 132, hopper, false));
+    assertEquals(
+        ProductTile.WARPGROUP_MIDDLE, ProductTile.choose(12, 384, 1152, 132, hopper, true));
+    assertEquals(
+        ProductTile.WARPGROUP_LARGE, ProductTile.choose(32768, 768, 3072, 132, hopper, true));
     // Ampere's smaller devices have no room for the large tile.
-    assertEquals(ProductTile.MIDDLE, ProductTile.choose(32768, 768, 3072, 84, 99 << 10));
+    assertEquals(ProductTile.MIDDLE, ProductTile.choose(32768, 768, 3072, 84, 99 << 10, false));
   }
 }

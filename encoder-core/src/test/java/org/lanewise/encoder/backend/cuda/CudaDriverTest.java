@@ -105,7 +105,7 @@ final class CudaDriverTest {
             SymbolLookup.libraryLookup((Path) library, Arena.global()));
     CudaBackend backend =
         CudaBackend.open(driver, 0, Precision.BF16, Long.MAX_VALUE, Optional.empty());
-    assertEquals("the device is host (sm_90, 132 multiprocessors)", backend.kernelsReason());
+    assertEquals("the device is host (sm_80, 132 multiprocessors)", backend.kernelsReason());
     try (Arena arena = Arena.ofConfined()) {
       Matrix input = backend.allocateState(arena, 3, 40);
       float[] ones = new float[40];

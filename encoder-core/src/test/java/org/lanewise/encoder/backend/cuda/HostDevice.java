@@ -157,8 +157,10 @@ public final class HostDevice {
   }
 
   /** Returns choices of the library for all products. */
-  static BlasChoices always(Supplier<CudaBlas> library) {
-    return new BlasChoices(library, (shape, stopwatch) -> List.of(new BlasChoices.Figure(1, 2, 1)));
+  static ProductChoices always(Supplier<CudaBlas> library) {
+    ProductChoices.Figure figure =
+        new ProductChoices.Figure(1, Map.of(ProductChoices.Way.LIBRARY, 1.0));
+    return new ProductChoices(library, (shape, stopwatch) -> List.of(figure));
   }
 
   /** Returns the functions of its driver. */

@@ -26,7 +26,8 @@ final class KernelsTest {
     assumeTrue(version.isPresent(), "nvcc is not installed");
     assumeTrue(version.get().contains(COMPILER), "nvcc is not " + COMPILER);
     assertEquals(Optional.empty(), HostDevice.run("src/main/cuda/build.sh", built.toString()));
-    for (String name : List.of("attention.ptx", "product.ptx", "recurrence.ptx", "rows.ptx")) {
+    for (String file : List.of("attention", "product", "recurrence", "rows", "warpgroup")) {
+      String name = file + ".ptx";
       assertEquals(
           Files.readString(RESOURCES.resolve(name)),
           Files.readString(built.resolve(name)),

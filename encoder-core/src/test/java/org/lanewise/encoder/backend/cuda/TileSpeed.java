@@ -4,10 +4,13 @@ import java.io.PrintStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Random;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.lanewise.encoder.backend.Activation;
 import org.lanewise.encoder.backend.LinearWeight;
 import org.lanewise.encoder.backend.Matrix;
@@ -37,11 +40,12 @@ public final class TileSpeed {
 
   private TileSpeed() {}
 
-  /** Prints a table: TFLOP/s of each tile, the chosen one marked, and of cuBLASLt. */
+  /** Prints a table: TFLOP/s of each tile, the chosen ones marked, and of cuBLASLt. */
   public static void main(String[] arguments) {
     PrintStream out = System.out;
     CudaDevice device = CudaDevice.open(CudaDriver.load(), 0, Long.MAX_VALUE);
-    CudaBackend backend = new CudaBackend(device, Precision.BF16, Optional.of(BlasChoices.of(0)));
+    CudaBackend backend =
+        new CudaBackend(device, Precision.BF16, Optional.of(ProductChoices.of(0)));
     out.println(backend.kernelsReason());
     out.println(
         "| rows | depth | columns | "
@@ -52,28 +56,45 @@ public final class TileSpeed {
       for (int[] weight : WEIGHTS) {
         try (Arena arena = Arena.ofConfined()) {
           StringBuilder line = new StringBuilder();
-          ProductTile chosen =
-              ProductTile.choose(
-                  rows, weight[0], weight[1], device.multiprocessors(), device.sharedMemory());
+          Set<ProductTile> chosen = chosen(device, rows, weight[0], weight[1]);
           Product product = new Product(backend, arena, rows, weight[0], weight[1]);
           double work = 2e-12 * rows * weight[0] * weight[1];
           for (ProductTile tile : ProductTile.values()) {
+            if (tile.ofWarpgroups() && !device.hasWarpgroups()) {
+              continue;
+            }
             double rate = work / product.seconds(Activation.IDENTITY, tile);
-            line.append(String.format(Locale.ROOT, tile == chosen ? " **%.1f**" : " %.1f", rate));
+            line.append(
+                String.format(Locale.ROOT, chosen.contains(tile) ? " **%.1f**" : " %.1f", rate));
           }
           out.printf(
               Locale.ROOT,
-              "| %d | %d | %d |%s | %s | %s | %.1f |%n",
+              "| %d | %d | %d |%s | %s | %s | %s |%n",
               rows,
               weight[0],
               weight[1],
               line,
               product.library(Activation.IDENTITY, work),
               product.library(Activation.GELU, work),
-              work / product.seconds(Activation.GELU, chosen));
+              chosen.stream()
+                  .map(tile -> work / product.seconds(Activation.GELU, tile))
+                  .map(rate -> String.format(Locale.ROOT, "%.1f", rate))
+                  .collect(Collectors.joining(" ")));
         }
       }
     }
+  }
+
+  /** Returns the tile that is chosen of each way that the device has. */
+  private static Set<ProductTile> chosen(CudaDevice device, int rows, int depth, int columns) {
+    Set<ProductTile> chosen = EnumSet.noneOf(ProductTile.class);
+    for (boolean warpgroups :
+        device.hasWarpgroups() ? new boolean[] {false, true} : new boolean[1]) {
+      chosen.add(
+          ProductTile.choose(
+              rows, depth, columns, device.multiprocessors(), device.sharedMemory(), warpgroups));
+    }
+    return chosen;
   }
 
   /** One product with random numbers. */
@@ -106,18 +127,22 @@ public final class TileSpeed {
     }
 
     double seconds(Activation activation, ProductTile tile) {
-      return seconds(() -> backend.linear(input, weight, activation, output, tile));
+      return seconds(() -> backend.multiply(tile, input, weight, activation, output));
     }
 
     /** Returns the library's TFLOP/s for so many TFLOP, or why there are none. */
     String library(Activation activation, double work) {
-      if (backend.blas().isEmpty()) {
+      if (!backend.hasLibrary()) {
         return "absent";
       }
       try {
-        double seconds = seconds(() -> backend.byBlas(input, weight, activation, output));
+        double seconds =
+            seconds(
+                () ->
+                    backend.multiply(
+                        ProductChoices.Way.LIBRARY, input, weight, activation, output));
         return String.format(Locale.ROOT, "%.1f", work / seconds);
-      } catch (BlasProducts.Failure e) {
+      } catch (CudaProducts.Failure e) {
         return e.getMessage();
       }
     }
