@@ -96,8 +96,8 @@ race() {
 }
 if has race; then
   rm -f "$out/races.md"
-  race race-minilm 300 --shape minilm --texts 16384 --workloads "1x12 text,1x128,mix,mix text" --seconds 3 --rounds 5
-  race race-base 420 --shape base --texts 2048 --workloads "1x12 text,long mix text" --seconds 3 --rounds 5
+  race race-minilm 420 --shape minilm --texts 16384 --workloads "1x12 text,1x128,mix,mix text" --seconds 3 --rounds 5
+  race race-base 540 --shape base --texts 2048 --workloads "1x12 text,long mix text" --seconds 3 --rounds 5
 fi
 {
   echo

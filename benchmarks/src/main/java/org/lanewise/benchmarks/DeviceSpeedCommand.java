@@ -37,6 +37,7 @@ import picocli.CommandLine.Option;
 final class DeviceSpeedCommand implements Callable<Integer> {
   private static final int REPEATS = 20;
   private static final int ROUNDS = 5;
+  private static final int LONG_TEXT = 512;
   private static final double TERA = 1e12;
   private static final double GIGA = 1e9;
 
@@ -84,6 +85,7 @@ final class DeviceSpeedCommand implements Callable<Integer> {
   private void layer(Backend backend, Arena arena, String shape, int size, int heads, int between) {
     Matrix hidden = filled(backend, arena, size);
     Matrix other = filled(backend, arena, size);
+    Matrix sum = filled(backend, arena, size);
     Matrix queryKeyValue = filled(backend, arena, 3 * size);
     Matrix intermediate = filled(backend, arena, between);
     linear(
@@ -92,9 +94,8 @@ final class DeviceSpeedCommand implements Callable<Integer> {
     linear(backend, arena, shape + " feed-forward in", hidden, intermediate, Activation.GELU);
     linear(backend, arena, shape + " feed-forward out", intermediate, other, Activation.IDENTITY);
     AttentionPattern pattern = AttentionPattern.full(heads, size / heads);
-    for (int length : new int[] {32, 128, 512}) {
-      int[] starts = IntStream.rangeClosed(0, tokens / length).map(i -> i * length).toArray();
-      PackedBatch batch = PackedBatch.of(starts);
+    for (int length : new int[] {32, 128, LONG_TEXT}) {
+      PackedBatch batch = texts(length);
       time(
           backend,
           shape + " attention of " + length,
@@ -112,6 +113,38 @@ final class DeviceSpeedCommand implements Callable<Integer> {
         0,
         2.0 * tokens * 3 * size,
         () -> backend.addNorm(hidden, other, norm, other));
+    LinearWeight first = weight(backend, arena, hidden, queryKeyValue);
+    LinearWeight second = weight(backend, arena, other, hidden);
+    LinearWeight third = weight(backend, arena, hidden, intermediate);
+    LinearWeight fourth = weight(backend, arena, intermediate, other);
+    PackedBatch batch = texts(LONG_TEXT);
+    // By the matrix rate alone: what is bound by memory is part of what it costs.
+    time(
+        backend,
+        shape + " layer, texts of " + LONG_TEXT,
+        hidden,
+        2.0 * tokens * size * (4.0 * size + 2.0 * between) + 4.0 * tokens * LONG_TEXT * size,
+        0,
+        () -> {
+          backend.linear(hidden, first, Activation.IDENTITY, queryKeyValue);
+          backend.attention(queryKeyValue, batch, pattern, other);
+          backend.linear(other, second, Activation.IDENTITY, sum);
+          backend.addNorm(sum, hidden, norm, hidden);
+          backend.linear(hidden, third, Activation.GELU, intermediate);
+          backend.linear(intermediate, fourth, Activation.IDENTITY, other);
+          backend.addNorm(other, hidden, norm, hidden);
+        });
+  }
+
+  private PackedBatch texts(int length) {
+    return PackedBatch.of(IntStream.rangeClosed(0, tokens / length).map(i -> i * length).toArray());
+  }
+
+  private LinearWeight weight(Backend backend, Arena arena, Matrix input, Matrix output) {
+    return backend.prepareLinear(
+        arena,
+        List.of(tensor(arena, output.columns(), input.columns())),
+        List.of(tensor(arena, 1, output.columns())));
   }
 
   private void linear(
@@ -121,11 +154,7 @@ final class DeviceSpeedCommand implements Callable<Integer> {
       Matrix input,
       Matrix output,
       Activation activation) {
-    LinearWeight weight =
-        backend.prepareLinear(
-            arena,
-            List.of(tensor(arena, output.columns(), input.columns())),
-            List.of(tensor(arena, 1, output.columns())));
+    LinearWeight weight = weight(backend, arena, input, output);
     double product = (double) input.columns() * output.columns();
     time(
         backend,

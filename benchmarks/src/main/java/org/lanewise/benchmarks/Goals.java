@@ -33,6 +33,11 @@ final class Goals {
   private static final String SINGLE = "1x12";
   private static final List<String> BULKS = List.of("32x128", "8x512");
   private static final String MIX = "mix";
+  private static final String LONG_MIX = "long mix";
+
+  /** What ends the names of workloads that begin with strings. */
+  private static final String STRINGS = " text";
+
   private static final String FP32 = "tiles-fp32";
   private static final String VECTOR_BF16 = "vector-bf16";
   private static final String VECTOR_INT8 = "vector-int8";
@@ -41,6 +46,8 @@ final class Goals {
   private static final String ORT_FP32 = "ort-fp32";
   private static final String ORT_INT8 = "ort-int8";
   private static final String TORCH_BF16 = "torch-bf16";
+  private static final String CUDA_BF16 = "cuda-bf16";
+  private static final String TORCH_CUDA_BF16 = "torch-cuda-bf16";
 
   private final List<Timing> timings;
   private final List<Goal> goals = new ArrayList<>();
@@ -51,16 +58,44 @@ final class Goals {
 
   /** Returns all goals with what the race found. */
   static List<Goal> of(Race race, Optional<OwnFigures> own) {
+    if (race.timings().stream().anyMatch(t -> t.contender().equals(CUDA_BF16))) {
+      return onDevice(race.timings());
+    }
     Goals goals = new Goals(race.timings());
     goals.races(race.agreements());
     own.ifPresent(goals::own);
     return goals.goals;
   }
 
+  /** Returns the goals of the shapes that were raced on a GPU, from strings to vectors. */
+  static List<Goal> onDevice(List<Timing> timings) {
+    Goals goals = new Goals(timings);
+    int threads = timings.stream().mapToInt(Timing::threads).max().orElse(1);
+    if (goals.raced(MINILM)) {
+      goals.faster("GPU 1", MINILM, threads, MIX + STRINGS, CUDA_BF16, TORCH_CUDA_BF16, 2);
+      goals.add(
+          "GPU 4. minilm, one text: milliseconds of " + CUDA_BF16,
+          false,
+          1,
+          goals
+              .timing(MINILM, threads, SINGLE + STRINGS, CUDA_BF16)
+              .map(t -> OptionalDouble.of(t.seconds() * 1e3))
+              .orElse(OptionalDouble.empty()));
+    }
+    if (goals.raced(BASE)) {
+      goals.faster("GPU 1", BASE, threads, LONG_MIX + STRINGS, CUDA_BF16, TORCH_CUDA_BF16, 1.2);
+    }
+    return goals.goals;
+  }
+
+  private boolean raced(String shape) {
+    return timings.stream().anyMatch(t -> t.shape().equals(shape));
+  }
+
   private void races(List<Race.Agreement> agreements) {
     int most = timings.stream().mapToInt(Timing::threads).max().orElse(1);
     for (String shape : List.of(MINILM, BASE)) {
-      if (timings.stream().noneMatch(t -> t.shape().equals(shape))) {
+      if (!raced(shape)) {
         continue;
       }
       boolean small = shape.equals(MINILM);

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.OptionalDouble;
 import javax.xml.parsers.DocumentBuilderFactory;
 import javax.xml.parsers.ParserConfigurationException;
@@ -77,6 +78,39 @@ class RaceTest {
     assertEquals("not met", new Goals.Goal("time", false, 0.8, OptionalDouble.of(0.9)).verdict());
     assertEquals(
         "not measured", new Goals.Goal("time", false, 0.8, OptionalDouble.empty()).verdict());
+  }
+
+  @Test
+  void goalsOnAGpuAreThoseOfItsRace() {
+    List<Goals.Goal> goals =
+        Goals.onDevice(
+            List.of(
+                timing("minilm", "mix text", "cuda-bf16", 1),
+                timing("minilm", "mix text", "torch-cuda-bf16", 2.5),
+                timing("minilm", "1x12 text", "cuda-bf16", 0.0009),
+                timing("base", "long mix text", "cuda-bf16", 2)));
+    assertEquals(
+        List.of(
+            new Goals.Goal(
+                "GPU 1. minilm, mix text, threads 16: speed of cuda-bf16 over torch-cuda-bf16",
+                true,
+                2,
+                OptionalDouble.of(2.5)),
+            new Goals.Goal(
+                "GPU 4. minilm, one text: milliseconds of cuda-bf16",
+                false,
+                1,
+                OptionalDouble.of(0.9)),
+            new Goals.Goal(
+                "GPU 1. base, long mix text, threads 16: speed of cuda-bf16 over torch-cuda-bf16",
+                true,
+                1.2,
+                OptionalDouble.empty())),
+        goals);
+  }
+
+  private static Timing timing(String shape, String workload, String contender, double seconds) {
+    return new Timing(shape, 16, workload, 10, contender, "setting", 0, new double[] {seconds});
   }
 
   private static Timing timing(double... rounds) {
