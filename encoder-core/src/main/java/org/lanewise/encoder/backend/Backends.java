@@ -137,6 +137,20 @@ public final class Backends {
     }
   }
 
+  /**
+   * Returns whether a system property does not switch something off.
+   *
+   * @throws IllegalArgumentException if it is neither {@code true} nor {@code false}
+   */
+  public static boolean isOn(String property) {
+    String value = System.getProperty(property, "true");
+    if (!value.equals("true") && !value.equals("false")) {
+      throw new IllegalArgumentException(
+          "system property [" + property + "] is [" + value + "], expected true or false");
+    }
+    return value.equals("true");
+  }
+
   /** Keeps the Vector API's classes from being loaded where the module is missing. */
   private static final class VectorBackends {
     static Backend create(Precision precision, Workers workers) {

@@ -129,7 +129,7 @@ enum MatrixUnit {
 
   /** Returns the unit for a precision in this JVM; the property is read anew each time. */
   static Choice choose(Precision precision, int vectorBits) {
-    boolean allowed = !System.getProperty(PROPERTY, "true").equals("false");
+    boolean allowed = Backends.isOn(PROPERTY);
     // Native access is not even asked for where it would not be used.
     boolean asked = allowed && vectorBits == 512;
     return choose(precision, vectorBits, allowed, asked ? facts() : Facts.none(""));

@@ -2,6 +2,7 @@ package org.lanewise.encoder.backend;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -51,6 +52,24 @@ final class MatrixUnitTest {
     assertFalse(facts.amxBf16());
     assertTrue(facts.amxInt8());
     assertEquals(MatrixUnit.VECTOR_API, choose(Precision.BF16, 512, true, facts));
+  }
+
+  @Test
+  void aSwitchIsTrueOrFalse() {
+    String property = "lanewise.test.switch";
+    assertTrue(Backends.isOn(property));
+    try {
+      System.setProperty(property, "true");
+      assertTrue(Backends.isOn(property));
+      System.setProperty(property, "false");
+      assertFalse(Backends.isOn(property));
+      System.setProperty(property, "no");
+      assertEquals(
+          "system property [lanewise.test.switch] is [no], expected true or false",
+          assertThrows(IllegalArgumentException.class, () -> Backends.isOn(property)).getMessage());
+    } finally {
+      System.clearProperty(property);
+    }
   }
 
   /** The JVM warns of native access that nobody allowed, once it happens. */

@@ -2,6 +2,7 @@ package org.lanewise.encoder.backend.cuda;
 
 import java.lang.invoke.MethodHandle;
 import java.util.List;
+import org.lanewise.encoder.backend.Backends;
 
 /**
  * The functions of cuBLASLt that are used, each with its declaration in {@code cublasLt.h}: what
@@ -102,7 +103,7 @@ record CudaBlas(
    *     the reason
    */
   static CudaBlas load() {
-    if (System.getProperty(PROPERTY, "true").equals("false")) {
+    if (!Backends.isOn(PROPERTY)) {
       throw new IllegalArgumentException("-D" + PROPERTY + "=false");
     }
     return Declarations.load(CudaBlas.class, "cuBLASLt", NAMES);
