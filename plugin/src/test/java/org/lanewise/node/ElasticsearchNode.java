@@ -63,7 +63,7 @@ public final class ElasticsearchNode implements AutoCloseable {
       Path ports = home.path().resolve("logs/http.ports");
       Files.deleteIfExists(ports);
       Settings settings = writeSettings(home, options);
-      Process process = launch(home, options.vectorModule());
+      Process process = launch(home, options);
       try {
         sendArguments(home, process, settings);
         URI address = URI.create("http://127.0.0.1:" + waitForPort(home, process, ports));
@@ -197,13 +197,13 @@ public final class ElasticsearchNode implements AutoCloseable {
     return Settings.builder().loadFromPath(file).put("path.home", home.path().toString()).build();
   }
 
-  private static Process launch(NodeHome home, boolean vectorModule) throws IOException {
+  private static Process launch(NodeHome home, NodeOptions options) throws IOException {
     Path java = home.javaHome().resolve("bin/java");
     home.handOver();
     List<String> command = new ArrayList<>(home.user().commandPrefix());
     command.add(java.toString());
     command.addAll(jvmOptions(home));
-    if (vectorModule) {
+    if (options.vectorModule()) {
       command.add("--add-modules=jdk.incubator.vector");
     }
     command.addAll(
@@ -215,6 +215,7 @@ public final class ElasticsearchNode implements AutoCloseable {
     builder.directory(home.path().toFile());
     builder.environment().keySet().removeAll(List.of("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"));
     builder.environment().put("LIBFFI_TMPDIR", home.path().resolve("tmp").toString());
+    builder.environment().putAll(options.environment());
     builder.redirectErrorStream(true).redirectOutput(home.log().toFile());
     try {
       return builder.start();

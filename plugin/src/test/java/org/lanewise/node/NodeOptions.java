@@ -11,26 +11,32 @@ import java.util.TreeMap;
  * @param vectorModule whether the JVM gets {@code --add-modules=jdk.incubator.vector}, as
  *     Elasticsearch's own jvm.options say
  * @param settings further lines for elasticsearch.yml
+ * @param environment variables that the process has beside ours
  */
-public record NodeOptions(int httpPort, boolean vectorModule, Map<String, String> settings) {
-  /** Copies the settings. */
+public record NodeOptions(
+    int httpPort,
+    boolean vectorModule,
+    Map<String, String> settings,
+    Map<String, String> environment) {
+  /** Copies the settings and the environment. */
   public NodeOptions {
     settings = Map.copyOf(settings);
+    environment = Map.copyOf(environment);
   }
 
   /** Returns a free port, the vector module and no further settings. */
   public static NodeOptions defaults() {
-    return new NodeOptions(0, true, Map.of());
+    return new NodeOptions(0, true, Map.of(), Map.of());
   }
 
   /** Returns these options with the port. */
   public NodeOptions withHttpPort(int port) {
-    return new NodeOptions(port, vectorModule, settings);
+    return new NodeOptions(port, vectorModule, settings, environment);
   }
 
   /** Returns these options without the vector module. */
   public NodeOptions withoutVectorModule() {
-    return new NodeOptions(httpPort, false, settings);
+    return new NodeOptions(httpPort, false, settings, environment);
   }
 
   /** Returns these options with more lines for elasticsearch.yml, {@code name=value} each. */
@@ -50,6 +56,13 @@ public record NodeOptions(int httpPort, boolean vectorModule, Map<String, String
   public NodeOptions withSetting(String name, String value) {
     Map<String, String> more = new TreeMap<>(settings);
     more.put(name, value);
-    return new NodeOptions(httpPort, vectorModule, more);
+    return new NodeOptions(httpPort, vectorModule, more, environment);
+  }
+
+  /** Returns these options with one more variable of the environment. */
+  public NodeOptions withVariable(String name, String value) {
+    Map<String, String> more = new TreeMap<>(environment);
+    more.put(name, value);
+    return new NodeOptions(httpPort, vectorModule, settings, more);
   }
 }
