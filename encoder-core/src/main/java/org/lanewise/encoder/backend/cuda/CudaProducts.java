@@ -4,11 +4,13 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.EnumMap;
 import java.util.EnumSet;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import org.lanewise.encoder.backend.Activation;
 import org.lanewise.encoder.backend.BFloat16;
 import org.lanewise.encoder.backend.DeviceException;
@@ -292,7 +294,7 @@ final class CudaProducts {
           CudaBackend.allocate(device, lane, arena, rows, weight.inputSize(), Precision.BF16);
       Matrix output =
           CudaBackend.allocate(device, lane, arena, rows, weight.outputSize(), shape.format());
-      fill(lane, input);
+      fill(lane, input.data(), input.data().byteSize());
       Map<ProductChoices.Way, Double> seconds = new EnumMap<>(ProductChoices.Way.class);
       float[][] expected = null;
       for (ProductChoices.Way way : possible) {
@@ -300,11 +302,14 @@ final class CudaProducts {
           continue;
         }
         try {
-          fill(lane, output);
+          sampled(output).forEach(row -> fill(lane, row.data(), output.rowOffset(1)));
           multiply(way, lane, input, weight, shape.activation(), output);
           float[][] answer = sample(lane, output);
-          expected = expected == null ? answer : expected;
-          requireNear(expected, answer);
+          if (expected == null) {
+            expected = answer;
+          } else {
+            requireNear(expected, answer);
+          }
           seconds.put(way, Double.POSITIVE_INFINITY);
         } catch (Failure e) {
           choices.orElseThrow().refuse(way, shape, String.valueOf(e.getMessage()));
@@ -327,29 +332,39 @@ final class CudaProducts {
     }
   }
 
-  /** Fills a matrix of bf16: zeros would hide mistakes, and a device multiplies them faster. */
-  private static void fill(Lane lane, Matrix matrix) {
-    SplittableRandom random = new SplittableRandom(0);
-    short[] numbers = new short[TRIAL_NUMBERS];
-    for (int i = 0; i < numbers.length; i++) {
-      numbers[i] = (short) BFloat16.bits((float) random.nextGaussian());
+  /** Fills memory with bf16 numbers: zeros would hide mistakes, and are multiplied faster. */
+  private static void fill(Lane lane, MemorySegment memory, long bytes) {
+    MemorySegment numbers = TrialNumbers.SEGMENT;
+    for (long done = 0; done < bytes; done += numbers.byteSize()) {
+      long count = Math.min(bytes - done, numbers.byteSize());
+      lane.copyIn(memory.address() + done, numbers.asSlice(0, count));
     }
-    MemorySegment segment = MemorySegment.ofArray(numbers);
-    long bytes = matrix.data().byteSize();
-    for (long done = 0; done < bytes; done += segment.byteSize()) {
-      long count = Math.min(bytes - done, segment.byteSize());
-      lane.copyIn(matrix.data().address() + done, segment.asSlice(0, count));
+  }
+
+  private static final class TrialNumbers {
+    static final MemorySegment SEGMENT = MemorySegment.ofArray(numbers());
+
+    private static short[] numbers() {
+      SplittableRandom random = new SplittableRandom(0);
+      short[] numbers = new short[TRIAL_NUMBERS];
+      for (int i = 0; i < numbers.length; i++) {
+        numbers[i] = (short) BFloat16.bits((float) random.nextGaussian());
+      }
+      return numbers;
     }
   }
 
   /** Returns the first row, one in the middle and the last. */
+  private static List<Matrix> sampled(Matrix output) {
+    return IntStream.of(0, output.rows() / 2, output.rows() - 1)
+        .mapToObj(row -> output.rows(row, 1))
+        .toList();
+  }
+
   private static float[][] sample(Lane lane, Matrix output) {
-    int[] rows = {0, output.rows() / 2, output.rows() - 1};
-    float[][] sample = new float[rows.length][];
-    for (int i = 0; i < rows.length; i++) {
-      sample[i] = CudaBackend.read(lane, output.rows(rows[i], 1), output.columns())[0];
-    }
-    return sample;
+    return sampled(output).stream()
+        .map(row -> CudaBackend.read(lane, row, output.columns())[0])
+        .toArray(float[][]::new);
   }
 
   private static void requireNear(float[][] expected, float[][] actual) {
