@@ -5,7 +5,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Tag;
 
-@Tag("backend")
+@Tag("vectors")
 final class VectorBackendTest extends TrainingBackendContract {
   private static final Workers WORKERS = new Workers(2);
 

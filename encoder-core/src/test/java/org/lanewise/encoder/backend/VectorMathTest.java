@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** The errors that {@link VectorMath} states, measured against double arithmetic. */
-@Tag("backend")
+@Tag("vectors")
 final class VectorMathTest {
   private static final long SEED = Long.getLong("lanewise.seed", 20261121);
 
