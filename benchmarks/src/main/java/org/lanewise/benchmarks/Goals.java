@@ -73,6 +73,15 @@ final class Goals {
     int threads = timings.stream().mapToInt(Timing::threads).max().orElse(1);
     if (goals.raced(MINILM)) {
       goals.faster("GPU 1", MINILM, threads, MIX + STRINGS, CUDA_BF16, TORCH_CUDA_BF16, 2);
+      Optional<Timing> strings = goals.timing(MINILM, threads, MIX + STRINGS, CUDA_BF16);
+      Optional<Timing> ids = goals.timing(MINILM, threads, MIX, CUDA_BF16);
+      goals.add(
+          "GPU 3. minilm, mix: time of " + CUDA_BF16 + " from strings over that from tokens",
+          false,
+          1.1,
+          strings.isPresent() && ids.isPresent()
+              ? OptionalDouble.of(strings.get().seconds() / ids.get().seconds())
+              : OptionalDouble.empty());
       goals.add(
           "GPU 4. minilm, one text: milliseconds of " + CUDA_BF16,
           false,

@@ -16,6 +16,7 @@ import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
@@ -69,12 +70,14 @@ final class GpuNodeIT {
             .orThrow();
         http.put(
                 "/texts",
-                """
-                {"settings": {"number_of_replicas": 0},
-                 "mappings": {"properties": {"body_vector":
-                   {"type": "dense_vector", "dims": %d, "index": false}}}}
-                """
-                    .formatted(library.dimensions()))
+                String.format(
+                    Locale.ROOT,
+                    """
+                    {"settings": {"number_of_replicas": 0},
+                     "mappings": {"properties": {"body_vector":
+                       {"type": "dense_vector", "dims": %d, "index": false}}}}
+                    """,
+                    library.dimensions()))
             .orThrow();
         Map<String, ObjectNode> documents = new TreeMap<>();
         TEXTS.forEach((id, text) -> documents.put(id, body(text)));
