@@ -13,6 +13,7 @@ import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import org.lanewise.encoder.backend.Activation;
 import org.lanewise.encoder.backend.BFloat16;
+import org.lanewise.encoder.backend.Backends;
 import org.lanewise.encoder.backend.DeviceException;
 import org.lanewise.encoder.backend.LinearWeight;
 import org.lanewise.encoder.backend.Matrix;
@@ -26,6 +27,9 @@ import org.lanewise.encoder.backend.Precision;
  * computes something else is not used.
  */
 final class CudaProducts {
+  /** The system property that switches Hopper's own kernels off. */
+  static final String WARPGROUPS_PROPERTY = "lanewise.gpu.warpgroups";
+
   private static final int PLAIN_TILE = 64;
   private static final int PLAIN_DEPTH = 16;
   private static final int PLAIN_THREADS = 256;
@@ -90,7 +94,8 @@ final class CudaProducts {
     this.choices = precision == Precision.BF16 ? choices : Optional.empty();
     device.load("product");
     blas = this.choices.flatMap(each -> each.open(device));
-    boolean wanted = this.choices.isPresent() && device.hasWarpgroups();
+    boolean wanted =
+        this.choices.isPresent() && device.hasWarpgroups() && Backends.isOn(WARPGROUPS_PROPERTY);
     warpgroupProblem = wanted ? loadWarpgroups() : Optional.empty();
     warpgroups = wanted && warpgroupProblem.isEmpty();
   }

@@ -558,6 +558,24 @@ final class CudaBlasTest {
   }
 
   @Test
+  void aPropertySwitchesWarpgroupsOff() {
+    HostDevice host = host();
+    ProductChoices choices =
+        new ProductChoices(host::blas, (shape, stopwatch) -> List.of(stopwatch.time(9)));
+    System.setProperty(CudaProducts.WARPGROUPS_PROPERTY, "false");
+    try {
+      assertMultiplies(backend(host, choices));
+    } finally {
+      System.clearProperty(CudaProducts.WARPGROUPS_PROPERTY);
+    }
+    assertFalse(choices.text().contains("warpgroups"), choices.text());
+    List<String> launches = host.launches();
+    assertTrue(launches.contains("cublasLtMatmul"), launches.toString());
+    assertTrue(
+        launches.stream().noneMatch(each -> each.contains("warpgroup")), launches.toString());
+  }
+
+  @Test
   void aPropertySwitchesItOff() {
     String before = System.getProperty(CudaBlas.PROPERTY);
     System.setProperty(CudaBlas.PROPERTY, "false");
