@@ -22,43 +22,23 @@ __device__ __forceinline__ void product_tile(const bf16* left, int leftStride, c
   constexpr int THREADS = ROWS / WARP_ROWS * (COLUMNS / WARP_COLUMNS) * WARP;
   constexpr int ROW_TILES = WARP_ROWS / 16;
   constexpr int COLUMN_TILES = WARP_COLUMNS / 8;
-  bf16* lefts = reinterpret_cast<bf16*>(dynamic_shared);
-  bf16* rights = lefts + STAGES * ROWS * DEPTH;
+  Ring<ROWS, COLUMNS, STAGES, THREADS> ring(dynamic_shared, left, leftStride, right, rightStride, rows, depth);
   int lane = threadIdx.x % WARP;
   int warp = threadIdx.x / WARP;
   int warpRow = warp / (COLUMNS / WARP_COLUMNS) * WARP_ROWS;
   int warpColumn = warp % (COLUMNS / WARP_COLUMNS) * WARP_COLUMNS;
-  int firstRow = blockIdx.x * ROWS;
-  int firstColumn = blockIdx.y * COLUMNS;
-  const bf16* leftRows = left + static_cast<long long>(firstRow) * leftStride;
-  const bf16* rightRows = right + static_cast<long long>(firstColumn) * rightStride;
-  int steps = (depth + DEPTH - 1) / DEPTH;
 
   float sums[ROW_TILES][COLUMN_TILES][4] = {};
 #pragma unroll
-  for (int stage = 0; stage < STAGES - 1; stage++) {
-    if (stage < steps) {
-      copy_rows<ROWS, THREADS>(lefts + stage * ROWS * DEPTH, leftRows + stage * DEPTH, leftStride, rows - firstRow,
-                               depth - stage * DEPTH);
-      copy_rows<COLUMNS, THREADS>(rights + stage * COLUMNS * DEPTH, rightRows + stage * DEPTH, rightStride, COLUMNS,
-                                  DEPTH);
-    }
-    copies_end_group();
+  for (int step = 0; step < STAGES - 1; step++) {
+    ring.copy(step);
   }
-  for (int step = 0; step < steps; step++) {
+  for (int step = 0; step < ring.steps; step++) {
     copies_wait<STAGES - 2>();
     __syncthreads();
-    int next = step + STAGES - 1;
-    if (next < steps) {
-      int stage = next % STAGES;
-      copy_rows<ROWS, THREADS>(lefts + stage * ROWS * DEPTH, leftRows + next * DEPTH, leftStride, rows - firstRow,
-                               depth - next * DEPTH);
-      copy_rows<COLUMNS, THREADS>(rights + stage * COLUMNS * DEPTH, rightRows + next * DEPTH, rightStride, COLUMNS,
-                                  DEPTH);
-    }
-    copies_end_group();
-    const bf16* leftTile = lefts + step % STAGES * ROWS * DEPTH;
-    const bf16* rightTile = rights + step % STAGES * COLUMNS * DEPTH;
+    ring.copy(step + STAGES - 1);
+    const bf16* leftTile = ring.left(step);
+    const bf16* rightTile = ring.right(step);
 #pragma unroll
     for (int k = 0; k < DEPTH / 16; k++) {
       unsigned a[ROW_TILES][4];
@@ -95,8 +75,7 @@ __device__ __forceinline__ void product_tile(const bf16* left, int leftStride, c
     }
   }
   __syncthreads();
-  write_tile<ROWS, COLUMNS, THREADS>(staged, firstRow, firstColumn, bias, activation, output, outputStride, rows,
-                                     columns);
+  write_tile<ROWS, COLUMNS, THREADS>(staged, bias, activation, output, outputStride, rows, columns);
 }
 
 // The numbers of a name: rows and columns of the tile, rows and columns of a warp, stages.

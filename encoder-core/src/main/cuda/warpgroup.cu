@@ -88,37 +88,20 @@ __device__ __forceinline__ void warpgroup_tile(const bf16* left, int leftStride,
   constexpr int THREADS = ROWS / GROUP_ROWS * GROUP_THREADS;
   constexpr int AHEAD = STAGES - 2;
   unsigned char* memory = dynamic_shared + (-shared_address(dynamic_shared) & (TILE_ALIGNMENT - 1));
-  bf16* lefts = reinterpret_cast<bf16*>(memory);
-  bf16* rights = lefts + STAGES * ROWS * DEPTH;
+  Ring<ROWS, COLUMNS, STAGES, THREADS> ring(memory, left, leftStride, right, rightStride, rows, depth);
   int group = threadIdx.x / GROUP_THREADS;
-  int firstRow = blockIdx.x * ROWS;
-  int firstColumn = blockIdx.y * COLUMNS;
-  const bf16* leftRows = left + static_cast<long long>(firstRow) * leftStride;
-  const bf16* rightRows = right + static_cast<long long>(firstColumn) * rightStride;
-  int steps = (depth + DEPTH - 1) / DEPTH;
-  auto copy_stage = [&](int step) {
-    if (step < steps) {
-      int stage = step % STAGES;
-      copy_rows<ROWS, THREADS>(lefts + stage * ROWS * DEPTH, leftRows + step * DEPTH, leftStride, rows - firstRow,
-                               depth - step * DEPTH);
-      copy_rows<COLUMNS, THREADS>(rights + stage * COLUMNS * DEPTH, rightRows + step * DEPTH, rightStride, COLUMNS,
-                                  DEPTH);
-    }
-    copies_end_group();
-  };
 
   float sums[COLUMNS / 8][4] = {};
 #pragma unroll
   for (int step = 0; step < AHEAD; step++) {
-    copy_stage(step);
+    ring.copy(step);
   }
-  for (int step = 0; step < steps; step++) {
+  for (int step = 0; step < ring.steps; step++) {
     copies_wait<AHEAD - 1>();
     shared_for_products();
     __syncthreads();
-    int stage = step % STAGES;
-    unsigned long long a = describe(lefts + (stage * ROWS + group * GROUP_ROWS) * DEPTH);
-    unsigned long long b = describe(rights + stage * COLUMNS * DEPTH);
+    unsigned long long a = describe(ring.left(step) + group * GROUP_ROWS * DEPTH);
+    unsigned long long b = describe(ring.right(step));
     group_begins();
 #pragma unroll
     for (int k = 0; k < DEPTH / 16; k++) {
@@ -126,7 +109,7 @@ __device__ __forceinline__ void warpgroup_tile(const bf16* left, int leftStride,
       multiply_group(sums, a + k * 2, b + k * 2);
     }
     products_end_group();
-    copy_stage(step + AHEAD);
+    ring.copy(step + AHEAD);
     products_wait<1>();
   }
   products_wait<0>();
@@ -143,8 +126,7 @@ __device__ __forceinline__ void warpgroup_tile(const bf16* left, int leftStride,
     *reinterpret_cast<float2*>(own + j * 8 + 8 * PITCH) = float2{sums[j][2], sums[j][3]};
   }
   __syncthreads();
-  write_tile<ROWS, COLUMNS, THREADS>(staged, firstRow, firstColumn, bias, activation, output, outputStride, rows,
-                                     columns);
+  write_tile<ROWS, COLUMNS, THREADS>(staged, bias, activation, output, outputStride, rows, columns);
 }
 
 // The numbers of a name: rows and columns of the tile, stages, blocks that share a multiprocessor.

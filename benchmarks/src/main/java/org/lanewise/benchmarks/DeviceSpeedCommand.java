@@ -88,11 +88,15 @@ final class DeviceSpeedCommand implements Callable<Integer> {
     Matrix sum = filled(backend, arena, size);
     Matrix queryKeyValue = filled(backend, arena, 3 * size);
     Matrix intermediate = filled(backend, arena, between);
+    LinearWeight first = weight(backend, arena, hidden, queryKeyValue);
+    LinearWeight second = weight(backend, arena, other, sum);
+    LinearWeight third = weight(backend, arena, hidden, intermediate);
+    LinearWeight fourth = weight(backend, arena, intermediate, other);
     linear(
-        backend, arena, shape + " query, key, value", hidden, queryKeyValue, Activation.IDENTITY);
-    linear(backend, arena, shape + " output", hidden, other, Activation.IDENTITY);
-    linear(backend, arena, shape + " feed-forward in", hidden, intermediate, Activation.GELU);
-    linear(backend, arena, shape + " feed-forward out", intermediate, other, Activation.IDENTITY);
+        backend, shape + " query, key, value", hidden, first, Activation.IDENTITY, queryKeyValue);
+    linear(backend, shape + " output", other, second, Activation.IDENTITY, sum);
+    linear(backend, shape + " feed-forward in", hidden, third, Activation.GELU, intermediate);
+    linear(backend, shape + " feed-forward out", intermediate, fourth, Activation.IDENTITY, other);
     AttentionPattern pattern = AttentionPattern.full(heads, size / heads);
     for (int length : new int[] {32, 128, LONG_TEXT}) {
       PackedBatch batch = texts(length);
@@ -113,10 +117,6 @@ final class DeviceSpeedCommand implements Callable<Integer> {
         0,
         2.0 * tokens * 3 * size,
         () -> backend.addNorm(hidden, other, norm, other));
-    LinearWeight first = weight(backend, arena, hidden, queryKeyValue);
-    LinearWeight second = weight(backend, arena, other, hidden);
-    LinearWeight third = weight(backend, arena, hidden, intermediate);
-    LinearWeight fourth = weight(backend, arena, intermediate, other);
     PackedBatch batch = texts(LONG_TEXT);
     // By the matrix rate alone: what is bound by memory is part of what it costs.
     time(
@@ -149,12 +149,11 @@ final class DeviceSpeedCommand implements Callable<Integer> {
 
   private void linear(
       Backend backend,
-      Arena arena,
       String what,
       Matrix input,
-      Matrix output,
-      Activation activation) {
-    LinearWeight weight = weight(backend, arena, input, output);
+      LinearWeight weight,
+      Activation activation,
+      Matrix output) {
     double product = (double) input.columns() * output.columns();
     time(
         backend,

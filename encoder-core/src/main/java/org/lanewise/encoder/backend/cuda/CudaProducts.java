@@ -56,8 +56,12 @@ final class CudaProducts {
   private final Precision precision;
   private final Optional<ProductChoices> choices;
   private final Optional<BlasProducts> blas;
-  private final boolean warpgroups;
   private final Optional<String> warpgroupProblem;
+
+  /** The ways that there are without the library, and all that there are. */
+  private final Set<ProductChoices.Way> ownWays;
+
+  private final Set<ProductChoices.Way> ways;
 
   /**
    * Rows of the output, padded with zeros to whole tiles.
@@ -97,7 +101,14 @@ final class CudaProducts {
     boolean wanted =
         this.choices.isPresent() && device.hasWarpgroups() && Backends.isOn(WARPGROUPS_PROPERTY);
     warpgroupProblem = wanted ? loadWarpgroups() : Optional.empty();
-    warpgroups = wanted && warpgroupProblem.isEmpty();
+    ownWays = EnumSet.of(ProductChoices.Way.TILES);
+    if (wanted && warpgroupProblem.isEmpty()) {
+      ownWays.add(ProductChoices.Way.WARPGROUPS);
+    }
+    ways = EnumSet.copyOf(ownWays);
+    if (blas.isPresent()) {
+      ways.add(ProductChoices.Way.LIBRARY);
+    }
   }
 
   /** Loads kernels of a newer PTX than all others, and returns why the driver did not take them. */
@@ -158,15 +169,11 @@ final class CudaProducts {
 
   private ProductChoices.Way way(
       Lane lane, Weight weight, ProductChoices.Shape shape, Matrix output) {
-    Set<ProductChoices.Way> possible = EnumSet.of(ProductChoices.Way.TILES);
-    if (warpgroups) {
-      possible.add(ProductChoices.Way.WARPGROUPS);
-    }
-    if (blas.isPresent()
-        && CudaBackend.aligned(output)
-        && lane.workspace(blas.get().workspaceBytes()).isPresent()) {
-      possible.add(ProductChoices.Way.LIBRARY);
-    }
+    boolean library =
+        blas.isPresent()
+            && CudaBackend.aligned(output)
+            && lane.workspace(blas.get().workspaceBytes()).isPresent();
+    Set<ProductChoices.Way> possible = library ? ways : ownWays;
     if (possible.size() == 1 || output.rows() == 0) {
       return ProductChoices.Way.TILES;
     }
@@ -325,7 +332,8 @@ final class CudaProducts {
       for (int round = 0; round < TRIAL_ROUNDS || System.nanoTime() - began < nanos; round++) {
         for (ProductChoices.Way way : EnumSet.copyOf(seconds.keySet())) {
           try {
-            double taken = seconds(way, lane, input, weight, shape.activation(), output);
+            double taken =
+                seconds(lane, () -> multiply(way, lane, input, weight, shape.activation(), output));
             seconds.merge(way, taken, Math::min);
           } catch (Failure e) {
             choices.orElseThrow().refuse(way, shape, String.valueOf(e.getMessage()));
@@ -394,16 +402,10 @@ final class CudaProducts {
     }
   }
 
-  private double seconds(
-      ProductChoices.Way way,
-      Lane lane,
-      Matrix input,
-      Weight weight,
-      Activation activation,
-      Matrix output) {
+  private static double seconds(Lane lane, Runnable product) {
     long began = System.nanoTime();
     for (int i = 0; i < TRIAL_REPEATS; i++) {
-      multiply(way, lane, input, weight, activation, output);
+      product.run();
     }
     lane.synchronize();
     return (System.nanoTime() - began) / 1e9 / TRIAL_REPEATS;

@@ -94,29 +94,16 @@ public final class HostDevice {
     if (!System.getProperty("os.name").equals("Linux") || !architecture.equals("amd64")) {
       return "the fibers of host.cpp switch stacks on Linux on x86-64 only";
     }
-    Path sources = Path.of("src/test/cuda");
     try {
       Path path = Path.of("target", library).toAbsolutePath();
       Files.createDirectories(path.getParent());
-      Optional<String> problem =
-          run(
-              "g++",
-              "-O2",
-              "-std=c++17",
-              "-Wno-unknown-pragmas",
-              "-shared",
-              "-fPIC",
-              "-I" + sources,
-              "-Isrc/main/cuda",
-              sources.resolve(source).toString(),
-              "-o",
-              path.toString());
+      Optional<String> problem = run("src/test/cuda/library.sh", source, path.toString());
       if (problem.isPresent()) {
         return problem.get();
       }
       return path;
     } catch (IOException e) {
-      return "g++ could not be run: " + e.getMessage();
+      return "library.sh could not be run: " + e.getMessage();
     }
   }
 
